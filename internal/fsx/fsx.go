@@ -1,0 +1,168 @@
+// Package fsx writes files and directories that are either whole or absent.
+//
+// A writer makes a temporary sibling, syncs it and renames it, so a reader, a
+// kill or a full disk never shows a half-written artefact. Temporary names begin
+// with [TempPrefix]; [Sweep] removes those that a killed process left behind.
+package fsx
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// TempPrefix begins the name of everything that is not yet whole.
+const TempPrefix = ".tmp-"
+
+// WriteFile writes what fill produces to path, whole or not at all.
+func WriteFile(path string, fill func(w io.Writer) error) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), TempPrefix+filepath.Base(path)+"-*")
+	if err != nil {
+		return Explain("writing", path, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = f.Close()
+			_ = os.Remove(f.Name())
+			err = Explain("writing", path, err)
+		}
+	}()
+	if err := fill(f); err != nil {
+		return err
+	}
+	if err := f.Chmod(0o644); err != nil {
+		return err
+	}
+	if err := f.Sync(); err != nil {
+		return err
+	}
+	if err := f.Close(); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}
+
+// WriteJSON writes v to path as indented JSON with a final newline.
+func WriteJSON(path string, v any) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b.Bytes())
+		return err
+	})
+}
+
+// WriteDir fills a new directory and gives it the name dir, replacing what was
+// there. fill gets the temporary directory; whatever it leaves there is kept
+// if it returns nil and removed otherwise.
+func WriteDir(dir string, fill func(tmp string) error) (err error) {
+	parent := filepath.Dir(dir)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return Explain("creating", parent, err)
+	}
+	tmp, err := os.MkdirTemp(parent, TempPrefix+filepath.Base(dir)+"-*")
+	if err != nil {
+		return Explain("creating a directory in", parent, err)
+	}
+	defer func() {
+		if err != nil {
+			_ = os.RemoveAll(tmp)
+		}
+	}()
+	if err := os.Chmod(tmp, 0o755); err != nil {
+		return Explain("creating", dir, err)
+	}
+	if err := fill(tmp); err != nil {
+		return err
+	}
+	if err := syncTree(tmp); err != nil {
+		return Explain("writing", dir, err)
+	}
+	if err := os.RemoveAll(dir); err != nil {
+		return Explain("replacing", dir, err)
+	}
+	return Explain("writing", dir, os.Rename(tmp, dir))
+}
+
+// syncTree flushes every file below dir, and dir itself.
+func syncTree(dir string) error {
+	return filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		f, err := os.Open(path)
+		if err != nil {
+			return err
+		}
+		return errors.Join(f.Sync(), f.Close())
+	})
+}
+
+// Sweep removes what killed writers left in dir. The caller holds whatever
+// lock keeps other writers out of it.
+func Sweep(dir string) error {
+	entries, err := os.ReadDir(dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return Explain("reading", dir, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), TempPrefix) {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return Explain("removing", e.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// Digest is the sha256 of a file in hexadecimal.
+func Digest(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", Explain("reading", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return "", Explain("reading", path, err)
+	}
+	return hex.EncodeToString(h.Sum(nil)), nil
+}
+
+// Explain gives an error of the file system its class and its remedy. An error
+// that has a class already keeps it.
+func Explain(doing, path string, err error) error {
+	var known *fault.Error
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return err
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+		return fault.Wrap(fault.Runtime, doing, path, err, "free some space, or choose another output directory")
+	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
+		return fault.Wrap(fault.Runtime, doing, path, err, "choose a directory that you may write to")
+	case errors.Is(err, fs.ErrNotExist):
+		return fault.Wrap(fault.Input, doing, path, err, "check the path")
+	}
+	return fault.Wrap(fault.Runtime, doing, path, err, "")
+}
