@@ -114,6 +114,11 @@ func syncTree(dir string) error {
 	})
 }
 
+// MkdirAll makes dir and its parents.
+func MkdirAll(dir string) error {
+	return Explain("creating", dir, os.MkdirAll(dir, 0o755))
+}
+
 // Sweep removes what killed writers left in dir. The caller holds whatever
 // lock keeps other writers out of it.
 func Sweep(dir string) error {

@@ -1,0 +1,61 @@
+// Command trtforge builds and profiles TensorRT engines for causal language
+// models and lets them out with evidence only.
+//
+// This directory is wiring: one file a command, which turns flags into one call
+// of a room and prints what it returns. Results go to standard output, talk and
+// progress to standard error. See docs/architecture.md for the rooms and
+// docs/cli.md for every command.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+func main() {
+	if code, child := runChild(os.Args[1:]); child {
+		os.Exit(code)
+	}
+	os.Exit(run(os.Args[1:]))
+}
+
+// run is the whole command line as a function of its arguments; it returns the
+// exit status.
+func run(args []string) int {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	defer signal.Stop(signals)
+	go func() {
+		select {
+		case s := <-signals:
+			cancel(stopped(s))
+		case <-ctx.Done():
+		}
+	}()
+	g := &globals{Out: os.Stdout, Err: os.Stderr}
+	root := newRootCommand(g)
+	root.SetArgs(args)
+	err := root.ExecuteContext(ctx)
+	if err != nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
+	g.close()
+	return g.report(err)
+}
+
+// stopped is the error of a run that a signal ended. A second signal kills the
+// process at once, by Go's default.
+func stopped(s os.Signal) error {
+	signal.Reset(os.Interrupt, syscall.SIGTERM)
+	code := fault.Interrupt
+	if s == syscall.SIGTERM {
+		code = fault.Terminate
+	}
+	return fault.New(code, "", "", "stopped by "+s.String(), "run the same command again to go on where it stopped")
+}

@@ -1,0 +1,314 @@
+package pipeline
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/BurntSushi/toml"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/gate"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/profiles"
+)
+
+// Config is a pipeline file. Paths are relative to the file's directory until
+// [Load] makes them absolute.
+type Config struct {
+	Model     ModelConfig            `toml:"model"`
+	Workload  profiles.Workload      `toml:"workload"`
+	Text      TextConfig             `toml:"text"`
+	Profiles  ProfilesConfig         `toml:"profiles"`
+	Engines   []EngineConfig         `toml:"engine"`
+	Gates     map[string]gate.Limits `toml:"gate"` // by precision
+	Reference ReferenceConfig        `toml:"reference"`
+	Run       RunConfig              `toml:"run"`
+	Output    OutputConfig           `toml:"output"`
+
+	// Name is the file's directory name, the title of the report.
+	Name string `toml:"-"`
+}
+
+// ModelConfig says what is deployed.
+type ModelConfig struct {
+	Path string `toml:"path"` // a Hugging Face GPT-2 directory
+}
+
+// TextConfig names the two texts, which must not overlap.
+type TextConfig struct {
+	Calibrate string `toml:"calibrate"` // UTF-8, for INT8 ranges
+	Evaluate  string `toml:"evaluate"`  // UTF-8, for perplexity
+	Window    int    `toml:"window"`    // tokens a window; 0 = the smaller of 512 and n_positions
+	Samples   int    `toml:"samples"`   // calibration samples; 0 = 64
+}
+
+// ProfilesConfig says how shapes become optimization profiles.
+type ProfilesConfig struct {
+	Strategy    string `toml:"strategy"`     // wide, phase or auto
+	MaxProfiles int    `toml:"max_profiles"` // 0 = no limit
+}
+
+// EngineConfig asks for one engine.
+type EngineConfig struct {
+	Backend   string           `toml:"backend"`   // ortcpu or rtx
+	Precision engine.Precision `toml:"precision"` // fp32, fp16 or int8
+	Target    string           `toml:"target"`    // rtx: "portable" or "sm80", "sm86", "sm89", "sm120", "sm121"
+}
+
+// Name is how reports and directories call the engine.
+func (e EngineConfig) Name() string {
+	name := e.Backend + "-" + string(e.Precision)
+	if e.Target != "" {
+		name += "-" + e.Target
+	}
+	return name
+}
+
+// ReferenceConfig says where PyTorch's figures come from.
+type ReferenceConfig struct {
+	// Bundle is a recorded reference bundle; without one PyTorch runs live.
+	Bundle string `toml:"bundle"`
+}
+
+// RunConfig bounds the run.
+type RunConfig struct {
+	Threads     int    `toml:"threads"`      // 0 = what the cgroup grants
+	MemoryLimit string `toml:"memory_limit"` // "8GiB"; empty = 80 % of what there is
+	Seed        uint64 `toml:"seed"`         // of sampling and of the order of measurements
+	Timeout     string `toml:"timeout"`      // of one job, "10m"
+	Repetitions int    `toml:"repetitions"`  // timed runs of each engine and scenario; 0 = 10
+}
+
+// OutputConfig says where results go.
+type OutputConfig struct {
+	Dir string `toml:"dir"`
+}
+
+// maxConfig bounds a pipeline file: 1 MiB is hundreds of thousands of scenarios.
+const maxConfig = 1 << 20
+
+// Load reads and checks a pipeline file. Unknown keys, bad values and missing
+// files are reported all at once, each key with its line, as class usage.
+func Load(path string) (*Config, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "give the path of a pipeline file; `trtforge run --help` shows one")
+	}
+	if len(b) > maxConfig {
+		return nil, fault.New(fault.Usage, "reading pipeline", path, fmt.Sprintf("%d bytes are more than a pipeline needs (%d)", len(b), maxConfig), "check the path")
+	}
+	c := &Config{}
+	meta, err := toml.NewDecoder(bytes.NewReader(b)).Decode(c)
+	if err != nil {
+		var p toml.ParseError
+		if errors.As(err, &p) {
+			return nil, fault.New(fault.Usage, "reading pipeline", fmt.Sprintf("%s:%d", path, p.Position.Line), p.Message, "mend the line")
+		}
+		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "mend the value")
+	}
+	var errs []error
+	for _, key := range meta.Undecoded() {
+		errs = append(errs, unknownKey(path, b, key))
+	}
+	dir, err := filepath.Abs(filepath.Dir(path))
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
+	}
+	c.Name = filepath.Base(dir)
+	c.resolve(dir)
+	for _, err := range c.check() {
+		errs = append(errs, &fault.Error{Code: fault.Usage, Stage: "checking pipeline", Subject: path, Err: err, Fix: "`trtforge run --help` shows every key"})
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+// resolve makes paths absolute and fills in what the file left to us.
+func (c *Config) resolve(dir string) {
+	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir} {
+		if *p != "" && !filepath.IsAbs(*p) {
+			*p = filepath.Join(dir, *p)
+		}
+	}
+	if c.Output.Dir == "" {
+		c.Output.Dir = filepath.Join(dir, "build")
+	}
+	if c.Profiles.Strategy == "" {
+		c.Profiles.Strategy = "auto"
+	}
+	if c.Workload.Mode == "" {
+		c.Workload.Mode = "cached"
+	}
+	if c.Text.Samples == 0 {
+		c.Text.Samples = 64
+	}
+	if c.Run.Repetitions == 0 {
+		c.Run.Repetitions = 10
+	}
+	for i := range c.Workload.Scenarios {
+		if c.Workload.Scenarios[i].Weight == 0 {
+			c.Workload.Scenarios[i].Weight = 1
+		}
+	}
+}
+
+// check is everything that can be wrong before any work.
+func (c *Config) check() []error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Model.Path == "" {
+		bad("[model] path is missing: the directory of a checkpoint")
+	}
+	if len(c.Workload.Scenarios) == 0 {
+		bad("no [[workload.scenario]]: without shapes there is nothing to build profiles for")
+	}
+	seen := map[string]bool{}
+	for i, s := range c.Workload.Scenarios {
+		if s.Name == "" || seen[s.Name] {
+			bad("[[workload.scenario]] number %d: name %q is empty or taken", i+1, s.Name)
+		}
+		seen[s.Name] = true
+		if s.Batch < 1 || s.PromptTokens < 1 || s.NewTokens < 1 {
+			bad("scenario %q: batch, prompt_tokens and new_tokens must be 1 or more", s.Name)
+		}
+		if s.Weight < 0 || math.IsNaN(s.Weight) || math.IsInf(s.Weight, 0) {
+			bad("scenario %q: weight %v is not a share", s.Name, s.Weight)
+		}
+	}
+	if !slices.Contains([]string{"cached", "uncached", "both"}, string(c.Workload.Mode)) {
+		bad("[workload] mode %q: want cached, uncached or both", c.Workload.Mode)
+	}
+	if !slices.Contains([]string{"wide", "phase", "auto"}, c.Profiles.Strategy) {
+		bad("[profiles] strategy %q: want wide, phase or auto", c.Profiles.Strategy)
+	}
+	errs = append(errs, c.checkEngines()...)
+	errs = append(errs, c.checkText()...)
+	if c.Run.Threads < 0 || c.Run.Repetitions < 1 || c.Text.Samples < 1 || c.Text.Window < 0 || c.Profiles.MaxProfiles < 0 {
+		bad("[run] threads, repetitions, [text] window, samples and [profiles] max_profiles must not be negative")
+	}
+	if _, err := c.Run.timeout(); err != nil {
+		bad("[run] timeout: %w", err)
+	}
+	if _, err := c.Run.memory(); err != nil {
+		bad("[run] memory_limit: %w", err)
+	}
+	return errs
+}
+
+func (c *Config) checkEngines() []error {
+	var errs []error
+	if len(c.Engines) == 0 {
+		errs = append(errs, errors.New("no [[engine]]: name at least one backend and precision"))
+	}
+	seen := map[string]bool{}
+	precisions := []engine.Precision{engine.FP32, engine.FP16, engine.INT8}
+	for _, e := range c.Engines {
+		if !slices.Contains([]string{"ortcpu", "rtx"}, e.Backend) {
+			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want ortcpu or rtx", e.Backend))
+		}
+		if !slices.Contains(precisions, e.Precision) {
+			errs = append(errs, fmt.Errorf("[[engine]] precision %q: want fp32, fp16 or int8", e.Precision))
+		}
+		if seen[e.Name()] {
+			errs = append(errs, fmt.Errorf("[[engine]] %s is asked for twice", e.Name()))
+		}
+		if e.Backend == "ortcpu" && e.Target != "" {
+			errs = append(errs, fmt.Errorf("[[engine]] %s: target belongs to rtx", e.Name()))
+		}
+		seen[e.Name()] = true
+	}
+	for precision := range c.Gates {
+		if !slices.Contains(precisions, engine.Precision(precision)) {
+			errs = append(errs, fmt.Errorf("[gate.%s]: want gate.fp32, gate.fp16 or gate.int8", precision))
+		}
+	}
+	return errs
+}
+
+func (c *Config) checkText() []error {
+	var errs []error
+	int8 := slices.ContainsFunc(c.Engines, func(e EngineConfig) bool { return e.Precision == engine.INT8 })
+	if int8 && c.Text.Calibrate == "" {
+		errs = append(errs, errors.New("[text] calibrate is missing: an int8 engine is calibrated on real text"))
+	}
+	if c.Text.Evaluate == "" {
+		errs = append(errs, errors.New("[text] evaluate is missing: no engine is let out without a perplexity"))
+	}
+	for _, p := range []string{c.Model.Path, c.Text.Calibrate, c.Text.Evaluate, c.Reference.Bundle} {
+		if p == "" {
+			continue
+		}
+		if _, err := os.Stat(p); err != nil {
+			errs = append(errs, err)
+		}
+	}
+	return errs
+}
+
+// timeout is the limit of one job; 0 where the file gives none.
+func (r RunConfig) timeout() (time.Duration, error) {
+	if r.Timeout == "" {
+		return 0, nil
+	}
+	d, err := time.ParseDuration(r.Timeout)
+	if err == nil && d <= 0 {
+		err = fmt.Errorf("%s is not a limit", r.Timeout)
+	}
+	return d, err
+}
+
+var memorySize = regexp.MustCompile(`^([0-9]{1,9})(MiB|GiB|TiB)$`)
+
+// memory is the limit in bytes; 0 where the file gives none.
+func (r RunConfig) memory() (int64, error) {
+	if r.MemoryLimit == "" {
+		return 0, nil
+	}
+	m := memorySize.FindStringSubmatch(r.MemoryLimit)
+	if m == nil {
+		return 0, fmt.Errorf("%q: want a whole number and MiB, GiB or TiB", r.MemoryLimit)
+	}
+	var n int64
+	if _, err := fmt.Sscan(m[1], &n); err != nil {
+		return 0, err
+	}
+	shift := map[string]uint{"MiB": 20, "GiB": 30, "TiB": 40}[m[2]]
+	if n == 0 || n > math.MaxInt64>>shift {
+		return 0, fmt.Errorf("%q is not a limit", r.MemoryLimit)
+	}
+	return n << shift, nil
+}
+
+// unknownKey names the line of a key that no table has. The TOML library
+// keeps positions to itself, so the line is searched for.
+func unknownKey(path string, text []byte, key toml.Key) error {
+	table, last := key[:len(key)-1].String(), key[len(key)-1]
+	header := regexp.MustCompile(`^\s*\[\[?\s*([^\]]+?)\s*\]`)
+	assign := regexp.MustCompile(`^\s*"?` + regexp.QuoteMeta(last) + `"?\s*=`)
+	current, at := "", path
+	for i, line := range strings.Split(string(text), "\n") {
+		if m := header.FindStringSubmatch(line); m != nil {
+			current = m[1]
+			if current == key.String() {
+				at = fmt.Sprintf("%s:%d", path, i+1)
+				break
+			}
+			continue
+		}
+		if current == table && assign.MatchString(line) {
+			at = fmt.Sprintf("%s:%d", path, i+1)
+			break
+		}
+	}
+	return fault.New(fault.Usage, "reading pipeline", at, fmt.Sprintf("unknown key %q", key), "remove it; `trtforge run --help` shows every key")
+}

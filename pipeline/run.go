@@ -1,0 +1,164 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/progress"
+)
+
+// Options are what a run takes from the command line rather than from its file.
+type Options struct {
+	CreatedBy string // program and version, for the files' created_by
+	Log       *slog.Logger
+	// Progress opens a counter for the stage of that name; nil watches nothing.
+	Progress func(stage string) Bar
+	// Runtimes installs or finds what a stage needs.
+	Runtimes Runtimes
+}
+
+// Bar watches one stage and is told how it ended.
+type Bar interface {
+	progress.Counter
+	Done(err error)
+}
+
+// Step is a stage as a plan shows it.
+type Step struct {
+	Stage  string  `json:"stage"`
+	Cached bool    `json:"cached"`
+	Why    string  `json:"why,omitempty"` // why it runs
+	Last   float64 `json:"last_ms,omitempty"`
+}
+
+// Plan says which stages a run would execute and why, and changes nothing.
+// A stage behind one that will run is to do as well: its inputs are not known.
+func Plan(c *Config, o Options) ([]Step, error) {
+	j, err := newJob(c, o)
+	if err != nil {
+		return nil, err
+	}
+	var steps []Step
+	for _, s := range j.stages {
+		step := Step{Stage: s.name}
+		if up := stale(s); up != "" {
+			step.Why = up + " runs before it"
+		} else {
+			in, err := s.inputs()
+			if err != nil {
+				return nil, err
+			}
+			step.Why = s.cached(in)
+		}
+		if step.Cached = step.Why == ""; step.Cached {
+			step.Last = s.sidecar.ElapsedMS
+		}
+		steps = append(steps, step)
+	}
+	return steps, nil
+}
+
+// stale is the first stage that s reads and that is not there yet.
+func stale(s *stage) string {
+	for _, n := range s.needs {
+		if n.sidecar == nil {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// Run executes what is not cached, stage by stage, and writes the report. The
+// Result is complete also when a gate failed, which is an error of class gate.
+func Run(ctx context.Context, c *Config, o Options) (*Result, error) {
+	j, err := newJob(c, o)
+	if err != nil {
+		return nil, err
+	}
+	defer j.close()
+	unlock, err := lock(ctx, c.Output.Dir, o.Log)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	for _, s := range j.stages {
+		if err := j.step(ctx, s); err != nil {
+			return nil, err
+		}
+	}
+	return j.finish()
+}
+
+// step runs one stage unless its outputs still hold.
+func (j *job) step(ctx context.Context, s *stage) error {
+	in, err := s.inputs()
+	if err != nil {
+		return err
+	}
+	why := s.cached(in)
+	if why == "" {
+		j.steps = append(j.steps, Step{Stage: s.name, Cached: true, Last: s.sidecar.ElapsedMS})
+		j.options.Log.Debug("stage holds", "stage", s.name)
+		return nil
+	}
+	j.options.Log.Debug("stage runs", "stage", s.name, "why", why)
+	bar := j.options.bar(s.name)
+	err = s.execute(ctx, in, j.options.CreatedBy, bar)
+	bar.Done(err)
+	if err != nil {
+		return inStage(ctx, s, err)
+	}
+	j.steps = append(j.steps, Step{Stage: s.name, Why: why, Last: s.sidecar.ElapsedMS})
+	return nil
+}
+
+// inStage says in which stage err happened. A signal is not the stage's fault.
+func inStage(ctx context.Context, s *stage, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	return fmt.Errorf("stage %s: %w", s.name, err)
+}
+
+// lock keeps a second run out of an output directory and removes what a killed
+// one left in it.
+func lock(ctx context.Context, dir string, log *slog.Logger) (unlock func(), err error) {
+	stages := filepath.Join(dir, "stages")
+	if err := fsx.MkdirAll(stages); err != nil {
+		return nil, err
+	}
+	l := flock.New(filepath.Join(dir, ".lock"))
+	held, err := l.TryLock()
+	if err == nil && !held {
+		log.Info("another run uses the output directory, waiting", "dir", dir)
+		held, err = l.TryLockContext(ctx, 200*time.Millisecond)
+	}
+	if err != nil || !held {
+		return nil, fault.Wrap(fault.Runtime, "locking", dir, err, "end the other run, or choose another [output] dir")
+	}
+	if err := fsx.Sweep(stages); err != nil {
+		return nil, err
+	}
+	if err := fsx.Sweep(dir); err != nil {
+		return nil, err
+	}
+	return func() { _ = l.Unlock() }, nil
+}
+
+func (o Options) bar(name string) Bar {
+	if o.Progress == nil {
+		return silent{progress.Noop}
+	}
+	return o.Progress(name)
+}
+
+type silent struct{ progress.Counter }
+
+func (silent) Done(error) {}
