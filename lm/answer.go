@@ -1,0 +1,61 @@
+package lm
+
+import (
+	"encoding/binary"
+	"fmt"
+
+	"github.com/x448/float16"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// answer is where a run writes its logits.
+type answer struct {
+	bytes  []byte
+	typ    onnx.DType
+	logits Logits // its Data views bytes, or holds them converted
+}
+
+// size makes room for logits of that shape: [batch, seq, vocab], or [batch,
+// vocab] where the graph answers the last position without a dimension for it.
+func (a *answer) size(t contract.Tensor, shape []int64, batch int) error {
+	typ, err := dtype(t.Type)
+	if err != nil {
+		return err
+	}
+	if typ != onnx.Float32 && typ != onnx.Float16 {
+		return fmt.Errorf("%s: logits of type %s cannot be read, want float or float16", t.Name, typ)
+	}
+	n, err := onnx.Elements(shape)
+	if err != nil {
+		return fmt.Errorf("%s: %w", t.Name, err)
+	}
+	rank := len(shape)
+	if rank < 2 || rank > 3 || n == 0 {
+		return fmt.Errorf("%s: shape %v is not [batch, seq, vocab]", t.Name, shape)
+	}
+	vocab := int(shape[rank-1])
+	need := n * typ.Bits() / 8
+	if int64(len(a.bytes)) == need && a.typ == typ {
+		return nil // a step like the last one: it writes to the same place
+	}
+	a.bytes, a.typ = aligned(need), typ
+	a.logits = Logits{Batch: batch, Seq: int(n) / batch / vocab, Vocab: vocab}
+	if typ == onnx.Float32 {
+		a.logits.Data = floats(a.bytes, int(n))
+	} else {
+		a.logits.Data = make([]float32, n)
+	}
+	return nil
+}
+
+// read gives the logits of the run that has just ended.
+func (a *answer) read() Logits {
+	if a.typ == onnx.Float16 {
+		for i := range a.logits.Data {
+			a.logits.Data[i] = float16.Frombits(binary.LittleEndian.Uint16(a.bytes[2*i:])).Float32()
+		}
+	}
+	return a.logits
+}

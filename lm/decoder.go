@@ -1,0 +1,175 @@
+package lm
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// Options size a [Decoder].
+type Options struct {
+	Batch    int // rows that run together
+	Capacity int // the longest total length: prompt, padding included, and everything decoded
+}
+
+// Decoder runs one causal language model at one batch size. It is for one
+// goroutine.
+type Decoder struct {
+	session Session
+	c       *contract.Contract
+	o       Options
+
+	ids, mask, positions *ints     // nil where the graph has no such input
+	cache                [2]caches // read and written in turn
+	first, next          answer    // logits of the prefill and of a step
+
+	prompt  int     // the length that prefill and steps are bound for
+	prefill Bound   // nil where nothing is bound
+	steps   []Bound // steps[k] reads cache[k%2] at length prompt+k
+	pads    []int   // per row, columns on the left that are no tokens
+	ragged  bool    // some pad is not 0
+	masked  bool    // the mask buffer is not all ones
+	past    int     // columns in the cache
+	fed     int     // steps since the last Prefill
+}
+
+// caches is one whole set of keys and values: per layer and kind a buffer of
+// Capacity, of which a step uses the dense beginning [batch, heads, len, dim].
+type caches struct {
+	buffers [][]byte // in the order of the contract's past inputs
+}
+
+// NewDecoder makes a decoder of the contract's graph and allocates its cache:
+// two sets, each layers x 2 x batch x heads x capacity x head size. A contract
+// that cannot be fed (an input of unknown meaning, a cache that is read but not
+// written) is an error of class input that names every reason.
+func NewDecoder(s Session, c *contract.Contract, o Options) (*Decoder, error) {
+	d := &Decoder{session: s, c: c, o: o, pads: make([]int, o.Batch)}
+	if err := d.check(); err != nil {
+		return nil, fault.Wrap(fault.Input, "reading contract", "", err,
+			"export the graph with a cache, or describe its inputs under [inputs]")
+	}
+	if err := d.allocate(); err != nil {
+		return nil, fmt.Errorf("allocating a decoder for batch %d, capacity %d: %w", o.Batch, o.Capacity, err)
+	}
+	return d, nil
+}
+
+// check gives every reason why the contract cannot be fed.
+func (d *Decoder) check() error {
+	var errs []error
+	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if d.o.Batch < 1 || d.o.Capacity < 1 {
+		bad("batch %d and capacity %d must be at least 1", d.o.Batch, d.o.Capacity)
+	}
+	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit {
+		bad("capacity %d exceeds the model's %d positions", d.o.Capacity, limit)
+	}
+	counts := map[contract.Kind]int{}
+	for _, t := range append(append([]contract.Tensor{}, d.c.Inputs...), d.c.Outputs...) {
+		counts[t.Kind]++
+		if _, err := dtype(t.Type); err != nil {
+			bad("%s: %w", t.Name, err)
+		}
+	}
+	for _, t := range d.c.Inputs {
+		if t.Kind == contract.KindOther {
+			bad("nobody knows what input %s is for", t.Name)
+		}
+	}
+	if counts[contract.KindIDs] != 1 || counts[contract.KindLogits] != 1 {
+		bad("%d inputs of token ids and %d outputs of logits, want one of each", counts[contract.KindIDs], counts[contract.KindLogits])
+	}
+	past, present := d.tensors(d.c.Inputs, isPast), d.tensors(d.c.Outputs, isPresent)
+	if len(past) != len(present) {
+		bad("%d tensors of cache read, %d written", len(past), len(present))
+	}
+	for i := range min(len(past), len(present)) {
+		if past[i].Layer != present[i].Layer || (past[i].Kind == contract.KindPastKey) != (present[i].Kind == contract.KindPresentKey) {
+			bad("%s is written where %s is read", present[i].Name, past[i].Name)
+		}
+		if past[i].Type != present[i].Type {
+			bad("%s is %s, %s is %s", past[i].Name, past[i].Type, present[i].Name, present[i].Type)
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func isPast(k contract.Kind) bool { return k == contract.KindPastKey || k == contract.KindPastValue }
+
+func isPresent(k contract.Kind) bool {
+	return k == contract.KindPresentKey || k == contract.KindPresentValue
+}
+
+// tensors are those of the given kinds, keys before values, layer by layer.
+func (d *Decoder) tensors(all []contract.Tensor, want func(contract.Kind) bool) []contract.Tensor {
+	var keys, values []contract.Tensor
+	for _, t := range all {
+		switch {
+		case !want(t.Kind):
+		case t.Kind == contract.KindPastKey || t.Kind == contract.KindPresentKey:
+			keys = append(keys, t)
+		default:
+			values = append(values, t)
+		}
+	}
+	byLayer(keys)
+	byLayer(values)
+	return append(keys, values...)
+}
+
+// allocate makes every buffer whose size does not depend on a prompt's length.
+func (d *Decoder) allocate() error {
+	n := d.o.Batch * d.o.Capacity
+	for _, t := range d.c.Inputs {
+		var at **ints
+		switch t.Kind {
+		case contract.KindIDs:
+			at = &d.ids
+		case contract.KindMask:
+			at = &d.mask
+		case contract.KindPositions:
+			at = &d.positions
+		default:
+			continue
+		}
+		typ, err := dtype(t.Type)
+		if err != nil {
+			return err
+		}
+		if *at, err = newInts(typ, n); err != nil {
+			return fmt.Errorf("%s: %w", t.Name, err)
+		}
+	}
+	for _, t := range d.tensors(d.c.Inputs, isPast) {
+		whole, err := d.view(t, nil, 1, d.o.Capacity)
+		if err != nil {
+			return err
+		}
+		size, err := whole.Type.Bytes(whole.Dims)
+		if err != nil {
+			return err
+		}
+		for i := range d.cache {
+			d.cache[i].buffers = append(d.cache[i].buffers, aligned(size))
+		}
+	}
+	if d.mask != nil {
+		d.mask.fill(0, n, 1)
+	}
+	return nil
+}
+
+// Reset forgets the prompt and keeps buffers and bindings.
+func (d *Decoder) Reset() { d.past, d.fed = 0, 0 }
+
+// Past is how many columns the cache holds, padding included.
+func (d *Decoder) Past() int { return d.past }
+
+// Close frees the bindings. The session stays open: it is its maker's.
+func (d *Decoder) Close() error {
+	d.Reset()
+	return d.unbind()
+}

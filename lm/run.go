@@ -1,0 +1,128 @@
+package lm
+
+import (
+	"fmt"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// Prefill runs one prompt a row and leaves their keys and values in the cache.
+// Rows of different length are padded on the left with token 0, masked. The
+// logits have shape [batch][longest prompt][vocab], or one position where the
+// graph answers only the last. A length that was not prepared is bound first,
+// which takes time and memory.
+func (d *Decoder) Prefill(ids [][]int64) (Logits, error) {
+	longest, err := d.measure(ids)
+	if err != nil {
+		return Logits{}, err
+	}
+	if err := d.Prepare(longest, 1); err != nil {
+		return Logits{}, err
+	}
+	d.past, d.fed = 0, 0
+	for b, row := range ids {
+		d.place(b, longest, row)
+	}
+	d.remask(longest)
+	if err := d.prefill.Run(); err != nil {
+		return Logits{}, fmt.Errorf("prefill of %d x %d: %w", d.o.Batch, longest, err)
+	}
+	d.past = longest
+	return d.first.read(), nil
+}
+
+// measure notes each row's padding and gives the longest row's length.
+func (d *Decoder) measure(ids [][]int64) (int, error) {
+	if len(ids) != d.o.Batch {
+		return 0, fault.New(fault.Usage, "prefill", "", fmt.Sprintf("%d rows for a decoder of batch %d", len(ids), d.o.Batch), "make a decoder of that batch")
+	}
+	longest := 0
+	for _, row := range ids {
+		longest = max(longest, len(row))
+	}
+	d.ragged = false
+	for b, row := range ids {
+		if len(row) == 0 {
+			return 0, fault.New(fault.Usage, "prefill", fmt.Sprintf("row %d", b), "no tokens", "give at least one")
+		}
+		d.pads[b] = longest - len(row)
+		d.ragged = d.ragged || d.pads[b] > 0
+	}
+	if d.ragged && d.mask == nil {
+		return 0, fault.New(fault.Usage, "prefill", "", "prompts of different length need a mask, and the graph has no such input",
+			"give prompts of one length, or export the graph with an attention mask")
+	}
+	return longest, nil
+}
+
+// place writes row b, padded to width columns, and its positions. Padding has
+// position 0: any that exists will do, since nobody attends to it.
+func (d *Decoder) place(b, width int, row []int64) {
+	pad, at := d.pads[b], b*width
+	d.ids.fill(at, at+pad, 0)
+	for i, id := range row {
+		d.ids.set(at+pad+i, id)
+	}
+	if d.positions == nil {
+		return
+	}
+	d.positions.fill(at, at+pad, 0)
+	for i := range row {
+		d.positions.set(at+pad+i, int64(i))
+	}
+}
+
+// remask writes the mask of a run after which the cache holds total columns. A
+// mask of ones is the same in any shape and is not written again.
+func (d *Decoder) remask(total int) {
+	if d.mask == nil || (!d.ragged && !d.masked) {
+		return
+	}
+	d.masked = d.ragged
+	if !d.ragged {
+		d.mask.fill(0, d.o.Batch*d.o.Capacity, 1)
+		return
+	}
+	for b, pad := range d.pads {
+		d.mask.fill(b*total, b*total+pad, 0)
+		d.mask.fill(b*total+pad, (b+1)*total, 1)
+	}
+}
+
+// Step feeds one token a row and gives the logits after it, shape
+// [batch][1][vocab]. It allocates nothing where [Decoder.Prepare] was told of it.
+func (d *Decoder) Step(ids []int64) (Logits, error) {
+	if err := d.ready(len(ids)); err != nil {
+		return Logits{}, err
+	}
+	for b, id := range ids {
+		d.ids.set(b, id)
+		if d.positions != nil {
+			d.positions.set(b, int64(d.past-d.pads[b]))
+		}
+	}
+	d.remask(d.past + 1)
+	if err := d.steps[d.fed].Run(); err != nil {
+		return Logits{}, fmt.Errorf("step %d after %d columns: %w", d.fed+1, d.past, err)
+	}
+	d.past++
+	d.fed++
+	return d.next.read(), nil
+}
+
+// ready refuses a step that cannot be and binds one that was not prepared.
+func (d *Decoder) ready(rows int) error {
+	switch {
+	case rows != d.o.Batch:
+		return fault.New(fault.Usage, "step", "", fmt.Sprintf("%d tokens for a decoder of batch %d", rows, d.o.Batch), "give one a row")
+	case d.past == 0:
+		return fault.New(fault.Usage, "step", "", "nothing to continue", "run a prefill first")
+	case len(d.cache[0].buffers) == 0:
+		return fault.New(fault.Usage, "step", "", "the graph has no cache of keys and values", "export it with one")
+	case d.past >= d.o.Capacity:
+		return fault.New(fault.Usage, "step", "", fmt.Sprintf("the cache holds %d columns and is full", d.past), "make a decoder of larger capacity")
+	case d.fed < len(d.steps):
+		return nil
+	}
+	return d.bindStep()
+}
