@@ -1,0 +1,20 @@
+// Package quant makes the typed graphs that engines run: FP16 and INT8.
+//
+// Explicit precision is the only kind that means the same on ONNX Runtime,
+// TensorRT 10, 11 and TensorRT for RTX: every element type stands in the graph,
+// every change of type is a Cast or a QuantizeLinear/DequantizeLinear pair, and
+// no builder flag is needed.
+//
+//	half, err := quant.Half(m, quant.HalfOptions{})          // weights and activations in float16
+//	int8, decisions, err := quant.Int8(m, table, quant.Policy{}) // INT8 matmuls in a float32 graph
+//	both, err := quant.Half(int8, quant.HalfOptions{})       // INT8 matmuls in a float16 graph
+//
+// Each takes a model and returns a new one that shares what did not change, so
+// the original is closed last. Weights are converted while the result is read
+// (onnx.Save): no step holds more than one weight.
+//
+// The graphs are read structurally, by operators and types; names are never
+// needed, so exports of other tools are treated like our own. The package does
+// not measure activation ranges (calib), does not run models, and leaves graphs
+// with control flow (If, Loop) alone: it refuses them by name.
+package quant
