@@ -174,6 +174,9 @@ func filter[T any](all []T, keep func(T) bool) []T {
 	return kept
 }
 
+// Own makes [Model.Close] close c too: a file that weights are read from.
+func (m *Model) Own(c io.Closer) { m.files = append(m.files, c) }
+
 // Close closes the files that the weights are read from.
 func (m *Model) Close() error {
 	var errs []error
