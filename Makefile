@@ -1,0 +1,53 @@
+# Everything here works on a machine that has only Go, Python 3.11 to 3.13 (venv,
+# pip), a C compiler and make. See CONTRIBUTING.md.
+
+SHELL      := /bin/bash
+BIN        := bin/trtforge
+VERSION    := $(shell git describe --tags --always --dirty 2>/dev/null || echo dev)
+LDFLAGS    := -X main.version=$(VERSION)
+FUZZTIME   ?= 5s
+# Setting this accepts the licences that `trtforge setup` shows (NVIDIA's for TensorRT-RTX).
+export TRTFORGE_ACCEPT_LICENCE ?= 1
+# live: PyTorch in this run (installs it, 5.6 GB); recorded: the committed bundle.
+REFERENCE  ?= live
+RUNTIMES   := ort rtx $(if $(filter live,$(REFERENCE)),reference)
+DEMO       := build/demo
+
+.PHONY: build demo test test-full bench lint vuln generate check-generated clean
+
+build: ## the binary, bin/trtforge
+	@go build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/trtforge
+
+demo: build $(DEMO)/text/evaluate.txt ## the whole job on the demo model: build/demo/report.html
+	@$(BIN) setup $(RUNTIMES)
+	@$(BIN) run examples/demo/pipeline.toml --reference $(REFERENCE)
+
+$(DEMO)/text/evaluate.txt: examples/demo/model/split.json
+	@go run ./examples/demo/split $(DEMO)/text
+
+test: build lint check-generated ## all tests with every runtime installed; what CI runs
+	@scripts/test.sh
+
+test-full: build lint check-generated ## the long ones too
+	@TRTFORGE_FULL=1 scripts/test.sh
+
+bench: build ## figures against their anchors: make bench, or make bench B=export
+	@$(BIN) setup ort rtx oracle
+	@go run ./internal/benchmark $(B)
+
+lint: ## gofmt, vet, golangci-lint, govulncheck
+	@test -z "$$(gofmt -l .)" || { echo "gofmt these:"; gofmt -l .; exit 1; }
+	@go vet ./...
+	@go tool -modfile=tools/lint/go.mod golangci-lint run ./...
+	@scripts/vuln.sh
+
+generate: build ## protobuf, the CLI reference, man pages
+	@cd tools/onnxpb && go run . -proto ../../onnx/onnxpb/onnx.proto \
+		-go-package github.com/trtforge/trtforge/onnx/onnxpb -out ../../onnx/onnxpb/onnx.pb.go
+	@$(BIN) docs --markdown docs/cli.md --man docs/man
+
+check-generated: generate
+	@git diff --exit-code -- onnx/onnxpb docs/cli.md docs/man || { echo "generated files differ: run make generate and commit"; exit 1; }
+
+clean: ## what make made here; the runtimes in the user cache stay
+	@rm -rf bin build

@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	_ "embed"
+	"fmt"
+	"io"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/pipeline"
+)
+
+//go:embed pipeline.toml
+var pipelineExample string
+
+// RunOptions are the flags of run.
+type RunOptions struct {
+	DryRun    bool
+	Reference string // "", "live" or "recorded"
+	Setup     bool
+	Accept    bool
+}
+
+// AddFlags declares the flags.
+func (o *RunOptions) AddFlags(f *pflag.FlagSet) {
+	f.BoolVar(&o.DryRun, "dry-run", false, "print the stages, cached or to do and why, and change nothing")
+	f.StringVar(&o.Reference, "reference", "", "`live` PyTorch or the file's recorded bundle (live|recorded; default: recorded where the file names one)")
+	f.BoolVar(&o.Setup, "setup", false, "install missing runtimes instead of ending with status 3")
+	f.BoolVar(&o.Accept, "accept-licence", false, "with --setup: accept the licences that `trtforge setup` shows")
+}
+
+func newRunCommand(g *globals) *cobra.Command {
+	var opts RunOptions
+	c := &cobra.Command{
+		Use:   "run PIPELINE.toml",
+		Short: "Take a checkpoint to verified engines and a report",
+		Long: `Run executes a pipeline file: export, profiles, calibration, quantization,
+engines, the PyTorch reference, validation, benchmarks, gates and the report.
+
+Each stage keeps a record of all that its output depends on. What still holds is
+not run again, so a run that was interrupted, or killed, goes on where it stopped.
+Results are in [output] dir: report.html, summary.json, rows.jsonl and stages/.
+
+A pipeline file, with every key:
+
+` + indent(pipelineExample, "    ") + exitStatus,
+		Example: `  trtforge run examples/demo/pipeline.toml
+  trtforge run pipeline.toml --dry-run
+  trtforge run pipeline.toml --json | jq .verdicts`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			return runRun(c.Context(), opts, g, args[0])
+		},
+	}
+	opts.AddFlags(c.Flags())
+	return c
+}
+
+func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error {
+	config, err := pipeline.Load(path)
+	if err != nil {
+		return err
+	}
+	switch opts.Reference {
+	case "live":
+		config.Reference.Bundle = ""
+	case "recorded":
+		if config.Reference.Bundle == "" {
+			return fault.New(fault.Usage, "checking pipeline", path, "--reference recorded, but the file names no [reference] bundle", "add one, or run with --reference live")
+		}
+	case "":
+	default:
+		return fault.New(fault.Usage, "", "", fmt.Sprintf("--reference %q", opts.Reference), "want live or recorded")
+	}
+	o := pipeline.Options{
+		CreatedBy: createdBy(), Log: g.Log, Progress: g.bars.open,
+		Runtimes: &locate{g: g, install: opts.Setup, accept: opts.Accept},
+	}
+	if opts.DryRun {
+		steps, err := pipeline.Plan(config, o)
+		if err != nil {
+			return err
+		}
+		return g.print(steps, func(w io.Writer) error { return writeSteps(w, steps) })
+	}
+	result, err := pipeline.Run(ctx, config, o)
+	if err != nil {
+		return err
+	}
+	g.bars.close()
+	if err := g.print(result, result.Write); err != nil {
+		return err
+	}
+	return result.Err()
+}
+
+func writeSteps(w io.Writer, steps []pipeline.Step) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, s := range steps {
+		state := "to do"
+		if s.Cached {
+			state = "cached"
+		}
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", state, s.Stage, s.Why)
+	}
+	return t.Flush()
+}

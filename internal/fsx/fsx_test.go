@@ -1,0 +1,73 @@
+package fsx
+
+import (
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+func TestWriteFileIsWholeOrAbsent(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := os.WriteFile(path, []byte("old"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	broken := errors.New("broken")
+	err := WriteFile(path, func(w io.Writer) error {
+		_, _ = io.WriteString(w, "half")
+		return broken
+	})
+	if !errors.Is(err, broken) {
+		t.Fatalf("got %v", err)
+	}
+	if b, _ := os.ReadFile(path); string(b) != "old" {
+		t.Errorf("a writer that failed left %q", b)
+	}
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), TempPrefix+"*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestWriteDirReplacesAndSweeps(t *testing.T) {
+	parent := t.TempDir()
+	dir := filepath.Join(parent, "d")
+	for _, name := range []string{"a", "b"} {
+		if err := WriteDir(dir, func(tmp string) error {
+			return os.WriteFile(filepath.Join(tmp, name), nil, 0o644)
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	entries, _ := os.ReadDir(dir)
+	if len(entries) != 1 || entries[0].Name() != "b" {
+		t.Errorf("after two writes: %v", entries)
+	}
+	if err := os.Mkdir(filepath.Join(parent, TempPrefix+"d-killed"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := Sweep(parent); err != nil {
+		t.Fatal(err)
+	}
+	if entries, _ := os.ReadDir(parent); len(entries) != 1 {
+		t.Errorf("after the sweep: %v", entries)
+	}
+}
+
+func TestExplainClasses(t *testing.T) {
+	for err, want := range map[error]fault.Code{
+		os.ErrNotExist: fault.Input, os.ErrPermission: fault.Runtime, syscall.ENOSPC: fault.Runtime,
+	} {
+		var f *fault.Error
+		if !errors.As(Explain("reading", "x", err), &f) || f.Code != want || f.Fix == "" {
+			t.Errorf("%v: %+v", err, f)
+		}
+	}
+	known := fault.New(fault.Gate, "", "", "x", "")
+	if Explain("reading", "x", known) != error(known) {
+		t.Error("a class that was known was replaced")
+	}
+}

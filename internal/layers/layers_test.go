@@ -1,0 +1,119 @@
+// Package layers holds the house to its plan: imports point down only.
+package layers
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/trtforge/trtforge/"
+
+// floors are the rooms from the ground up. A package may import packages of
+// lower floors, and of its own room; nothing else.
+var floors = [][]string{
+	{"internal/fault", "internal/progress", "internal/svg", "onnx/onnxpb"},
+	{"internal/fsx", "rows"},
+	{"internal/bpe", "safetensors", "internal/runtimes"},
+	{"onnx", "internal/testenv"},
+	{"contract", "export", "internal/child", "internal/doctor"},
+	{"profiles", "internal/ort", "internal/worker"},
+	{"calib"},
+	{"quant"},
+	{"engine"},
+	{"engine/enginetest"},
+	{"engine/ortcpu", "engine/rtx"},
+	{"lm"},
+	{"validate"},
+	{"bench"},
+	{"internal/jobs"},
+	{"gate"},
+	{"report"},
+	{"pipeline"},
+	{"cmd/trtforge"},
+}
+
+// pure rooms hold the knowledge: no cgo, no processes, no network.
+var pure = []string{"onnx", "contract", "profiles", "calib", "quant", "validate", "bench", "gate", "report", "rows", "safetensors", "export", "lm"}
+
+// only says who may import a library that must not spread.
+var only = map[string]string{
+	"github.com/yalue/onnxruntime_go":    "internal/ort",
+	"github.com/vbauerster/mpb/v8":       "cmd/trtforge",
+	"github.com/spf13/cobra":             "cmd/trtforge",
+	"github.com/BurntSushi/toml":         "pipeline",
+	"github.com/NVIDIA/go-nvml/pkg/nvml": "internal/doctor",
+}
+
+type pkg struct {
+	path    string
+	imports []string
+	deps    []string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	out, err := exec.Command("go", "list", "-f", `{{.ImportPath}}|{{join .Imports " "}}|{{join .Deps " "}}`, module+"...").Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v", err)
+	}
+	var all []pkg
+	for _, line := range strings.Split(strings.TrimSpace(string(out)), "\n") {
+		f := strings.Split(line, "|")
+		all = append(all, pkg{strings.TrimPrefix(f[0], module), strings.Fields(f[1]), strings.Fields(f[2])})
+	}
+	return all
+}
+
+func floor(path string) int {
+	return slices.IndexFunc(floors, func(f []string) bool { return slices.Contains(f, path) })
+}
+
+// aside are packages that stand outside the house and may import any of it.
+func aside(path string) bool {
+	return strings.HasPrefix(path, "examples/") || strings.HasPrefix(path, "internal/bench") || path == "internal/layers" || path == "internal/testreport"
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, p := range list(t) {
+		if aside(p.path) {
+			continue
+		}
+		mine := floor(p.path)
+		if mine < 0 {
+			t.Errorf("%s stands on no floor: add it to the plan", p.path)
+			continue
+		}
+		for _, imp := range p.imports {
+			theirs, ours := strings.CutPrefix(imp, module)
+			if ours && floor(theirs) >= mine {
+				t.Errorf("%s imports %s, which is not below it", p.path, theirs)
+			}
+		}
+	}
+}
+
+func TestPureRooms(t *testing.T) {
+	banned := []string{"os/exec", "net", "net/http", "runtime/cgo"}
+	for _, p := range list(t) {
+		if !slices.Contains(pure, p.path) {
+			continue
+		}
+		for _, b := range banned {
+			if slices.Contains(p.deps, b) {
+				t.Errorf("%s is a pure room and depends on %s", p.path, b)
+			}
+		}
+	}
+}
+
+func TestLibrariesStayHome(t *testing.T) {
+	for _, p := range list(t) {
+		for _, imp := range p.imports {
+			if home, ruled := only[imp]; ruled && home != p.path {
+				t.Errorf("%s imports %s, which belongs to %s alone", p.path, imp, home)
+			}
+		}
+	}
+}

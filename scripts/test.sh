@@ -1,0 +1,19 @@
+#!/usr/bin/env bash
+# Installs every runtime, runs all tests with the race detector, the Python
+# tests, the fuzz corpora and the demo, and prints what was skipped and the ten
+# slowest. Skips for want of a runtime fail: TRTFORGE_REQUIRE.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+bin/trtforge setup ort rtx reference oracle
+export TRTFORGE_REQUIRE=ort,rtx,reference,oracle
+
+CGO_ENABLED=0 go build ./...
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+go test -race -timeout 25m -json ./... >"$log" || status=$?
+go run ./internal/testreport <"$log"
+[ $status -eq 0 ] || exit $status
+
+make --no-print-directory demo
