@@ -1,0 +1,62 @@
+package bench
+
+import (
+	"context"
+	"errors"
+	"strings"
+)
+
+// Class is why a request failed, in one word.
+type Class string
+
+// The classes of failure.
+const (
+	Shape     Class = "shape"      // a shape that the engine has no profile or room for
+	Memory    Class = "memory"     // out of memory
+	Timeout   Class = "timeout"    // took longer than allowed
+	NonFinite Class = "non_finite" // the logits hold NaN
+	Died      Class = "died"       // the process ended
+	Other     Class = "other"      // anything else; the cause says it
+)
+
+// Failure is a request that gave no time.
+type Failure struct {
+	Class Class  `json:"class"`
+	Cause string `json:"cause"`
+}
+
+var errNonFinite = errors.New("the logits hold NaN")
+
+// words that runtimes use, per class, in the order they are looked for: a
+// process that was killed for its memory is about memory.
+var words = []struct {
+	class Class
+	any   []string
+}{
+	{Memory, []string{"out of memory", "bad_alloc", "failed to allocate", "memory limit"}},
+	{Timeout, []string{"timed out", "timeout", "deadline exceeded"}},
+	{Died, []string{"signal", "exit status", "died", "broken pipe", "unexpected eof", "silent"}},
+	{Shape, []string{"profile", "invalid dimension", "got invalid dimensions", "shape", "dimension"}},
+}
+
+// Classify gives an error its class.
+func Classify(err error) *Failure {
+	f := &Failure{Class: Other, Cause: err.Error()}
+	switch {
+	case errors.Is(err, errNonFinite):
+		f.Class = NonFinite
+	case errors.Is(err, context.DeadlineExceeded):
+		f.Class = Timeout
+	default:
+		text := strings.ToLower(f.Cause)
+		for _, w := range words {
+			for _, word := range w.any {
+				if strings.Contains(text, word) {
+					f.Class = w.class
+					return f
+				}
+			}
+		}
+	}
+	return f
+}
