@@ -8,9 +8,9 @@ import (
 )
 
 // States are the graph outputs that carry the KV cache, in the graph's order:
-// those that are made from a float graph input (the past) or a projection by
-// moving data only, and those of rank 4 and above. Logits are neither. Names
-// do not matter.
+// those that a float graph input (the past) reaches by moves of data alone, and
+// float outputs of rank 4 and above (a first pass has no past). Logits are
+// neither. Names do not matter.
 func States(m *onnx.Model) []string {
 	g := m.Graph()
 	producer := map[string]*onnxpb.NodeProto{}

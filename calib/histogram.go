@@ -1,0 +1,199 @@
+package calib
+
+import (
+	"encoding/binary"
+	"fmt"
+	"math"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// Bins is how many bins a histogram has. Its range is a power of two, so at
+// least half of them, 2,048, lie below the greatest magnitude.
+const Bins = 4096
+
+// Histogram counts the magnitudes of a stream of values and keeps the exact
+// minimum, maximum and number. The zero value is empty and ready.
+//
+// Its range is [0, 2^k). When a value exceeds it, pairs of bins are merged and
+// k grows: no second pass is needed, and since the scale is a power of two no
+// value ever changes sides by rounding. Two histograms merge the same way, in
+// any order.
+type Histogram struct {
+	Count    int64
+	Min, Max float32 // exact; both 0 while Count is 0
+	// Exp is k; meaningless while Counts is nil.
+	Exp int
+	// Counts[i] is how many magnitudes lie in [i, i+1) * 2^k / Bins. It is nil
+	// while only zeros have been seen.
+	Counts []int64
+	// Zeros are exact zeros, which stand in no bin.
+	Zeros int64
+}
+
+// Add counts values. NaN and infinities are an error that says at which index
+// of values the first one stands; then nothing is counted.
+func (h *Histogram) Add(values []float32) error {
+	lo, hi, bad := extremes(values)
+	if bad >= 0 {
+		return fmt.Errorf("value %d of %d is %v", bad, len(values), values[bad])
+	}
+	if len(values) == 0 {
+		return nil
+	}
+	if h.Count == 0 {
+		h.Min, h.Max = lo, hi
+	}
+	h.Min, h.Max = min(h.Min, lo), max(h.Max, hi)
+	h.Count += int64(len(values))
+	h.grow(max(-lo, hi))
+	h.tally(values)
+	return nil
+}
+
+// extremes are the least and the greatest of values; bad is the index of the
+// first that is not finite, or -1.
+func extremes(values []float32) (lo, hi float32, bad int) {
+	if len(values) == 0 {
+		return 0, 0, -1
+	}
+	lo, hi = values[0], values[0]
+	var sum float32 // of v-v: 0 unless a value is not finite
+	for _, v := range values {
+		lo, hi = min(lo, v), max(hi, v)
+		sum += v - v
+	}
+	if sum == 0 {
+		return lo, hi, -1
+	}
+	for i, v := range values {
+		if v-v != 0 {
+			return lo, hi, i
+		}
+	}
+	return lo, hi, -1
+}
+
+// grow makes room for magnitude a.
+func (h *Histogram) grow(a float32) {
+	if a == 0 {
+		return
+	}
+	_, exp := math.Frexp(float64(a)) // a < 2^exp
+	if h.Counts == nil {
+		h.Counts, h.Exp = make([]int64, Bins), exp
+	}
+	for ; h.Exp < exp; h.Exp++ {
+		halve(h.Counts)
+	}
+}
+
+// halve merges neighbouring bins into the lower half.
+func halve(counts []int64) {
+	for i := range counts[:len(counts)/2] {
+		counts[i] = counts[2*i] + counts[2*i+1]
+	}
+	clear(counts[len(counts)/2:])
+}
+
+func (h *Histogram) tally(values []float32) {
+	counts := h.Counts
+	if counts == nil {
+		h.Zeros += int64(len(values))
+		return
+	}
+	// Float64: the factor of a subnormal range does not fit float32.
+	factor := math.Ldexp(Bins, -h.Exp)
+	for _, v := range values {
+		if v == 0 {
+			h.Zeros++
+			continue
+		}
+		counts[int(math.Abs(float64(v))*factor)]++
+	}
+}
+
+// Merge adds what o counted.
+func (h *Histogram) Merge(o *Histogram) {
+	if o.Count == 0 {
+		return
+	}
+	if h.Count == 0 {
+		h.Min, h.Max = o.Min, o.Max
+	}
+	h.Min, h.Max = min(h.Min, o.Min), max(h.Max, o.Max)
+	h.Count += o.Count
+	h.Zeros += o.Zeros
+	if o.Counts == nil {
+		return
+	}
+	counts := append([]int64(nil), o.Counts...)
+	exp := o.Exp
+	if h.Counts == nil {
+		h.Counts, h.Exp = make([]int64, Bins), exp
+	}
+	for ; h.Exp < exp; h.Exp++ {
+		halve(h.Counts)
+	}
+	for ; exp < h.Exp; exp++ {
+		halve(counts)
+	}
+	for i, n := range counts {
+		h.Counts[i] += n
+	}
+}
+
+// Amax is the greatest magnitude, exactly.
+func (h *Histogram) Amax() float32 { return max(-h.Min, h.Max) }
+
+// Quantile is the magnitude that the share q (0 to 1) of all values does not
+// exceed, interpolated inside its bin and never above Amax: within one bin's
+// width of numpy's percentile of the absolute values.
+func (h *Histogram) Quantile(q float64) float32 {
+	rank := q * float64(h.Count)
+	seen := float64(h.Zeros)
+	if h.Counts == nil || rank <= seen {
+		return 0
+	}
+	width := math.Ldexp(1, h.Exp) / Bins
+	for i, n := range h.Counts {
+		if n > 0 && seen+float64(n) >= rank {
+			at := (float64(i) + (rank-seen)/float64(n)) * width
+			return min(float32(at), h.Amax())
+		}
+		seen += float64(n)
+	}
+	return h.Amax()
+}
+
+// AddTensor counts a float tensor's values, converted piece by piece. After an
+// error the histogram is of no use.
+func (h *Histogram) AddTensor(t onnx.Tensor) error {
+	bad := func(err error) error {
+		return fault.Wrap(fault.Input, "calibrating on tensor", t.Name, err,
+			"look for the first node whose output is not finite; the weights or the text may be damaged")
+	}
+	if t.Type != onnx.Float32 {
+		values, err := t.Float32s()
+		if err != nil {
+			return bad(err)
+		}
+		if err := h.Add(values); err != nil {
+			return bad(err)
+		}
+		return nil
+	}
+	var piece [2048]float32
+	for b := t.Bytes; len(b) >= 4; {
+		n := min(len(piece), len(b)/4)
+		for i := range piece[:n] {
+			piece[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+		}
+		if err := h.Add(piece[:n]); err != nil {
+			return bad(err)
+		}
+		b = b[4*n:]
+	}
+	return nil
+}

@@ -1,0 +1,161 @@
+package calib
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"math"
+	"os"
+	"slices"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+)
+
+// SchemaVersion is the version of the table that this program writes and the
+// newest that it reads.
+const SchemaVersion = 1
+
+const tableKind = "table"
+
+// Table is the calibrated ranges of a model's activations.
+type Table struct {
+	Kind          string           `json:"kind"` // "table"
+	SchemaVersion int              `json:"schema_version"`
+	CreatedBy     string           `json:"created_by"`
+	Model         string           `json:"model"`  // onnx.Model.Digest of the calibrated model
+	Text          string           `json:"text"`   // sha256 of the token ids
+	Method        string           `json:"method"` // as ParseMethod reads it
+	Samples       int              `json:"samples"`
+	Tokens        int64            `json:"tokens"`
+	Ranges        map[string]Range `json:"ranges"` // by tensor name
+
+	extra map[string]json.RawMessage // fields of writers that know more
+}
+
+// Range is what was seen of a tensor and what was made of it.
+type Range struct {
+	Lo   float32 `json:"lo"`   // least value seen
+	Hi   float32 `json:"hi"`   // greatest value seen
+	Amax float32 `json:"amax"` // the magnitude that maps to 127
+}
+
+// maxTable bounds an untrusted file: a hundred thousand tensors with long names.
+const maxTable = 32 << 20
+
+// Read reads a table; path names it in errors, which are of class input: not
+// JSON, another kind, a newer version, or ranges that cannot be (all of them at
+// once).
+func Read(r io.Reader, path string) (*Table, error) {
+	bad := func(err error) (*Table, error) {
+		return nil, fault.Wrap(fault.Input, "reading the calibration table", path, err, "calibrate again")
+	}
+	b, err := io.ReadAll(io.LimitReader(r, maxTable+1))
+	if err != nil {
+		return bad(err)
+	}
+	if len(b) > maxTable {
+		return bad(fmt.Errorf("it is larger than %d bytes", maxTable))
+	}
+	t := &Table{}
+	if err := json.Unmarshal(b, t); err != nil {
+		return bad(err)
+	}
+	if t.Kind != tableKind {
+		return bad(fmt.Errorf("its kind is %q, not %q", t.Kind, tableKind))
+	}
+	if t.SchemaVersion < 1 || t.SchemaVersion > SchemaVersion {
+		return nil, fault.New(fault.Input, "reading the calibration table", path,
+			fmt.Sprintf("its version is %d, this program reads up to %d", t.SchemaVersion, SchemaVersion),
+			"use the trtforge that wrote it, or calibrate again")
+	}
+	if err := t.check(); err != nil {
+		return bad(err)
+	}
+	return t, nil
+}
+
+// ReadFile reads the table at path.
+func ReadFile(path string) (*Table, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fsx.Explain("reading the calibration table", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	return Read(f, path)
+}
+
+// WriteFile writes the table, whole or not at all.
+func (t *Table) WriteFile(path string) error { return fsx.WriteJSON(path, t) }
+
+// check finds every range that no calibration can have made.
+func (t *Table) check() error {
+	var errs []error
+	for _, name := range slices.Sorted(maps.Keys(t.Ranges)) {
+		r := t.Ranges[name]
+		if err := r.Check(); err != nil {
+			errs = append(errs, fmt.Errorf("tensor %q: %w", name, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// Check tells why a range cannot be used: not finite, lo above hi, or a
+// magnitude that is negative or above what was seen.
+func (r Range) Check() error {
+	for _, v := range []float32{r.Lo, r.Hi, r.Amax} {
+		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
+			return errors.New("its range is not finite")
+		}
+	}
+	switch {
+	case r.Lo > r.Hi:
+		return fmt.Errorf("lo %g is above hi %g", r.Lo, r.Hi)
+	case r.Amax < 0:
+		return fmt.Errorf("amax %g is negative", r.Amax)
+	}
+	return nil
+}
+
+// Fits tells whether the table was made for the model of that digest.
+func (t *Table) Fits(model string) error {
+	if t.Model == model {
+		return nil
+	}
+	return fault.New(fault.Input, "using the calibration table", "of model "+t.Model,
+		"the model at hand is "+model, "calibrate this model, or give the table that belongs to it")
+}
+
+// plain is a Table without its methods.
+type plain Table
+
+// UnmarshalJSON keeps the fields that this program does not know.
+func (t *Table) UnmarshalJSON(b []byte) error {
+	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
+		return err
+	}
+	extra := map[string]json.RawMessage{}
+	if err := json.Unmarshal(b, &extra); err != nil {
+		return err
+	}
+	for _, known := range []string{"kind", "schema_version", "created_by", "model", "text", "method", "samples", "tokens", "ranges"} {
+		delete(extra, known)
+	}
+	t.extra = extra
+	return nil
+}
+
+// MarshalJSON writes the known fields in their order, then the kept ones by name.
+func (t Table) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(plain(t))
+	if err != nil || len(t.extra) == 0 {
+		return b, err
+	}
+	rest, err := json.Marshal(t.extra)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(b[:len(b)-1], ','), rest[1:]...), nil
+}
