@@ -1,0 +1,154 @@
+package validate
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"os"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// A bundle is a directory of two files.
+const (
+	HeaderFile = "bundle.json" // Header
+	DataFile   = "bundle.bin"  // the rows, see Row
+)
+
+// SchemaVersion is the version of the bundle form that this program writes and
+// the newest that it reads.
+const SchemaVersion = 1
+
+// TopK is how many of the most likely tokens a bundle keeps unless it is told
+// otherwise or the vocabulary is smaller.
+const TopK = 64
+
+// Header is bundle.json: what was scored, by what, and how.
+type Header struct {
+	Kind          string            `json:"kind"` // "bundle"
+	SchemaVersion int               `json:"schema_version"`
+	CreatedBy     string            `json:"created_by"`
+	Convention    Convention        `json:"convention"`
+	Tokens        int               `json:"tokens"`   // of the whole text, the dropped tail included
+	Windows       int               `json:"windows"`  // of Convention.Length tokens each
+	Rows          int               `json:"rows"`     // Windows * (Convention.Length-1) scored tokens
+	Vocab         int               `json:"vocab"`    // logits a row
+	TopK          int               `json:"top_k"`    // the smaller of 64 and Vocab unless asked otherwise
+	IDBytes       int               `json:"id_bytes"` // 2 where Vocab <= 65536, else 4
+	MeanNLL       float64           `json:"mean_nll"` // nats, summed in float64
+	Perplexity    float64           `json:"perplexity"`
+	Digests       Digests           `json:"digests"`
+	DataDigest    string            `json:"data_sha256"` // of bundle.bin
+	Settings      map[string]string `json:"settings"`    // dtype, attention, tf32, threads
+	Versions      map[string]string `json:"versions"`    // torch, transformers, python
+}
+
+// Digests identify what a bundle was made from, each a sha256 in hexadecimal.
+type Digests struct {
+	Model     string `json:"model"`     // ModelDigest
+	Text      string `json:"text"`      // of the text file
+	Tokenizer string `json:"tokenizer"` // TokenizerDigest
+	IDs       string `json:"ids"`       // IDsDigest of the whole text
+}
+
+// rowBytes is the size of a row: NLL, LSE, tail, K ids, K log-probabilities.
+func (h *Header) rowBytes() int64 { return 12 + int64(h.TopK)*int64(h.IDBytes+4) }
+
+// windowRows is the number of rows of one window.
+func (h *Header) windowRows() int { return h.Convention.Length - 1 }
+
+// size is the size of bundle.bin that the header announces.
+func (h *Header) size() int64 { return int64(h.Rows) * h.rowBytes() }
+
+// limits of what a header may announce, far above any real one, so that their
+// products stay within int64.
+const (
+	maxLength = 1 << 24
+	maxRows   = 1 << 31
+	maxVocab  = 1 << 28
+	maxTopK   = 1 << 16
+)
+
+// check finds every contradiction in a header.
+func (h *Header) check() error {
+	var errs []error
+	bad := func(wrong bool, format string, args ...any) {
+		if wrong {
+			errs = append(errs, fmt.Errorf(format, args...))
+		}
+	}
+	bad(h.Convention.Length < 2 || h.Convention.Length > maxLength, "a window of %d tokens", h.Convention.Length)
+	bad(h.Windows < 1 || h.Windows > maxRows, "%d windows", h.Windows)
+	bad(h.Vocab < 1 || h.Vocab > maxVocab, "a vocabulary of %d", h.Vocab)
+	bad(h.TopK < 1 || h.TopK > min(h.Vocab, maxTopK), "the %d most likely of %d tokens", h.TopK, h.Vocab)
+	bad(h.IDBytes != idBytes(h.Vocab), "%d bytes a token id for a vocabulary of %d", h.IDBytes, h.Vocab)
+	if len(errs) == 0 { // else the products below mean nothing
+		bad(h.Rows > maxRows || int64(h.Rows) != int64(h.Windows)*int64(h.windowRows()), "%d rows in %d windows of %s", h.Rows, h.Windows, h.Convention)
+		bad(h.Tokens/h.Convention.Length != h.Windows, "%d windows of %s in %d tokens", h.Windows, h.Convention, h.Tokens)
+		bad(!close64(h.Perplexity, math.Exp(h.MeanNLL)), "perplexity %g with a mean NLL of %g", h.Perplexity, h.MeanNLL)
+	}
+	return errors.Join(errs...)
+}
+
+// idBytes is the width of a token id in a bundle.
+func idBytes(vocab int) int {
+	if vocab <= 1<<16 {
+		return 2
+	}
+	return 4
+}
+
+func close64(a, b float64) bool { return math.Abs(a-b) <= 1e-9*math.Abs(b) }
+
+// Bundle is an open reference. Close releases its file.
+type Bundle struct {
+	Header
+	name string
+	data io.ReaderAt
+	file *os.File // nil for a bundle in memory
+}
+
+// Close releases the bundle's file.
+func (b *Bundle) Close() error {
+	if b.file == nil {
+		return nil
+	}
+	return b.file.Close()
+}
+
+// Window reads the rows of window w, Convention.Length-1 of them.
+func (b *Bundle) Window(w int) ([]Row, error) {
+	if w < 0 || w >= b.Windows {
+		return nil, fault.New(fault.Input, "reading reference bundle", b.name,
+			fmt.Sprintf("it has no window %d, only %d", w, b.Windows), "record the bundle again for this text")
+	}
+	n := b.windowRows()
+	raw := make([]byte, int64(n)*b.rowBytes())
+	if _, err := b.data.ReadAt(raw, int64(w)*int64(len(raw))); err != nil {
+		return nil, fault.Wrap(fault.Input, "reading reference bundle", b.name, err, "record the bundle again")
+	}
+	all := make([]Row, n)
+	for i := range all {
+		all[i] = b.decode(raw[int64(i)*b.rowBytes():])
+	}
+	return all, nil
+}
+
+// Verify holds the bundle to what is in hand: every digest, and the convention.
+// An empty digest in want is not compared. All differences are reported.
+func (b *Bundle) Verify(want Digests, c Convention) error {
+	var errs []error
+	for _, d := range []struct{ what, have, want string }{
+		{"model", b.Digests.Model, want.Model}, {"text", b.Digests.Text, want.Text},
+		{"tokenizer", b.Digests.Tokenizer, want.Tokenizer}, {"token ids", b.Digests.IDs, want.IDs},
+		{"convention", b.Convention.String(), c.String()},
+	} {
+		if d.want != "" && d.have != d.want {
+			errs = append(errs, fault.New(fault.Input, "checking reference bundle", b.name,
+				fmt.Sprintf("it was recorded for another %s: %s, not %s", d.what, d.have, d.want),
+				"record the bundle again, or give the "+d.what+" it was recorded for"))
+		}
+	}
+	return errors.Join(errs...)
+}
