@@ -1,0 +1,102 @@
+package gate
+
+import (
+	"math"
+	"strings"
+	"testing"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/rows"
+)
+
+func measured(engine, phase, name string, value, spread float64) rows.Row {
+	return rows.Row{Engine: engine, Phase: phase, Name: name, Value: value, Lo: value - spread, Hi: value + spread, N: 9}
+}
+
+func timed(engine, scenario string, value float64) rows.Row {
+	r := measured(engine, "", "e2e", value, value/100)
+	r.Scenario = scenario
+	return r
+}
+
+var engines = []Engine{
+	{Name: "cpu-fp32", Backend: "ortcpu", Precision: "fp32"},
+	{Name: "cpu-fp16", Backend: "ortcpu", Precision: "fp16", NoSpeed: "the CPU computes FP16 in FP32"},
+	{Name: "cpu-int8", Backend: "ortcpu", Precision: "int8"},
+	{Name: "rtx-int8", Backend: "rtx", Precision: "int8", Idle: "needs a GPU"},
+}
+
+func TestEvaluate(t *testing.T) {
+	limits := map[string]Limits{
+		"fp16": {"speedup_min": 1, "ppl_ratio_max": 1.05},
+		"int8": {"ppl_ratio_max": 1.1, "kl_mean_max": 0.01, "speedup_min": 1.2},
+	}
+	all := []rows.Row{
+		measured("cpu-fp16", "prefill", "ppl_ratio", 1.04, 0.02),
+		measured("cpu-fp16", "decode", "ppl_ratio", math.NaN(), 0),
+		measured("cpu-int8", "prefill", "ppl_ratio", 1.02, 0.01),
+		measured("cpu-int8", "decode", "ppl_ratio", 1.4, 0.01),
+		measured("cpu-int8", "prefill", "kl_top64_mean", 0.004, 0.001),
+		timed("cpu-fp32", "a", 40), timed("cpu-fp32", "b", 90), timed("cpu-fp32", "only", 9),
+		timed("cpu-int8", "a", 20), timed("cpu-int8", "b", 80),
+		timed("cpu-fp16", "a", 1), timed("rtx-int8", "a", 1), // never compared
+	}
+	want := []string{
+		"cpu-fp16 prefill ppl_ratio_max pass", "cpu-fp16 decode ppl_ratio_max fail",
+		"cpu-fp16  speedup_min not_evaluated the CPU computes FP16 in FP32",
+		"cpu-int8 prefill ppl_ratio_max pass", "cpu-int8 decode ppl_ratio_max fail",
+		"cpu-int8 prefill kl_mean_max pass", "cpu-int8 decode kl_mean_max not_evaluated not measured",
+		"cpu-int8  speedup_min pass",
+		"rtx-int8 prefill ppl_ratio_max not_evaluated needs a GPU", "rtx-int8 decode ppl_ratio_max not_evaluated needs a GPU",
+		"rtx-int8 prefill kl_mean_max not_evaluated needs a GPU", "rtx-int8 decode kl_mean_max not_evaluated needs a GPU",
+		"rtx-int8  speedup_min not_evaluated needs a GPU",
+	}
+	got := Evaluate(engines, limits, all)
+	if len(got) != len(want) {
+		t.Fatalf("%d verdicts, want %d: %+v", len(got), len(want), got)
+	}
+	for i, v := range got {
+		line := strings.TrimSpace(v.Engine + " " + v.Phase + " " + v.Gate + " " + string(v.Status) + " " + v.Reason)
+		if line != want[i] {
+			t.Errorf("verdict %d is %q, want %q", i, line, want[i])
+		}
+	}
+	if v := got[7]; math.Abs(v.Value-1.5) > 1e-12 || v.Lo >= 1.5 || v.Hi <= 1.5 {
+		t.Errorf("speed-up %+v, want the geometric mean of 2 and 1.125", v)
+	}
+	if !strings.Contains(got[0].Evidence, "reaches beyond") || strings.Contains(got[3].Evidence, "reaches beyond") {
+		t.Errorf("evidence: %q and %q", got[0].Evidence, got[3].Evidence)
+	}
+	if err := Err(got); fault.Exit(err) != 1 || !strings.Contains(err.Error(), "cpu-int8 decode") {
+		t.Errorf("the error is %v", err)
+	}
+	if !Failed(got) || Failed(got[:1]) || Err(got[:1]) != nil {
+		t.Error("one failed gate is a failure, none is not")
+	}
+}
+
+func TestSpeedNeedsABaseline(t *testing.T) {
+	got := Evaluate(engines[2:3], map[string]Limits{"int8": {"speedup_min": 1}}, []rows.Row{timed("cpu-int8", "a", 20)})
+	if got[0].Status != NotEvaluated || !strings.Contains(got[0].Reason, "no fp32 engine") {
+		t.Errorf("got %+v", got[0])
+	}
+	got = Evaluate(engines[:3], map[string]Limits{"int8": {"speedup_min": 1}}, []rows.Row{timed("cpu-int8", "a", 20)})
+	if got[0].Status != NotEvaluated || got[0].Reason != "not measured" {
+		t.Errorf("got %+v", got[0])
+	}
+}
+
+func TestCheck(t *testing.T) {
+	if err := Check("int8", Limits{"ppl_ratio_max": 1.1, "speedup_min": 1}); err != nil {
+		t.Error(err)
+	}
+	err := Check("int8", Limits{"ppl_max": 1, "kl_mean_max": -1, "speedup_min": math.NaN()})
+	if fault.Exit(err) != 2 {
+		t.Fatalf("got %v, want an error of class usage", err)
+	}
+	for _, part := range []string{"ppl_max", "kl_mean_max = -1", "speedup_min = NaN"} {
+		if !strings.Contains(err.Error(), part) {
+			t.Errorf("%q does not say %q", err, part)
+		}
+	}
+}
