@@ -1,0 +1,91 @@
+package runtimes
+
+import (
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// Spec is what can be known of a runtime before it is installed.
+type Spec struct {
+	Name    string
+	What    string // what is in it
+	Enables string // what trtforge does with it
+	Licence string // in one line
+	Read    string // where the licence can be read, if it must be accepted
+	Over    string // the runtime this one is laid over, or ""
+
+	asked    []string // what the lock was made for: distribution names
+	accept   bool     // its licence must be accepted first
+	probe    string   // Python that loads it and prints a line of JSON; "" = a library
+	override string   // the environment variable that replaces it
+}
+
+// nvidiaTerms is where NVIDIA publishes the agreement that the wheels also carry.
+const nvidiaTerms = "https://docs.nvidia.com/deeplearning/tensorrt-rtx/ (Reference, NVIDIA Software License Agreement), " +
+	"and the file licenses/LICENSE.txt inside the wheels"
+
+// Specs is every runtime that can be installed, in the order to install them.
+func Specs() []Spec {
+	return []Spec{
+		{
+			Name: "ort", What: "ONNX Runtime 1.32.0, the library (CPU)",
+			Enables: "running, calibrating, timing and scoring models on the CPU",
+			Licence: "MIT", asked: []string{"onnxruntime"}, override: "TRTFORGE_ORT_LIBRARY",
+		},
+		{
+			Name: "rtx", What: "TensorRT for RTX 1.7.1.116, the builder and its Python bindings; numpy",
+			Enables: "building TensorRT-RTX engines, with or without a GPU",
+			Licence: "NVIDIA Software License Agreement for TensorRT (proprietary); numpy: BSD-3-Clause",
+			Read:    nvidiaTerms, accept: true,
+			asked:    []string{"tensorrt-rtx-cu12-libs", "tensorrt-rtx-cu12-bindings", "numpy"},
+			probe:    importing("tensorrt_rtx_bindings", "numpy"),
+			override: "TRTFORGE_RTX_PYTHON",
+		},
+		{
+			Name: "reference", What: "PyTorch 2.15.0 with its CUDA libraries, transformers 5.23.0",
+			Enables: "the FP32 reference that accuracy is measured against",
+			Licence: "BSD-3-Clause (PyTorch), Apache-2.0 (transformers), NVIDIA's own terms (the CUDA libraries PyTorch comes with)",
+			asked:   []string{"torch", "transformers", "safetensors", "numpy"},
+			probe:   importing("torch", "transformers", "safetensors", "numpy"), override: "TRTFORGE_REFERENCE_PYTHON",
+		},
+		{
+			Name: "oracle", What: "onnx, onnxruntime and scipy for Python, laid over the reference runtime",
+			Enables: "trtforge's own tests, which compare with them",
+			Licence: "Apache-2.0 (onnx), MIT (onnxruntime), BSD-3-Clause (scipy)", Over: "reference",
+			asked: []string{"onnx", "onnxruntime", "scipy"},
+			probe: importing("onnx", "onnxruntime", "scipy", "torch", "transformers"), override: "TRTFORGE_ORACLE_PYTHON",
+		},
+	}
+}
+
+// Lookup is the Spec of a name; an unknown name is a Usage error that lists the
+// known ones.
+func Lookup(name string) (Spec, error) {
+	var known []string
+	for _, s := range Specs() {
+		if s.Name == name {
+			return s, nil
+		}
+		known = append(known, s.Name)
+	}
+	return Spec{}, fault.New(fault.Usage, "setting up", name, "there is no such runtime", "choose among "+strings.Join(known, ", "))
+}
+
+// library says whether the runtime is a shared library rather than a Python
+// environment.
+func (s Spec) library() bool { return s.probe == "" }
+
+// takesIndex says whether builds of this runtime differ from index to index, as
+// PyTorch's do.
+func (s Spec) takesIndex() bool { return slices.Contains(s.asked, "torch") }
+
+// importing is a Python program that imports modules and prints their versions
+// and where packages live.
+func importing(modules ...string) string {
+	return "import importlib, json, sysconfig\n" +
+		"names = '" + strings.Join(modules, " ") + "'.split()\n" +
+		"print(json.dumps({'versions': {n: str(importlib.import_module(n).__version__) for n in names}, " +
+		"'site': sysconfig.get_path('purelib')}))\n"
+}
