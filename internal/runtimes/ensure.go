@@ -133,7 +133,7 @@ func CheckLicence(spec Spec, o Options) error {
 		return nil
 	}
 	return fault.New(fault.Usage, "setting up", spec.Name,
-		fmt.Sprintf("it comes under the %s, which must be accepted first; read it at %s", spec.Licence, spec.Read),
+		fmt.Sprintf("its licence must be accepted first: %s; read it at %s", spec.Licence, spec.Read),
 		"if you agree, repeat with --accept-licence, or set TRTFORGE_ACCEPT_LICENCE=1")
 }
 

@@ -23,8 +23,8 @@ type Spec struct {
 }
 
 // nvidiaTerms is where NVIDIA publishes the agreement that the wheels also carry.
-const nvidiaTerms = "https://docs.nvidia.com/deeplearning/tensorrt-rtx/ (Reference, NVIDIA Software License Agreement), " +
-	"and the file licenses/LICENSE.txt inside the wheels"
+const nvidiaTerms = "https://docs.nvidia.com/deeplearning/tensorrt-rtx/ (under Reference), " +
+	"or in the wheel, licenses/LICENSE.txt"
 
 // Specs is every runtime that can be installed, in the order to install them.
 func Specs() []Spec {
@@ -37,7 +37,7 @@ func Specs() []Spec {
 		{
 			Name: "rtx", What: "TensorRT for RTX 1.7.1.116, the builder and its Python bindings; numpy",
 			Enables: "building TensorRT-RTX engines, with or without a GPU",
-			Licence: "NVIDIA Software License Agreement for TensorRT (proprietary); numpy: BSD-3-Clause",
+			Licence: "NVIDIA Software License Agreement for TensorRT (numpy: BSD-3-Clause)",
 			Read:    nvidiaTerms, accept: true,
 			asked:    []string{"tensorrt-rtx-cu12-libs", "tensorrt-rtx-cu12-bindings", "numpy"},
 			probe:    importing("tensorrt_rtx_bindings", "numpy"),
@@ -63,14 +63,39 @@ func Specs() []Spec {
 // Lookup is the Spec of a name; an unknown name is a Usage error that lists the
 // known ones.
 func Lookup(name string) (Spec, error) {
-	var known []string
 	for _, s := range Specs() {
 		if s.Name == name {
 			return s, nil
 		}
-		known = append(known, s.Name)
 	}
-	return Spec{}, fault.New(fault.Usage, "setting up", name, "there is no such runtime", "choose among "+strings.Join(known, ", "))
+	return Spec{}, fault.New(fault.Usage, "setting up", name, "there is no such runtime", "choose among "+strings.Join(Names(), ", "))
+}
+
+// Names is the name of every runtime, in the order to install them.
+func Names() []string {
+	var out []string
+	for _, s := range Specs() {
+		out = append(out, s.Name)
+	}
+	return out
+}
+
+// Pinned is, by runtime, what its lock pins of the things one asks for:
+// "torch 2.15.0, transformers 5.23.0".
+func Pinned() map[string]string {
+	out := map[string]string{}
+	for _, s := range Specs() {
+		lock, err := LockOf(s.Name)
+		if err != nil {
+			continue // embedded, so a test would have failed
+		}
+		var pins []string
+		for _, name := range s.asked {
+			pins = append(pins, name+" "+lock.Versions[name])
+		}
+		out[s.Name] = strings.Join(pins, ", ")
+	}
+	return out
 }
 
 // library says whether the runtime is a shared library rather than a Python
