@@ -113,7 +113,9 @@ var testJobs = map[string]Job{
 	"exit":  func(context.Context, *Call) (any, error) { os.Exit(0); return nil, nil },
 	"close pipe": func(context.Context, *Call) (any, error) {
 		for fd := 3; fd < 64; fd++ {
-			_ = unix.Close(fd)
+			if isPipe(fd) {
+				_ = unix.Close(fd)
+			}
 		}
 		time.Sleep(time.Minute)
 		return nil, nil
@@ -153,13 +155,17 @@ var testJobs = map[string]Job{
 	},
 }
 
+func isPipe(fd int) bool {
+	var s unix.Stat_t
+	return unix.Fstat(fd, &s) == nil && s.Mode&unix.S_IFMT == unix.S_IFIFO
+}
+
 // writeRaw writes bytes to the parent past the framing: the saved stdout is
-// the highest of the two duplicated descriptors.
+// the pipe above stderr that can be written to.
 func writeRaw(b []byte) (any, error) {
 	for fd := 3; fd < 64; fd++ {
 		flags, err := unix.FcntlInt(uintptr(fd), unix.F_GETFL, 0)
-		var s unix.Stat_t
-		if err != nil || unix.Fstat(fd, &s) != nil || s.Mode&unix.S_IFMT != unix.S_IFIFO || flags&unix.O_ACCMODE != unix.O_WRONLY {
+		if err != nil || !isPipe(fd) || flags&unix.O_ACCMODE != unix.O_WRONLY {
 			continue
 		}
 		_, err = unix.Write(fd, b)
