@@ -86,19 +86,18 @@ func (c *checkpoint) add(name string, wanted []string) error {
 
 func (c *checkpoint) addShards() error {
 	path := filepath.Join(c.dir, indexFile)
-	f, err := os.Open(path)
+	data, err := readUpTo(path, maxIndex)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.New(fault.Input, "reading", c.dir, fmt.Sprintf("there is neither %s nor %s", single, indexFile),
 			"save the model with save_pretrained(..., safe_serialization=True)")
 	}
 	if err != nil {
-		return fsx.Explain("reading", path, err)
+		return err
 	}
-	defer func() { _ = f.Close() }()
 	var index struct {
 		Map map[string]string `json:"weight_map"`
 	}
-	if err := json.NewDecoder(io.LimitReader(f, maxIndex)).Decode(&index); err != nil {
+	if err := json.Unmarshal(data, &index); err != nil {
 		return fault.Wrap(fault.Input, "reading", path, err, "get the file again")
 	}
 	shards := map[string][]string{}
@@ -149,7 +148,7 @@ func isBuffer(name string) bool {
 	return strings.HasSuffix(name, ".attn.bias") || strings.HasSuffix(name, ".attn.masked_bias")
 }
 
-// types are the element types that weights may have.
+// elementType is ONNX's type of a safetensors type that weights may have.
 func elementType(dtype string) (onnx.DType, bool) {
 	switch dtype {
 	case "F32":

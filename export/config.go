@@ -4,14 +4,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 )
 
 // maxConfig bounds config.json, maxSize each number in it: far above any
@@ -84,24 +81,23 @@ func (c *config) scale(i int) float32 {
 // error.
 func readConfig(dir string) (*config, error) {
 	path := filepath.Join(dir, "config.json")
-	f, err := os.Open(path)
+	data, err := readUpTo(path, maxConfig)
 	if err != nil {
-		return nil, fsx.Explain("reading", path, err)
+		return nil, err
 	}
-	defer func() { _ = f.Close() }()
-	c, err := parseConfig(io.LimitReader(f, maxConfig))
+	c, err := parseConfig(data)
 	if err != nil {
 		return nil, fault.Wrap(fault.Input, "reading", path, err, "export a GPT-2 language model (transformers' GPT2LMHeadModel)")
 	}
 	return c, nil
 }
 
-func parseConfig(r io.Reader) (*config, error) {
+func parseConfig(data []byte) (*config, error) {
 	c := &config{
 		Vocab: 50257, Positions: 1024, Width: 768, Layers: 12, Heads: 12,
 		Activation: "gelu_new", Epsilon: 1e-5, Scale: true, Tied: true,
 	}
-	if err := json.NewDecoder(r).Decode(c); err != nil {
+	if err := json.Unmarshal(data, c); err != nil {
 		return nil, fmt.Errorf("it is not the JSON of a GPT-2 config: %w", err)
 	}
 	for _, alias := range []struct{ to, from *int64 }{

@@ -41,7 +41,7 @@ const masked = -30000
 // are read when the model is saved, so the caller closes it after that. A
 // checkpoint that is incomplete, contradicts its config or needs what is not
 // supported is a fault.Input that lists everything.
-func GPT2(dir string, o Options) (_ *onnx.Model, err error) {
+func GPT2(dir string, o Options) (*onnx.Model, error) {
 	if o.Logits == "" {
 		o.Logits = All
 	}
@@ -58,7 +58,10 @@ func GPT2(dir string, o Options) (_ *onnx.Model, err error) {
 	}
 	m := onnx.New("gpt2")
 	m.Own(c)
-	if err := errors.Join(c.check(cfg), addWeights(m, c, cfg)); err != nil {
+	if err := errors.Join(c.check(cfg), checkVocabulary(dir, cfg)); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
+	if err := addWeights(m, c, cfg); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	g := &gpt2{config: cfg, builder: builder{m}, logits: o.Logits}
