@@ -86,6 +86,14 @@ func TestStarts(t *testing.T) {
 	}
 }
 
+// TestCrashBySignal has a process that, unlike Go's, does not catch SIGSEGV.
+func TestCrashBySignal(t *testing.T) {
+	_, err := Start(t.Context(), Spec{Name: "test", Path: "/bin/sh", Args: []string{"-c", "echo oops >&2; kill -SEGV $$"}})
+	if err == nil || !strings.Contains(err.Error(), "crashed in native code: SIGSEGV (segmentation fault); its stderr ends with: oops") {
+		t.Errorf("got %v", err)
+	}
+}
+
 func TestStartMissingProgram(t *testing.T) {
 	_, err := Start(t.Context(), Spec{Name: "test", Path: "/nonexistent/program"})
 	if fault.Exit(err) != 3 {

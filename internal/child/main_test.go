@@ -98,16 +98,14 @@ var testJobs = map[string]Job{
 		return nil, nil
 	},
 	"kill": func(context.Context, *Call) (any, error) {
-		return nil, syscall.Kill(os.Getpid(), syscall.SIGKILL)
+		return signalSelf(syscall.SIGKILL)
 	},
 	"stop": func(context.Context, *Call) (any, error) {
-		err := syscall.Kill(os.Getpid(), syscall.SIGSTOP)
-		time.Sleep(time.Minute)
-		return nil, err
+		return signalSelf(syscall.SIGSTOP)
 	},
 	"segfault": func(context.Context, *Call) (any, error) {
 		fmt.Fprintln(os.Stderr, "\x1b[31mabout to crash\x1b[0m")
-		return nil, syscall.Kill(os.Getpid(), syscall.SIGSEGV)
+		return signalSelf(syscall.SIGSEGV)
 	},
 	"panic": func(context.Context, *Call) (any, error) { panic("bug in a job") },
 	"exit":  func(context.Context, *Call) (any, error) { os.Exit(0); return nil, nil },
@@ -153,6 +151,13 @@ var testJobs = map[string]Job{
 		time.Sleep(time.Minute)
 		return nil, nil
 	},
+}
+
+// signalSelf does not return before the signal has had its effect.
+func signalSelf(s syscall.Signal) (any, error) {
+	err := syscall.Kill(os.Getpid(), s)
+	time.Sleep(time.Minute)
+	return nil, err
 }
 
 func isPipe(fd int) bool {
