@@ -1,0 +1,98 @@
+// Benchmark measures trtforge against the tool that people would use instead,
+// in one run, as a ratio:
+//
+//	make bench              # every figure
+//	make bench B=export     # those whose name begins with it
+//
+// Each line is NAME ours anchor unit ratio lo hi asked verdict: ratio says how
+// many times better ours is, [lo, hi] is its 95 % interval, asked what was
+// promised. The verdict is ok (the median reaches it), short (the whole interval
+// lies below) or noisy. Each side runs in its own process, the other stopped.
+// A short figure is exit status 1.
+package main
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+func main() {
+	if len(os.Args) > 2 && os.Args[1] == "side" {
+		exit(runSide(os.Args[2:]))
+	}
+	flag.Parse()
+	exit(measure(flag.Arg(0)))
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}
+
+// group is figures that are measured together because they share a model.
+type group struct {
+	name string
+	run  func(w *workshop) ([]figure, error)
+}
+
+var groups = []group{
+	{"export", exportFigures},
+	{"decode", decodeFigures},
+	{"engine", engineFigures},
+}
+
+// measure prints the figures of the groups whose name begins with prefix.
+func measure(prefix string) error {
+	w, err := newWorkshop()
+	if err != nil {
+		return err
+	}
+	defer w.close()
+	fmt.Printf("%-34s %12s %12s %-6s %8s %8s %8s %6s %s\n", "NAME", "ours", "anchor", "unit", "ratio", "lo", "hi", "asked", "verdict")
+	var errs []error
+	known := false
+	for _, g := range groups {
+		if !strings.HasPrefix(g.name, prefix) {
+			continue
+		}
+		known = true
+		figures, err := g.run(w)
+		if err != nil {
+			errs = append(errs, fmt.Errorf("measuring %s: %w", g.name, err))
+		}
+		for _, f := range figures {
+			fmt.Println(f)
+			if f.verdict == "short" {
+				errs = append(errs, fmt.Errorf("%s falls short: %.3f of %.2f asked", f.name, f.ratio, f.asked))
+			}
+		}
+	}
+	if !known {
+		return fmt.Errorf("no figure begins with %q", prefix)
+	}
+	return errors.Join(errs...)
+}
+
+// workshop is where models lie while they are measured: in memory, so that the
+// disk is outside of every clock.
+type workshop struct{ dir string }
+
+func newWorkshop() (*workshop, error) {
+	base := "/dev/shm"
+	if _, err := os.Stat(base); err != nil {
+		base = ""
+	}
+	dir, err := os.MkdirTemp(base, "trtforge-bench-*")
+	return &workshop{dir}, err
+}
+
+func (w *workshop) path(name string) string { return filepath.Join(w.dir, name) }
+
+func (w *workshop) close() { _ = os.RemoveAll(w.dir) }
