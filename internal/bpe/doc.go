@@ -11,6 +11,6 @@
 // part that this package does not reproduce exactly (a normaliser, another
 // pattern, WordPiece, byte fallback) is refused by the name of that part.
 //
-// Letters and numbers are those of Unicode as Go knows it; a text with
-// characters that only a newer Unicode has may be cut differently there.
+// Letters and numbers are those of Unicode 16, as in the tokenizers library
+// 0.23; a text with characters of a newer Unicode may be cut differently there.
 package bpe

@@ -27,7 +27,7 @@ func classOf(r rune) class {
 	case unicode.IsSpace(r): // White_Space, which is \s with Unicode on
 		return space
 	}
-	return other
+	return newerClass(r)
 }
 
 func ascii(b byte) class {
