@@ -1,0 +1,48 @@
+package worker
+
+import (
+	"context"
+
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// Caller runs jobs; *child.Child is one.
+type Caller interface {
+	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
+}
+
+// BundleRequest asks the reference worker for a bundle (package validate).
+type BundleRequest struct {
+	Model      string              `json:"model"`      // a Hugging Face directory
+	IDs        string              `json:"ids"`        // a file of validate.EncodeIDs, the whole text
+	Convention validate.Convention `json:"convention"` // "hf-nonoverlap(512)"
+	Out        string              `json:"out"`        // an existing, empty directory
+	TopK       int                 `json:"top_k"`      // 0 = validate.TopK
+	Threads    int                 `json:"threads"`    // 0 = PyTorch's own choice
+	Attention  string              `json:"attention"`  // "" = "eager"; "sdpa"
+	Digests    validate.Digests    `json:"digests"`    // kept in the bundle
+	CreatedBy  string              `json:"created_by"`
+}
+
+// BundleResult is what the reference came to.
+type BundleResult struct {
+	Perplexity float64           `json:"perplexity"`
+	Rows       int               `json:"rows"`
+	Windows    int               `json:"windows"`
+	Versions   map[string]string `json:"versions"`
+}
+
+// Bundle has PyTorch score a text in FP32 and write bundle.json and bundle.bin
+// into r.Out. progress counts windows.
+func Bundle(ctx context.Context, c Caller, r BundleRequest, p progress.Counter) (BundleResult, error) {
+	if r.TopK == 0 {
+		r.TopK = validate.TopK
+	}
+	if r.Attention == "" {
+		r.Attention = "eager"
+	}
+	var result BundleResult
+	err := c.Call(ctx, "bundle", r, &result, p)
+	return result, err
+}
