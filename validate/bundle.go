@@ -48,7 +48,7 @@ type Header struct {
 type Digests struct {
 	Model     string `json:"model"`     // ModelDigest
 	Text      string `json:"text"`      // of the text file
-	Tokenizer string `json:"tokenizer"` // TokenizerDigest
+	Tokenizer string `json:"tokenizer"` // FilesDigest of bpe.Files
 	IDs       string `json:"ids"`       // IDsDigest of the whole text
 }
 

@@ -3,7 +3,7 @@
 
     python train.py --text "$(go env GOROOT)/src/testdata/Isaac.Newton-Opticks.txt"
 
-The text is cut in three (split.json): the tokenizer and the weights see the
+The text is cut in three (split/split.json): the tokenizer and the weights see the
 first part only, the second is what calibration reads and what decides when to
 stop, the third is for evaluation and is read once, at the end. Everything is
 seeded and the number of steps is fixed, so the same machine with the same
@@ -60,13 +60,14 @@ def main():
 
 
 def split(text, out):
-    """The three parts, cut where a paragraph ends, and split.json."""
+    """The three parts, cut where a paragraph ends, and split/split.json."""
     cut = [text.index(b"\n\n", len(text) - CALIBRATE_BYTES - EVALUATE_BYTES) + 2,
            text.index(b"\n\n", len(text) - EVALUATE_BYTES) + 2, len(text)]
     ranges = dict(zip(("train", "calibrate", "evaluate"), zip([0, *cut], cut)))
     record = {"file": "Isaac.Newton-Opticks.txt", "bytes": len(text), "sha256": hashlib.sha256(text).hexdigest(), "parts": {
         name: {"begin": a, "end": b, "sha256": hashlib.sha256(text[a:b]).hexdigest()} for name, (a, b) in ranges.items()}}
-    write_json(out / "split.json", record)
+    (out / "split").mkdir(exist_ok=True)
+    write_json(out / "split" / "split.json", record)
     return {name: text[a:b].decode() for name, (a, b) in ranges.items()}
 
 
