@@ -46,7 +46,7 @@ func lookINT8(_ context.Context, m Machine) finding {
 	case f.found:
 	case m.Features["avx2"]:
 		f.found, f.version = true, "avx2"
-		f.warn = "no VNNI: INT8 gains little here, and unsigned-by-signed products may saturate at 16 bits; keep weights within 7 bits or trust no INT8 perplexity"
+		f.warn = "no VNNI: INT8 gains little here, and ONNX Runtime's unsigned-by-signed products may saturate at 16 bits: a loss of accuracy that GPUs and newer CPUs do not show"
 	default:
 		f.detail = []string{"neither AVX2 nor VNNI"}
 	}
@@ -87,8 +87,8 @@ func lookDisk(_ context.Context, m Machine) finding {
 	}
 	f := finding{found: true, version: runtimes.Size(free), detail: []string{"for " + home + " (TRTFORGE_HOME)"}}
 	_, installed := m.Find("reference")
-	if need := int64(13e9); free < need && !installed {
-		f.warn = "`trtforge setup reference` wants " + runtimes.Size(need) + " meanwhile; set TRTFORGE_HOME to a directory on another disk"
+	if lock, err := runtimes.LockOf("reference"); err == nil && !installed && free < lock.Need() {
+		f.warn = "`trtforge setup reference` wants " + runtimes.Size(lock.Need()) + " meanwhile; set TRTFORGE_HOME to a directory on another disk"
 	}
 	return f
 }

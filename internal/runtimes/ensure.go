@@ -69,29 +69,25 @@ func Ensure(ctx context.Context, name string, o Options) (Runtime, error) {
 			return Runtime{}, err
 		}
 	}
-	if o.IndexURL != "" && spec.takesIndex() {
-		return ensureFromIndex(ctx, spec, o)
+	lock, err := LockOf(name)
+	if err != nil {
+		return Runtime{}, err
 	}
 	dir, err := dirOf(spec)
 	if err != nil {
 		return Runtime{}, err
 	}
-	return ensureAt(ctx, spec, dir, o)
+	if o.IndexURL != "" && spec.takesIndex() {
+		return ensureFromIndex(ctx, spec, lock, dir, o)
+	}
+	return ensureAt(ctx, spec, lock, dir, o)
 }
 
-// ensureFromIndex installs another index's build beside the locked one and
-// remembers it as what the user brought.
-func ensureFromIndex(ctx context.Context, spec Spec, o Options) (Runtime, error) {
-	dir, err := dirOf(spec)
-	if err != nil {
-		return Runtime{}, err
-	}
-	base, err := root()
-	if err != nil {
-		return Runtime{}, err
-	}
-	dir = filepath.Join(base, spec.Name+"-"+Lock{Text: o.IndexURL}.hash(filepath.Base(dir)))
-	r, err := ensureAt(ctx, spec, dir, o)
+// ensureFromIndex installs another index's build beside the locked one in dir
+// and remembers it as what the user brought.
+func ensureFromIndex(ctx context.Context, spec Spec, lock Lock, dir string, o Options) (Runtime, error) {
+	dir = filepath.Join(filepath.Dir(dir), spec.Name+"-"+Lock{Text: o.IndexURL}.hash(lock.Text))
+	r, err := ensureAt(ctx, spec, lock, dir, o)
 	if err != nil {
 		return Runtime{}, err
 	}
@@ -100,7 +96,7 @@ func ensureFromIndex(ctx context.Context, spec Spec, o Options) (Runtime, error)
 }
 
 // ensureAt installs into dir unless it is whole.
-func ensureAt(ctx context.Context, spec Spec, dir string, o Options) (Runtime, error) {
+func ensureAt(ctx context.Context, spec Spec, lock Lock, dir string, o Options) (Runtime, error) {
 	if r, ok := installed(spec, dir); ok {
 		return r, nil
 	}
@@ -117,7 +113,7 @@ func ensureAt(ctx context.Context, spec Spec, dir string, o Options) (Runtime, e
 	if r, ok := installed(spec, dir); ok {
 		return r, nil
 	}
-	r, err := install(ctx, spec, dir, o)
+	r, err := install(ctx, spec, lock, dir, o)
 	if err != nil {
 		// Whatever stands there is not whole. Leave the disk as it was.
 		_ = os.RemoveAll(dir)
@@ -139,7 +135,7 @@ func CheckLicence(spec Spec, o Options) error {
 
 // install fills dir anew and proves what it filled it with. The caller holds
 // the lock.
-func install(ctx context.Context, spec Spec, dir string, o Options) (Runtime, error) {
+func install(ctx context.Context, spec Spec, lock Lock, dir string, o Options) (Runtime, error) {
 	started := time.Now()
 	py, err := findPython(ctx)
 	if err != nil {
@@ -150,14 +146,10 @@ func install(ctx context.Context, spec Spec, dir string, o Options) (Runtime, er
 			return Runtime{}, err
 		}
 	}
-	lock, err := LockOf(spec.Name)
-	if err != nil {
-		return Runtime{}, err
-	}
 	if err := os.RemoveAll(dir); err != nil {
 		return Runtime{}, fsx.Explain("removing the unfinished", dir, err)
 	}
-	if err := checkSpace(dir, lock.need()); err != nil {
+	if err := checkSpace(dir, lock.Need()); err != nil {
 		return Runtime{}, err
 	}
 	o.say("%s", Announce(spec, lock))
@@ -215,6 +207,6 @@ func (l Lock) estimate() string {
 	return fmt.Sprintf("%.0f min", d.Minutes())
 }
 
-// need is the space an installation takes meanwhile: what it installs, and each
+// Need is the space an installation takes meanwhile: what it installs, and each
 // wheel once in pip's cache and once on its way there.
-func (l Lock) need() int64 { return l.Installed + l.Installed/10 + 2*l.Download }
+func (l Lock) Need() int64 { return l.Installed + l.Installed/10 + 2*l.Download }
