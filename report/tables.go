@@ -1,0 +1,356 @@
+package report
+
+import (
+	"fmt"
+	"maps"
+	"math"
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/gate"
+	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// dash stands where nothing is known.
+const dash = "–"
+
+// glance is one engine in the table that comes first.
+type glance struct {
+	Name, Class, Precision, Backend string
+	Size                            string
+	Share                           int // percent of the largest engine
+	Perplexity, Change, KL, Speed   string
+	Verdict, VerdictClass, Idle     string
+}
+
+func (d *Data) glance() []glance {
+	largest := int64(1)
+	for _, e := range d.Engines {
+		largest = max(largest, e.Manifest.Bytes)
+	}
+	var all []glance
+	for _, e := range d.Engines {
+		m := e.Manifest
+		g := glance{Name: e.Name, Class: class(string(m.Precision)), Precision: strings.ToUpper(string(m.Precision)), Backend: m.Backend,
+			Size: size(float64(m.Bytes)), Share: int(math.Round(100 * float64(m.Bytes) / float64(largest))), Idle: e.Idle,
+			Perplexity: dash, Change: dash, KL: dash, Speed: dash}
+		if r, ok := rows.Find(d.Rows, e.Name, "", bench.Decode, validate.Perplexity); ok {
+			g.Perplexity = significant4(r.Value)
+		}
+		if r, ok := rows.Find(d.Rows, e.Name, "", bench.Decode, validate.PPLRatio); ok {
+			g.Change = percent(r.Value)
+		}
+		if k := d.klMark(e.Name, bench.Decode); !k.missing {
+			g.KL = k.text
+		}
+		g.Speed = d.speed(e)
+		g.Verdict, g.VerdictClass = d.verdictOf(e)
+		all = append(all, g)
+	}
+	return all
+}
+
+// speed is how many times faster than its backend's FP32 engine an engine is.
+func (d *Data) speed(e Engine) string {
+	for _, b := range d.Engines {
+		if b.Manifest.Backend != e.Manifest.Backend || b.Manifest.Precision != "fp32" {
+			continue
+		}
+		if r, n := gate.Speedup(d.Rows, b.Name, e.Name, bench.E2E); n > 0 {
+			return significant(r.Value) + " ×"
+		}
+	}
+	return dash
+}
+
+// verdictOf sums up an engine's verdicts in a word or two.
+func (d *Data) verdictOf(e Engine) (text, class string) {
+	n := map[gate.Status]int{}
+	for _, v := range d.Verdicts {
+		if v.Engine == e.Name {
+			n[v.Status]++
+		}
+	}
+	switch {
+	case n[gate.Fail] > 0:
+		return "fails " + plural(n[gate.Fail], "gate"), "fail"
+	case n[gate.Pass] > 0:
+		return "passes " + plural(n[gate.Pass], "gate"), "pass"
+	case n[gate.NotEvaluated] > 0 || e.Idle != "":
+		return "not evaluated", "idle"
+	}
+	return "no gates", "idle"
+}
+
+// significant4 is a perplexity: four significant digits.
+func significant4(v float64) string {
+	if !bounded(v, v) || v == 0 {
+		return significant(v)
+	}
+	digits := 3 - int(math.Floor(math.Log10(math.Abs(v))))
+	return fmt.Sprintf("%.*f", max(digits, 0), v)
+}
+
+// planLine is one profile with its ranges.
+type planLine struct {
+	Class, Name       string
+	Batch, Seq, Past  profiles.Span
+	Shapes            int
+	Index             int
+	BatchT, SeqT, Pst string
+}
+
+func (d *Data) planLines() []planLine {
+	if d.Plan == nil {
+		return nil
+	}
+	var all []planLine
+	span := func(s profiles.Span) string {
+		if s.Min == s.Max {
+			return fmt.Sprint(s.Min)
+		}
+		return fmt.Sprintf("%d – %d – %d", s.Min, s.Opt, s.Max)
+	}
+	for i, p := range d.Plan.Profiles {
+		l := planLine{Class: fmt.Sprintf("p%d", i%4), Name: p.Name, Index: i, BatchT: span(p.Batch), SeqT: span(p.Seq), Pst: span(p.Past)}
+		for _, s := range d.Plan.Demand {
+			if covering(d.Plan, s) == i {
+				l.Shapes++
+			}
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// built is how one engine came to be.
+type built struct {
+	Name, Class, Target, Requested, Achieved, Builder, Time, Size, Key, FullKey, Layers, Licence string
+	Mismatch                                                                                     bool
+}
+
+func (d *Data) built() []built {
+	var all []built
+	for _, e := range d.Engines {
+		m := e.Manifest
+		b := built{Name: e.Name, Class: class(string(m.Precision)), Target: orDash(m.Target), Requested: strings.ToUpper(string(m.Precision)),
+			Achieved: strings.ToUpper(string(m.Achieved)), Builder: orDash(m.Builder), Size: size(float64(m.Bytes)), Key: short(m.Key), FullKey: m.Key,
+			Time: milliseconds(m.BuildMS), Mismatch: m.Achieved != "" && m.Achieved != m.Precision, Licence: m.Licence}
+		if b.Achieved == "" {
+			b.Achieved = dash
+		}
+		if m.BuildMS == 0 {
+			b.Time = dash
+		}
+		if e.Cached {
+			b.Time += ", from the store"
+		}
+		for _, name := range slices.Sorted(maps.Keys(m.Layers)) {
+			b.Layers += fmt.Sprintf(", %d %s", m.Layers[name], name)
+		}
+		b.Layers = strings.TrimPrefix(b.Layers, ", ")
+		all = append(all, b)
+	}
+	return all
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return dash
+	}
+	return s
+}
+
+// gateLine is one verdict as a line of a table.
+type gateLine struct {
+	Engine, Class, Gate, Phase, Limit, Value, Interval, Evidence, Status, StatusClass string
+}
+
+func (d *Data) gateLines() []gateLine {
+	precision := map[string]string{}
+	for _, e := range d.Engines {
+		precision[e.Name] = string(e.Manifest.Precision)
+	}
+	var all []gateLine
+	for _, v := range d.Verdicts {
+		if v.Status == gate.NotEvaluated {
+			continue
+		}
+		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: orDash(v.Phase), Limit: fmt.Sprintf("%g", v.Limit),
+			Value: gateNumber(v.Value), Evidence: v.Evidence, Status: string(v.Status), StatusClass: string(v.Status)}
+		if bounded(v.Lo, v.Hi) && v.Lo != v.Hi {
+			l.Interval = gateNumber(v.Lo) + " – " + gateNumber(v.Hi)
+		}
+		all = append(all, l)
+	}
+	return all
+}
+
+// gateNumber has enough digits to be told from a limit near one.
+func gateNumber(v float64) string {
+	if math.Abs(v) < 0.1 {
+		return scientific(v)
+	}
+	return minus(fmt.Sprintf("%.4f", v))
+}
+
+// missing is a reason why gates were not evaluated, and which.
+type missing struct {
+	Reason string
+	What   []string // "rtx-int8: ppl_ratio_max (prefill, decode), speedup_min"
+}
+
+func (d *Data) missing() []missing {
+	type at struct{ reason, engine string }
+	var order []string
+	engines := map[string][]string{}
+	gates := map[at][]string{}
+	note := func(reason, engine, what string) {
+		if !slices.Contains(order, reason) {
+			order = append(order, reason)
+		}
+		if !slices.Contains(engines[reason], engine) {
+			engines[reason] = append(engines[reason], engine)
+		}
+		if what != "" && !slices.Contains(gates[at{reason, engine}], what) {
+			gates[at{reason, engine}] = append(gates[at{reason, engine}], what)
+		}
+	}
+	for _, v := range d.Verdicts {
+		if v.Status == gate.NotEvaluated {
+			note(v.Reason, v.Engine, v.Gate)
+		}
+	}
+	for _, e := range d.Engines {
+		if e.Idle != "" {
+			note(e.Idle, e.Name, "speed and accuracy")
+		}
+	}
+	var all []missing
+	for _, reason := range order {
+		m := missing{Reason: upperFirst(reason)}
+		for _, e := range engines[reason] {
+			m.What = append(m.What, e+": "+strings.Join(gates[at{reason, e}], ", "))
+		}
+		all = append(all, m)
+	}
+	return all
+}
+
+// factTable is a titled list of names and values.
+type factTable struct {
+	Title string
+	Facts []Fact
+}
+
+func (d *Data) factTables() []factTable {
+	var all []factTable
+	add := func(title string, facts []Fact) {
+		kept := slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool { return f.Value == "" })
+		if len(kept) > 0 {
+			all = append(all, factTable{title, kept})
+		}
+	}
+	add("Model", d.modelFacts())
+	add("Inputs", d.Inputs)
+	add("Versions", d.Versions)
+	add("Machine", d.Machine)
+	return all
+}
+
+// modelFacts leaves out what is not known.
+func (d *Data) modelFacts() []Fact {
+	m := d.Model
+	facts := []Fact{{"Name", m.Name}}
+	number := func(name string, n int64, show func(int64) string) {
+		if n > 0 {
+			facts = append(facts, Fact{name, show(n)})
+		}
+	}
+	number("Parameters", m.Parameters, large)
+	number("Weights as exported", m.Bytes, func(n int64) string { return size(float64(n)) })
+	if c := d.Contract; c != nil {
+		number("Layers", int64(c.Layers), count)
+		number("Heads", int64(c.Heads), count)
+		number("Vocabulary", int64(c.Vocab), count)
+	}
+	number("Hidden size", int64(m.Hidden), count)
+	number("Positions", int64(m.Positions), count)
+	return append(facts, Fact{"Digest", short(m.Digest)})
+}
+
+// port is an input or output of the graph, layers folded into one.
+type port struct{ Way, Name, Kind, Type, Shape string }
+
+func (d *Data) ports() []port {
+	if d.Contract == nil {
+		return nil
+	}
+	var all []port
+	seen := map[contract.Kind]bool{}
+	list := func(way string, tensors []contract.Tensor) {
+		for _, t := range tensors {
+			cache := strings.HasPrefix(string(t.Kind), "past_") || strings.HasPrefix(string(t.Kind), "present_")
+			if cache && seen[t.Kind] {
+				continue
+			}
+			seen[t.Kind] = true
+			var dims []string
+			for _, dim := range t.Dims {
+				if dim.Role == contract.Static {
+					dims = append(dims, fmt.Sprint(dim.Size))
+				} else {
+					dims = append(dims, string(dim.Role))
+				}
+			}
+			p := port{Way: way, Name: t.Name, Kind: strings.ReplaceAll(string(t.Kind), "_", " "), Type: t.Type, Shape: strings.Join(dims, " × ")}
+			if cache && d.Contract.Layers > 1 {
+				p.Kind += fmt.Sprintf(", one of %d layers", d.Contract.Layers)
+			}
+			all = append(all, p)
+		}
+	}
+	list("in", d.Contract.Inputs)
+	list("out", d.Contract.Outputs)
+	return all
+}
+
+// notes numbers doubts in the order in which they are first met.
+type notes struct{ texts []string }
+
+func (n *notes) number(text string) int {
+	i := slices.Index(n.texts, text)
+	if i < 0 {
+		n.texts = append(n.texts, text)
+		i = len(n.texts) - 1
+	}
+	return i + 1
+}
+
+// figureLine is one row as a line of the table of all figures.
+type figureLine struct {
+	Engine, Class, Scenario, Phase, Name, Value, Interval string
+	N                                                     int
+	Notes                                                 []int
+}
+
+func (d *Data) figureLines(n *notes) []figureLine {
+	precision := map[string]string{}
+	for _, e := range d.Engines {
+		precision[e.Name] = string(e.Manifest.Precision)
+	}
+	var all []figureLine
+	for _, r := range d.Rows {
+		l := figureLine{Engine: r.Engine, Class: class(precision[r.Engine]), Scenario: orDash(r.Scenario), Phase: orDash(r.Phase), Name: r.Name,
+			Value: figure(r.Value, r.Unit), Interval: interval(r), N: r.N}
+		for _, w := range r.Warnings {
+			l.Notes = append(l.Notes, n.number(w))
+		}
+		all = append(all, l)
+	}
+	return all
+}
