@@ -1,0 +1,74 @@
+// Package ort is ONNX Runtime: the only importer of onnxruntime_go, and the
+// child process that it runs in.
+//
+// A process loads one libonnxruntime and may be taken down by it, so nothing
+// but a child does (see internal/child). The parent has a [Client], which
+// starts this executable again with the hidden command [Command] and the
+// library's path in the environment; there, [Serve] loads the library and
+// serves whole jobs. Inside a job:
+//
+//	s, err := ort.Open("model.onnx", ort.Options{Threads: 2})
+//	defer s.Close()
+//	out, err := s.Run(feeds, []string{"logits"})     // allocates
+//	b, err := s.Bind(in, out)                        // uses the caller's bytes
+//	defer b.Close()
+//	err = b.Run()                                    // allocates nothing in Go
+//
+// Without cgo the package compiles, and everything that would need ONNX
+// Runtime answers with a fault.Missing.
+//
+// It runs on the CPU, knows nothing of what tensors mean (contract, lm), and
+// is not safe for two goroutines in one session.
+package ort
+
+import (
+	"runtime"
+
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// Command is the hidden first argument that makes an executable an ONNX
+// Runtime child.
+const Command = "__ort"
+
+// LibraryEnv is the environment variable that tells the child which
+// libonnxruntime to load.
+const LibraryEnv = "TRTFORGE_ORT_LIB"
+
+// Optimize is how much ONNX Runtime rewrites a graph when it opens it.
+type Optimize string
+
+// The levels, with ONNX Runtime's meaning.
+const (
+	OptimizeAll      Optimize = "all" // also what suits this CPU only; the zero value means the same
+	OptimizeExtended Optimize = "extended"
+	OptimizeBasic    Optimize = "basic"
+	OptimizeNone     Optimize = "none"
+)
+
+// Options of Open; the zero value is good for everything but timing.
+type Options struct {
+	Threads  int      // intra-op threads; 0: as many as the cgroup and the machine give
+	Spin     bool     // idle threads spin: faster in a timed section, a waste of a core elsewhere
+	Optimize Optimize // all
+
+	// SaveOptimized is a path for the optimised graph. Weights of 1 KiB or more
+	// go to SaveOptimized+".data", so that models beyond 2 GiB work.
+	SaveOptimized string
+}
+
+// Info describes a graph input or output. Symbolic dimensions keep their names.
+type Info struct {
+	Name string
+	Type onnx.DType
+	Dims []onnx.Dim
+}
+
+// Bound is a run whose tensors lie where they were bound.
+type Bound = interface {
+	Run() error
+	Close() error
+}
+
+// Threads is how many threads the machine and the cgroup's quota give.
+func Threads() int { return runtime.GOMAXPROCS(0) }
