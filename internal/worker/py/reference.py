@@ -102,8 +102,8 @@ def encode(logits, target, header):
         raise wire.Fault("input", "PyTorch's own logits are not finite in FP32", "check the checkpoint's weights")
     nll = -logp.gather(1, target[:, None])[:, 0]
     # topk leaves the order of equal values open: by id, then stably by value.
-    ids = torch.topk(logp, header["top_k"], dim=-1).indices.sort(-1).values
-    best, order = logp.gather(1, ids).sort(-1, descending=True, stable=True)
+    ids = torch.topk(logp, header["top_k"], dim=-1).indices.sort(dim=-1).values
+    best, order = logp.gather(1, ids).sort(dim=-1, descending=True, stable=True)
     ids = ids.gather(1, order)
     tail = logp.exp().scatter_(1, ids, 0.0).sum(-1)
     rows = numpy.zeros(len(target), dtype=numpy.dtype([
