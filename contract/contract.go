@@ -1,0 +1,138 @@
+// Package contract says what a graph's inputs and outputs mean.
+//
+// A decoder's shapes are not independent: the mask is as long as past and
+// sequence together, every cache tensor shares batch and past, and what comes out
+// is longer by what went in. [Infer] reads this from an ONNX model, profiles are
+// derived from it, and decoders feed a graph by it:
+//
+//	c, err := contract.Infer(m)
+//	shape := c.Shape(c.Inputs[0], batch, seq, past)
+//
+// Names and symbolic dimensions are read the way PyTorch, transformers and
+// optimum write them. What they do not say is an error that asks for it by name;
+// nothing is guessed.
+package contract
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+)
+
+// SchemaVersion is the version of the file form that this program writes and
+// the newest that it reads.
+const SchemaVersion = 1
+
+// Kind is what a tensor is for.
+type Kind string
+
+// The kinds of inputs and outputs of a decoder.
+const (
+	KindIDs          Kind = "ids"           // token ids, [batch, seq]
+	KindMask         Kind = "mask"          // 1 = token, 0 = padding, [batch, total]
+	KindPositions    Kind = "positions"     // position of each token, [batch, seq]
+	KindPastKey      Kind = "past_key"      // [batch, heads, past, head size]
+	KindPastValue    Kind = "past_value"    // [batch, heads, past, head size]
+	KindLogits       Kind = "logits"        // [batch, seq or 1, vocab]
+	KindPresentKey   Kind = "present_key"   // [batch, heads, total, head size]
+	KindPresentValue Kind = "present_value" // [batch, heads, total, head size]
+	KindOther        Kind = "other"
+)
+
+// Role is what the size of a dimension depends on.
+type Role string
+
+// The roles. Total is past + seq.
+const (
+	Batch  Role = "batch"
+	Seq    Role = "seq"
+	Past   Role = "past"
+	Total  Role = "total"
+	Static Role = "static"
+)
+
+// Dim is one dimension.
+type Dim struct {
+	Role   Role   `json:"role"`
+	Size   int64  `json:"size,omitempty"`   // of a static dimension
+	Symbol string `json:"symbol,omitempty"` // its name in the graph
+}
+
+// Tensor is one input or output.
+type Tensor struct {
+	Name  string `json:"name"`
+	Kind  Kind   `json:"kind"`
+	Type  string `json:"type"` // ONNX's name in lower case: "int64", "float", "float16"
+	Dims  []Dim  `json:"dims"`
+	Layer int    `json:"layer,omitempty"` // of a cache tensor, from 0
+}
+
+// Contract is the meaning of a graph's inputs and outputs.
+type Contract struct {
+	Kind          string   `json:"kind"` // "contract"
+	SchemaVersion int      `json:"schema_version"`
+	CreatedBy     string   `json:"created_by"`
+	Inputs        []Tensor `json:"inputs"`
+	Outputs       []Tensor `json:"outputs"`
+	Layers        int      `json:"layers"`        // 0 without a cache
+	Heads         int      `json:"heads"`         // of the cache
+	HeadDim       int      `json:"head_dim"`      // of the cache
+	Vocab         int      `json:"vocab"`         // logits a token
+	MaxPositions  int      `json:"max_positions"` // longest past + seq; 0 = not known
+	Logits        string   `json:"logits"`        // "all" positions, or "last"
+}
+
+// Shape is a tensor's shape at run time.
+func (c *Contract) Shape(t Tensor, batch, seq, past int64) []int64 {
+	shape := make([]int64, len(t.Dims))
+	for i, d := range t.Dims {
+		switch d.Role {
+		case Batch:
+			shape[i] = batch
+		case Seq:
+			shape[i] = seq
+		case Past:
+			shape[i] = past
+		case Total:
+			shape[i] = past + seq
+		default:
+			shape[i] = d.Size
+		}
+	}
+	return shape
+}
+
+// Cached tells whether the graph keeps keys and values between calls.
+func (c *Contract) Cached() bool { return c.Layers > 0 }
+
+// Save writes the contract to path.
+func (c *Contract) Save(path string) error { return fsx.WriteJSON(path, c) }
+
+// maxFile bounds a contract file: thousands of layers.
+const maxFile = 16 << 20
+
+// Load reads a contract file. What is not a contract, or of a newer version, is
+// an error of class input.
+func Load(path string) (*Contract, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fsx.Explain("reading contract", path, err)
+	}
+	c := &Contract{}
+	bad := func(cause string) error {
+		return fault.New(fault.Input, "reading contract", path, cause, "export the model again")
+	}
+	if len(b) > maxFile {
+		return nil, bad(fmt.Sprintf("%d bytes are too many", len(b)))
+	}
+	if err := json.Unmarshal(b, c); err != nil {
+		return nil, bad(err.Error())
+	}
+	if c.Kind != "contract" || c.SchemaVersion < 1 || c.SchemaVersion > SchemaVersion {
+		return nil, bad(fmt.Sprintf("kind %q of version %d; this program reads contracts up to version %d", c.Kind, c.SchemaVersion, SchemaVersion))
+	}
+	return c, nil
+}
