@@ -1,0 +1,207 @@
+// Package engine says what is to be built, what was built, and what makes the two
+// the same thing.
+//
+// A [Request] names a model, a plan of profiles, a precision and a target. A
+// [Builder] (engine/ortcpu, engine/rtx) turns it into a file and a [Manifest], the
+// record of what the builder really did. [Key] is the sha256 over everything that
+// changes the result, so an engine is found by what it is and a stale one never
+// is. [Achieved] holds the request against the builder's own account: an engine
+// asked for as INT8 that runs no INT8 is a failed build, not a slow engine.
+//
+//	key := engine.Key(request, builder.Revision())
+//	manifest, err := builder.Build(ctx, request, dir, counter)
+//
+// It does not run engines (lm) and does not know backends.
+package engine
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/profiles"
+)
+
+// Precision is the narrowest type that an engine's large matrix products use.
+type Precision string
+
+// The precisions.
+const (
+	FP32 Precision = "fp32"
+	FP16 Precision = "fp16"
+	INT8 Precision = "int8"
+)
+
+// Request is an engine that is wanted. The graph decides the precision;
+// Precision says which one is expected of it.
+type Request struct {
+	Name        string // how reports call it; changes nothing
+	Backend     string // ortcpu, rtx
+	Precision   Precision
+	Model       string // path of the typed graph
+	ModelDigest string // onnx.Model.Digest of it
+	Contract    *contract.Contract
+	Plan        *profiles.Plan    // nil where a backend has no profiles
+	Target      string            // "" is the machine itself, or a portable plan
+	Options     map[string]string // of the backend, each of which changes the engine
+}
+
+// Builder turns requests into engines.
+type Builder interface {
+	// Revision is everything about the builder that changes its output: name,
+	// version, and what it takes from the machine.
+	Revision() string
+	// Build writes the engine into dir, an existing directory, and nothing
+	// elsewhere; the caller keeps dir or removes it. A cancelled context ends the
+	// build at once. The manifest states what was achieved, which Build has
+	// compared with the request: a difference is an error of class runtime.
+	Build(ctx context.Context, r Request, dir string, p progress.Counter) (*Manifest, error)
+}
+
+// Inputs is everything that the engine of a request depends on, by name; the
+// key is its digest. Paths and names are not among it.
+func Inputs(r Request, revision string) map[string]string {
+	in := map[string]string{
+		"backend": r.Backend, "precision": string(r.Precision), "model": r.ModelDigest,
+		"target": r.Target, "builder": revision,
+	}
+	if r.Plan != nil {
+		for i, p := range r.Plan.Profiles {
+			for _, t := range p.Inputs {
+				in[fmt.Sprintf("profile %d %s", i, t.Input)] = fmt.Sprint(t.Min, t.Opt, t.Max)
+			}
+		}
+	}
+	for k, v := range r.Options {
+		in["option "+k] = v
+	}
+	return in
+}
+
+// Key is the sha256 over [Inputs] in the order of their names.
+func Key(r Request, revision string) string {
+	h := sha256.New()
+	in := Inputs(r, revision)
+	for _, k := range slices.Sorted(maps.Keys(in)) {
+		_, _ = fmt.Fprintf(h, "%q=%q\n", k, in[k])
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// SchemaVersion is the version of the manifest that this program writes and the
+// newest that it reads.
+const SchemaVersion = 1
+
+// Manifest is what a builder did. Files are relative to the engine's directory.
+type Manifest struct {
+	Kind          string    `json:"kind"` // "manifest"
+	SchemaVersion int       `json:"schema_version"`
+	CreatedBy     string    `json:"created_by,omitempty"`
+	Key           string    `json:"key"`
+	Backend       string    `json:"backend"`
+	Precision     Precision `json:"precision"` // requested
+	Achieved      Precision `json:"achieved"`  // by the builder's own account
+	Target        string    `json:"target,omitempty"`
+	ModelDigest   string    `json:"model_digest"`
+	Builder       string    `json:"builder"` // name and version
+	File          string    `json:"file"`
+	Files         []string  `json:"files,omitempty"` // what belongs to it besides File
+	Bytes         int64     `json:"bytes"`           // of all files together
+	FileDigest    string    `json:"file_sha256"`
+	// Profiles are those that the engine holds.
+	Profiles []profiles.Profile `json:"profiles,omitempty"`
+	// Layers counts the engine's layers by class and type: "gemm int8": 8.
+	Layers map[string]int `json:"layers,omitempty"`
+	// Measured is what two builds of one request need not share.
+	Measured Measured `json:"measured"`
+	Licence  string   `json:"licence,omitempty"` // of the builder, where it says something about the engine
+	Warnings []string `json:"warnings,omitempty"`
+}
+
+// Measured is what a build took.
+type Measured struct {
+	BuildMS   float64 `json:"build_ms"`
+	PeakBytes int64   `json:"peak_bytes,omitempty"` // of the builder's process tree
+	Phases    []Phase `json:"phases,omitempty"`
+}
+
+// Phase is a part of a build.
+type Phase struct {
+	Name string  `json:"name"`
+	MS   float64 `json:"ms"`
+}
+
+// maxManifest bounds a manifest file: thousands of layers and profiles.
+const maxManifest = 64 << 20
+
+// ReadManifest reads a manifest; path names it in errors, which are of class
+// input.
+func ReadManifest(r io.Reader, path string) (*Manifest, error) {
+	m := &Manifest{}
+	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(m); err != nil {
+		return nil, fault.Wrap(fault.Input, "reading manifest", path, err, "build the engine again")
+	}
+	if m.Kind != "manifest" || m.SchemaVersion < 1 || m.SchemaVersion > SchemaVersion {
+		return nil, fault.New(fault.Input, "reading manifest", path,
+			fmt.Sprintf("kind %q of version %d; this program reads manifests up to version %d", m.Kind, m.SchemaVersion, SchemaVersion),
+			"build the engine again")
+	}
+	return m, nil
+}
+
+// products are the layer classes that precision is about: matrix products, by
+// the words that ONNX Runtime and TensorRT use in lower case.
+var products = []string{"gemm", "matmul", "matrix_multiply", "matrixmultiply", "fully_connected", "convolution", "myelin_gemm"}
+
+// Achieved is the narrowest type among the matrix products that a builder's
+// account of layers shows; an error of class runtime where it is not the one that
+// was asked for.
+func Achieved(want Precision, layers map[string]int) (Precision, error) {
+	count := map[Precision]int{}
+	for layer, n := range layers {
+		class, typ, _ := strings.Cut(layer, " ")
+		if slices.ContainsFunc(products, func(p string) bool { return strings.Contains(strings.ToLower(class), p) }) {
+			count[precisionOf(typ)] += n
+		}
+	}
+	got := FP32
+	switch {
+	case count[INT8] > 0:
+		got = INT8
+	case count[FP16] > 0:
+		got = FP16
+	}
+	if got != want {
+		return got, fault.New(fault.Runtime, "building", string(want)+" engine",
+			fmt.Sprintf("its matrix products run in %s; layers: %s", got, describe(layers)),
+			"check that the graph is typed and that scales lie on the weight's output axis")
+	}
+	return got, nil
+}
+
+func precisionOf(typ string) Precision {
+	switch t := strings.ToLower(typ); {
+	case strings.Contains(t, "int8"):
+		return INT8
+	case strings.Contains(t, "half"), strings.Contains(t, "float16"), strings.Contains(t, "fp16"):
+		return FP16
+	}
+	return FP32
+}
+
+func describe(layers map[string]int) string {
+	var all []string
+	for _, k := range slices.Sorted(maps.Keys(layers)) {
+		all = append(all, fmt.Sprintf("%d %s", layers[k], k))
+	}
+	return strings.Join(all, ", ")
+}
