@@ -1,0 +1,87 @@
+package rtx
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+)
+
+// Header is the beginning of a plan.
+type Header struct {
+	Version string // of the builder, "1.7.1.116"
+}
+
+// headerBytes is what TensorRT itself calls the engine's header.
+const headerBytes = 64
+
+// ReadHeader reads a plan's header: the tag "vtrt", and the builder's version in
+// four bytes at 24 (seen in plans of 1.7; NVIDIA documents neither).
+func ReadHeader(path string) (Header, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return Header{}, fsx.Explain("reading plan", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	b := make([]byte, headerBytes)
+	if _, err := io.ReadFull(f, b); err != nil || !bytes.HasPrefix(b, []byte("vtrt")) {
+		return Header{}, fault.New(fault.Input, "reading plan", path, "it is not a TensorRT-RTX plan", "build the engine again")
+	}
+	return Header{Version: fmt.Sprintf("%d.%d.%d.%d", b[24], b[25], b[26], b[27])}, nil
+}
+
+var (
+	layerType = regexp.MustCompile(`, LayerType: ([A-Za-z0-9_]+),`)
+	outputs   = regexp.MustCompile(`, Outputs: \[`)
+	datatype  = regexp.MustCompile(`Datatype: ([A-Za-z0-9]+)`)
+)
+
+// narrow orders data types by how much they promise: a layer is of the narrowest
+// type that goes into it.
+var narrow = []string{"Int4", "Int8", "FP8", "Half", "BFloat16", "Float"}
+
+// maxLine bounds a layer's line; fused layers list hundreds of node names.
+const maxLine = 16 << 20
+
+// Layers counts the layers of a builder's account by type and narrowest input:
+// "gemm Int8": 16. Lines that are about no layer are passed over.
+func Layers(r io.Reader) (map[string]int, error) {
+	layers := map[string]int{}
+	s := bufio.NewScanner(r)
+	s.Buffer(make([]byte, 64<<10), maxLine)
+	for s.Scan() {
+		line := s.Text()
+		m := layerType.FindStringSubmatch(line)
+		if !strings.HasPrefix(line, "Name: ") || m == nil {
+			continue
+		}
+		in := line
+		if at := outputs.FindStringIndex(line); at != nil {
+			in = line[:at[0]]
+		}
+		layers[strings.TrimSpace(m[1]+" "+narrowest(in))]++
+	}
+	if err := s.Err(); err != nil {
+		return nil, fault.Wrap(fault.Input, "reading layers", "", err, "build the engine again")
+	}
+	return layers, nil
+}
+
+func narrowest(text string) string {
+	seen := map[string]bool{}
+	for _, m := range datatype.FindAllStringSubmatch(text, -1) {
+		seen[m[1]] = true
+	}
+	for _, t := range narrow {
+		if seen[t] {
+			return t
+		}
+	}
+	return ""
+}

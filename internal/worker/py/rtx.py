@@ -1,0 +1,155 @@
+"""NVIDIA's TensorRT for RTX builder, ahead of time: no GPU and no driver needed.
+
+Job "build" parses a strongly typed ONNX graph, adds the optimization profiles it
+is given and writes two files into the directory it is given: the plan, and
+layers.txt, the builder's own line on each layer (name, type, inputs, constants,
+data types), from which the parent reads what precision was achieved.
+"""
+
+import os
+import time
+
+import wire
+
+KEYS = ("model", "profiles", "target", "out")
+LAYERS = "layers.txt"
+
+
+def prepare():
+    """Imports the bindings before the parent is told that the worker is ready."""
+    import tensorrt_rtx_bindings as trt
+    return {"tensorrt_rtx": trt.__version__}
+
+
+def build(call):
+    """Request: model (path), profiles ([{name, inputs: [{input, min, opt, max}]}]),
+    target ("" = portable, or "sm80", "sm86", "sm89", "sm120", "sm121"), out
+    (an existing directory). Returns version, bytes and the phases' times."""
+    import tensorrt_rtx_bindings as trt
+    request = call.request
+    missing = [k for k in KEYS if k not in request]
+    if missing:
+        raise wire.Fault("usage", f"the request lacks {', '.join(missing)}")
+    log = make_logger(trt)
+    builder = trt.Builder(log)
+    network = builder.create_network(0)
+    started = time.monotonic()
+    call.progress(0, 0, "parsing")
+    parse(trt, network, log, request["model"])
+    parsed = time.monotonic()
+    config = builder.create_builder_config()
+    # Layer lines are printed at this verbosity only.
+    config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    set_target(trt, config, request["target"])
+    for profile in request["profiles"]:
+        add_profile(builder, config, network, log, profile)
+    config.progress_monitor = make_monitor(trt, call)
+    plan = builder.build_serialized_network(network, config)
+    if plan is None:
+        raise wire.Fault("runtime", "the builder gave no engine: " + log.told(), "see the log; `trtforge profiles check` proves shapes")
+    built = time.monotonic()
+    out = request["out"]
+    write(os.path.join(out, "engine.plan"), memoryview(plan))
+    write(os.path.join(out, LAYERS), "\n".join(log.layers).encode() + b"\n")
+    return {
+        "version": trt.__version__, "bytes": plan.nbytes, "profiles": config.num_optimization_profiles,
+        "phases": [{"name": "parse", "ms": 1e3 * (parsed - started)}, {"name": "build", "ms": 1e3 * (built - parsed)}],
+        "warnings": log.warnings[:50],
+    }
+
+
+def make_logger(trt):
+    class Logger(trt.ILogger):
+        """Keeps the layer lines and what was wrong; the rest is of no use."""
+
+        def __init__(self):
+            trt.ILogger.__init__(self)
+            self.layers, self.errors, self.warnings = [], [], []
+
+        def log(self, severity, text):
+            if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.errors.append(text)
+                print(text, flush=True)  # descriptor 1 is the log
+            elif severity == trt.ILogger.WARNING:
+                self.warnings.append(text)
+                print(text, flush=True)
+            elif text.startswith("Name: "):
+                self.layers.append(text)
+
+        def told(self):
+            return "; ".join(self.errors[-3:]) or "it said nothing"
+
+    return Logger()
+
+
+def parse(trt, network, log, path):
+    if not os.path.isfile(path):
+        raise wire.Fault("input", f"{path} is no file", "export the model again")
+    parser = trt.OnnxParser(network, log)
+    if parser.parse_from_file(path):
+        return
+    errors = [parser.get_error(i) for i in range(parser.num_errors)]
+    said = "; ".join(f"node {e.node_name()!r}: {e.desc()}" for e in errors) or log.told()
+    raise wire.Fault("runtime", f"TensorRT does not take the graph: {said}", "check the types around that node")
+
+
+def set_target(trt, config, target):
+    if not target:
+        return
+    capability = getattr(trt.ComputeCapability, target.upper(), None)
+    if capability is None or target.lower() in ("none", "current"):
+        raise wire.Fault("usage", f"there is no target {target!r}", "use sm80, sm86, sm89, sm120 or sm121, or none for a portable plan")
+    config.num_compute_capabilities = 1
+    if not config.set_compute_capability(capability, 0):
+        raise wire.Fault("usage", f"the builder refuses target {target!r}")
+
+
+def add_profile(builder, config, network, log, wanted):
+    """A profile that the builder refuses leaves a build that succeeds without
+    it, so its answer is what counts."""
+    inputs = {network.get_input(i).name: network.get_input(i) for i in range(network.num_inputs)}
+    unknown = [r["input"] for r in wanted["inputs"] if r["input"] not in inputs]
+    lacking = sorted(set(inputs) - {r["input"] for r in wanted["inputs"]})
+    if unknown or lacking:
+        raise wire.Fault("usage", f"profile {wanted['name']} names {unknown or 'no unknown input'} and lacks {lacking or 'none'}",
+                         "derive the plan from this graph")
+    profile = builder.create_optimization_profile()
+    for r in wanted["inputs"]:
+        profile.set_shape(r["input"], r["min"], r["opt"], r["max"])
+    if config.add_optimization_profile(profile) < 0:
+        raise wire.Fault("runtime", f"the builder refuses profile {wanted['name']}: {log.told()}", "derive the plan again")
+
+
+def make_monitor(trt, call):
+    class Monitor(trt.IProgressMonitor):
+        """Reports the outermost phase as the count and inner ones as notes."""
+
+        def __init__(self):
+            trt.IProgressMonitor.__init__(self)
+            self.steps, self.outer = {}, None
+
+        def phase_start(self, name, parent, steps):
+            self.steps[name] = steps
+            if self.outer is None:
+                self.outer = name
+            call.progress(0, steps, name, () if name == self.outer else (name,))
+
+        def step_complete(self, name, step):
+            call.progress(step + 1, self.steps.get(name, 0), name, () if name == self.outer else (name,))
+            return True  # the parent cancels by ending this process
+
+        def phase_finish(self, name):
+            self.steps.pop(name, None)
+
+    return Monitor()
+
+
+def write(path, data):
+    with open(path, "xb") as f:
+        f.write(data)
+        f.flush()
+        os.fsync(f.fileno())
+
+
+if __name__ == "__main__":
+    wire.serve("rtx", {"build": build}, prepare)
