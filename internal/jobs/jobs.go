@@ -1,0 +1,94 @@
+// Package jobs is the work that crosses the pipe to the ONNX Runtime child, whole
+// jobs and never single steps, so that every timed loop runs inside the child.
+//
+// The child serves [All]; the parent calls one function a job over anything that
+// passes calls on, which an ort.Client is:
+//
+//	os.Exit(ort.Serve(jobs.All()))                          // in the child
+//	score, err := jobs.Score(ctx, client, jobs.ScoreRequest{…}, p)  // in the parent
+//
+// A request names files, which the child reads itself; only token ids and
+// results travel. The child keeps nothing between jobs.
+package jobs
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/child"
+	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// Caller passes a job on to a child. An ort.Client is one.
+type Caller interface {
+	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
+	CallTensors(ctx context.Context, job string, request any, in []onnx.Tensor, result any, p progress.Counter) ([]onnx.Tensor, error)
+}
+
+// The names of the jobs.
+const (
+	probeJob     = "probe"
+	runJob       = "run"
+	calibrateJob = "calibrate"
+	scoreJob     = "score"
+	benchJob     = "bench"
+)
+
+// All are the jobs that this package serves in the child. Builders bring their
+// own (engine/ortcpu).
+func All() map[string]child.Job {
+	return map[string]child.Job{
+		probeJob:     probe,
+		runJob:       run,
+		calibrateJob: calibrate,
+		scoreJob:     score,
+		benchJob:     benchmark,
+	}
+}
+
+// Model is a graph and how to run it.
+type Model struct {
+	Path     string             `json:"path"`
+	Contract *contract.Contract `json:"contract,omitempty"` // where the job feeds the graph itself
+	Threads  int                `json:"threads,omitempty"`  // 0: as many as the machine gives
+	Optimize ort.Optimize       `json:"optimize,omitempty"` // "none" for an engine that is optimised already
+	Spin     bool               `json:"spin,omitempty"`     // idle threads spin: for timed sections
+}
+
+// open opens the model and says how long that took.
+func (m Model) open() (*ort.Session, time.Duration, error) {
+	start := time.Now()
+	s, err := ort.Open(m.Path, ort.Options{Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize})
+	return s, time.Since(start), err
+}
+
+// with opens the model, runs work and closes the model again.
+func (m Model) with(work func(s *ort.Session, load time.Duration) error) error {
+	s, load, err := m.open()
+	if err != nil {
+		return err
+	}
+	return errors.Join(work(s, load), s.Close())
+}
+
+// needContract refuses a request without one.
+func (m Model) needContract(job string) error {
+	if m.Contract == nil {
+		return fmt.Errorf("job %s: the request has no contract for %s", job, m.Path)
+	}
+	return nil
+}
+
+// wide copies token ids into the width that graphs are fed in.
+func wide(ids []int) []int64 {
+	all := make([]int64, len(ids))
+	for i, id := range ids {
+		all[i] = int64(id)
+	}
+	return all
+}
