@@ -26,7 +26,9 @@ func bare(t *testing.T) Machine {
 		Platform: func() error { return nil },
 		Find:     func(string) (runtimes.Runtime, bool) { return runtimes.Runtime{}, false },
 		LookPath: func(string) (string, error) { return "", os.ErrNotExist },
-		GPUs:     func() (string, []GPU, error) { return "", nil, errors.New("libnvidia-ml.so.1 is not here: no NVIDIA driver") },
+		GPUs: func() (string, []GPU, error) {
+			return "", nil, errors.New("libnvidia-ml.so.1 is not here: no NVIDIA driver")
+		},
 		Home:     func() (string, error) { return "/srv/cache/trtforge", nil },
 		Free:     func(string) (int64, error) { return 5_000_000_000, nil },
 		Features: map[string]bool{"avx2": true},
