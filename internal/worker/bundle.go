@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // Caller runs jobs; *child.Child is one.
@@ -12,17 +11,27 @@ type Caller interface {
 	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
 }
 
-// BundleRequest asks the reference worker for a bundle (package validate).
+// BundleRequest asks the reference worker for a bundle, the form that package
+// validate reads.
 type BundleRequest struct {
-	Model      string              `json:"model"`      // a Hugging Face directory
-	IDs        string              `json:"ids"`        // a file of validate.EncodeIDs, the whole text
-	Convention validate.Convention `json:"convention"` // "hf-nonoverlap(512)"
-	Out        string              `json:"out"`        // an existing, empty directory
-	TopK       int                 `json:"top_k"`      // 0 = validate.TopK
-	Threads    int                 `json:"threads"`    // 0 = PyTorch's own choice
-	Attention  string              `json:"attention"`  // "" = "eager"; "sdpa"
-	Digests    validate.Digests    `json:"digests"`    // kept in the bundle
-	CreatedBy  string              `json:"created_by"`
+	Model      string  `json:"model"`      // a Hugging Face directory
+	IDs        string  `json:"ids"`        // a file of validate.EncodeIDs, the whole text
+	Convention string  `json:"convention"` // "hf-nonoverlap(512)"
+	Out        string  `json:"out"`        // an existing, empty directory
+	TopK       int     `json:"top_k"`      // most likely tokens kept; 0 = 64
+	Threads    int     `json:"threads"`    // 0 = PyTorch's own choice
+	Attention  string  `json:"attention"`  // "" = "eager"; "sdpa"
+	Digests    Digests `json:"digests"`    // kept in the bundle
+	CreatedBy  string  `json:"created_by"`
+}
+
+// Digests is validate.Digests, which a value of this type converts from; this
+// package lies below validate.
+type Digests struct {
+	Model     string `json:"model"`
+	Text      string `json:"text"`
+	Tokenizer string `json:"tokenizer"`
+	IDs       string `json:"ids"`
 }
 
 // BundleResult is what the reference came to.
@@ -37,7 +46,7 @@ type BundleResult struct {
 // into r.Out. progress counts windows.
 func Bundle(ctx context.Context, c Caller, r BundleRequest, p progress.Counter) (BundleResult, error) {
 	if r.TopK == 0 {
-		r.TopK = validate.TopK
+		r.TopK = 64
 	}
 	if r.Attention == "" {
 		r.Attention = "eager"

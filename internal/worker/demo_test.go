@@ -15,6 +15,8 @@ import (
 	"github.com/trtforge/trtforge/validate"
 )
 
+var convention = validate.Convention{Name: validate.HFNonOverlap, Length: 512}
+
 var update = flag.Bool("update", false, "record the demo's reference bundle again")
 
 // demo is a request for the demo model's bundle on its evaluation text.
@@ -36,8 +38,8 @@ func demo(t *testing.T) (BundleRequest, []int) {
 		t.Fatal(err)
 	}
 	return BundleRequest{Model: model, IDs: file, Out: t.TempDir(), Threads: 2, CreatedBy: "trtforge",
-		Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 512},
-		Digests:    digests(t, model, raw, ids)}, ids
+		Convention: convention.String(),
+		Digests:    Digests(digests(t, model, raw, ids))}, ids
 }
 
 // start starts the reference worker with what is installed.
@@ -68,7 +70,7 @@ func TestDemoBundle(t *testing.T) {
 	if live.Perplexity != result.Perplexity || live.Rows != result.Rows {
 		t.Errorf("the worker says perplexity %v of %d rows, its bundle %v of %d", result.Perplexity, result.Rows, live.Perplexity, live.Rows)
 	}
-	if err := old.Verify(request.Digests, request.Convention); err != nil {
+	if err := old.Verify(validate.Digests(request.Digests), convention); err != nil {
 		t.Error(err)
 	}
 	if d := math.Abs(live.Perplexity/old.Perplexity - 1); d > 1e-6 {

@@ -1,0 +1,238 @@
+package validate
+
+import (
+	"cmp"
+	"encoding/json"
+	"math"
+	"math/rand/v2"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// sample is a reference and a candidate for windows of random ids: the logits
+// of both, row by row, and the bundle of the reference.
+type sample struct {
+	windows  []Window
+	ref, own [][]float32
+	bundle   *Bundle
+}
+
+const (
+	sampleWindows = 4
+	sampleLength  = 6
+)
+
+func newSample(t *testing.T, vocab, topK int, noise float64) sample {
+	t.Helper()
+	r := rand.New(rand.NewPCG(1, 2))
+	c := Convention{HFNonOverlap, sampleLength}
+	ids := make([]int, sampleWindows*sampleLength+3)
+	for i := range ids {
+		ids[i] = r.IntN(vocab)
+	}
+	s := sample{windows: c.Windows(ids)}
+	for range sampleWindows * (sampleLength - 1) {
+		ref, own := make([]float32, vocab), make([]float32, vocab)
+		for i := range ref {
+			ref[i] = float32(3 * r.NormFloat64())
+			own[i] = ref[i] + float32(noise*r.NormFloat64())
+		}
+		s.ref, s.own = append(s.ref, ref), append(s.own, own)
+	}
+	s.bundle = record(t, Header{Convention: c, Tokens: len(ids), Vocab: vocab, TopK: topK}, s.windows, s.ref)
+	return s
+}
+
+// record writes a bundle of logits and reads it back.
+func record(t *testing.T, h Header, windows []Window, logits [][]float32) *Bundle {
+	t.Helper()
+	h.CreatedBy, h.Windows, h.Rows = "test", len(windows), len(logits)
+	dir, i := t.TempDir(), 0
+	err := Write(dir, h, func() (Row, error) {
+		w := windows[i/h.windowRows()]
+		r := rowOf(logits[i], w.IDs[i%h.windowRows()+1], h.TopK)
+		i++
+		return r, nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := Read(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = b.Close() })
+	return b
+}
+
+// rowOf is a row of the definition, by sorting.
+func rowOf(logits []float32, target, topK int) Row {
+	p := softmax(logits)
+	order := make([]int, len(p))
+	for i := range order {
+		order[i] = i
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[b], p[a]) })
+	row := Row{NLL: float32(-math.Log(p[target]))}
+	for rank, id := range order {
+		if rank < topK {
+			row.IDs, row.LogProbs = append(row.IDs, uint32(id)), append(row.LogProbs, float32(math.Log(p[id])))
+		} else {
+			row.Tail += float32(p[id])
+		}
+	}
+	return row
+}
+
+func softmax(logits []float32) []float64 {
+	p, sum := make([]float64, len(logits)), 0.0
+	for i, v := range logits {
+		p[i] = math.Exp(float64(v))
+		sum += p[i]
+	}
+	for i := range p {
+		p[i] /= sum
+	}
+	return p
+}
+
+func fullKL(ref, own []float32) float64 {
+	p, q, kl := softmax(ref), softmax(own), 0.0
+	for i := range p {
+		kl += p[i] * math.Log(p[i]/q[i])
+	}
+	return kl
+}
+
+func (s sample) score(t *testing.T, logits [][]float32) *Score {
+	t.Helper()
+	a, err := NewAccumulator(s.windows, s.bundle, "prefill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Position by position across windows, as a batch is decoded.
+	for pos := range sampleLength - 1 {
+		for w := range s.windows {
+			if err := a.Add(w, pos, logits[w*(sampleLength-1)+pos]); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(a.open) != 0 {
+		t.Errorf("%d finished windows are still held", len(a.open))
+	}
+	score, err := a.Score()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return score
+}
+
+// With all tokens kept the bound is the KL itself; with fewer it lies between
+// zero and the KL.
+func TestDivergenceBound(t *testing.T) {
+	for _, topK := range []int{200, 64, 5, 1} {
+		s := newSample(t, 200, topK, 0.5)
+		score := s.score(t, s.own)
+		for i, got := range score.KL {
+			want := fullKL(s.ref[i], s.own[i])
+			switch {
+			case topK == 200 && math.Abs(got-want) > 1e-6:
+				t.Errorf("row %d: KL of all tokens is %g, want %g", i, got, want)
+			case got < -1e-6 || got > want+1e-6:
+				t.Errorf("top %d, row %d: %g is no lower bound of %g", topK, i, got, want)
+			}
+		}
+	}
+}
+
+func TestScoreOfTheReferenceItself(t *testing.T) {
+	s := newSample(t, 300, 64, 1)
+	score := s.score(t, s.ref)
+	for i := range score.NLL {
+		if math.Abs(score.KL[i]) > 1e-6 || score.MaxDelta[i] > 1e-5 || score.Agree[i] != 1 {
+			t.Errorf("row %d: KL %g, delta %g, agrees %d", i, score.KL[i], score.MaxDelta[i], score.Agree[i])
+		}
+	}
+	if got := score.Perplexity(); math.Abs(got/s.bundle.Perplexity-1) > 1e-6 {
+		t.Errorf("perplexity %g, recorded %g", got, s.bundle.Perplexity)
+	}
+}
+
+func TestLogSumExpIsStable(t *testing.T) {
+	inf := float32(math.Inf(1))
+	nan := float32(math.NaN())
+	for _, c := range []struct {
+		logits []float32
+		want   float64
+		top    int
+	}{
+		{[]float32{0, 0}, math.Ln2, 0},
+		{[]float32{1e30, 1e30}, float64(float32(1e30)), 0},
+		{[]float32{-1e30, 3}, 3, 1},
+		{[]float32{-inf, 3, -inf}, 3, 1},
+		{[]float32{1, inf}, math.NaN(), 1},
+		{[]float32{1, nan}, math.NaN(), 0},
+		{[]float32{nan, 1}, math.NaN(), 0},
+		{[]float32{-inf, -inf}, math.NaN(), 0},
+	} {
+		got, top := LogSumExp(c.logits)
+		if top != c.top || math.Abs(got-c.want) > 1e-12 || math.IsNaN(got) != math.IsNaN(c.want) {
+			t.Errorf("LogSumExp(%v) = %v, %d, want %v, %d", c.logits, got, top, c.want, c.top)
+		}
+	}
+}
+
+func TestBrokenLogitsFailTheirRowsOnly(t *testing.T) {
+	s := newSample(t, 50, 10, 0.1)
+	s.own[3][7] = float32(math.NaN())
+	score := s.score(t, s.own)
+	if score.NonFinite != 1 || !math.IsInf(score.NLL[3], 1) || !math.IsInf(score.KL[3], 1) || score.Agree[3] != 0 {
+		t.Errorf("non-finite %d, NLL %g, KL %g", score.NonFinite, score.NLL[3], score.KL[3])
+	}
+	if math.IsInf(score.NLL[2], 0) || math.IsNaN(score.NLL[4]) {
+		t.Error("a neighbour of the broken row is broken")
+	}
+	text, err := json.Marshal(score)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var back Score
+	if err := json.Unmarshal(text, &back); err != nil || !math.IsInf(back.NLL[3], 1) || back.NLL[0] != score.NLL[0] {
+		t.Errorf("the score does not survive JSON: %v", err)
+	}
+}
+
+func TestAccumulatorRefuses(t *testing.T) {
+	s := newSample(t, 50, 10, 0.1)
+	a, err := NewAccumulator(s.windows, s.bundle, "decode")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := a.Add(0, 0, s.own[0]); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name   string
+		w, pos int
+		logits []float32
+		says   string
+	}{
+		{"a row twice", 0, 0, s.own[0], "before"},
+		{"the last position", 0, sampleLength - 1, s.own[0], "5 scored positions"},
+		{"a window too many", sampleWindows, 0, s.own[0], "4 windows"},
+		{"fewer logits than ids", 0, 1, make([]float32, 1), "token"},
+		{"another vocabulary", 0, 1, make([]float32, 51), "51 logits"},
+	} {
+		if err := a.Add(c.w, c.pos, c.logits); err == nil || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+	if _, err := a.Score(); err == nil || !strings.Contains(err.Error(), "19 of 20") {
+		t.Errorf("an unfinished score: %v", err)
+	}
+	if _, err := NewAccumulator(nil, nil, "decode"); err == nil {
+		t.Error("a text without a window is scored")
+	}
+}

@@ -1,0 +1,118 @@
+package validate
+
+import (
+	"math"
+	"testing"
+
+	"github.com/trtforge/trtforge/rows"
+)
+
+func TestCompare(t *testing.T) {
+	s := newSample(t, 200, 64, 0.5)
+	score := s.score(t, s.own)
+	all, err := Compare(s.bundle, score, Options{Engine: "e", Seed: 7})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ratio := find(t, all, PPLRatio)
+	if want := score.Perplexity() / s.bundle.Perplexity; math.Abs(ratio.Value/want-1) > 1e-6 {
+		t.Errorf("ratio %v, want %v", ratio.Value, want)
+	}
+	for _, r := range all {
+		if r.Engine != "e" || r.Phase != "prefill" || r.N != 20 || !(r.Lo <= r.Value && r.Value <= r.Hi) {
+			t.Errorf("row %+v", r)
+		}
+	}
+	again, err := Compare(s.bundle, score, Options{Engine: "e", Seed: 7})
+	if err != nil || find(t, again, PPLRatio).Lo != ratio.Lo {
+		t.Errorf("the same seed draws another interval (%v)", err)
+	}
+	if ratio.Lo == ratio.Hi || len(ratio.Warnings) == 0 {
+		t.Errorf("ratio of four windows: %+v, want an interval and a warning", ratio)
+	}
+}
+
+// Pairing cancels what windows have in common: an engine whose NLL is the
+// reference's times a constant offset has a ratio without spread.
+func TestCompareIsPaired(t *testing.T) {
+	s := newSample(t, 200, 64, 0)
+	score := s.score(t, s.ref)
+	for i := range score.NLL {
+		score.NLL[i] += 0.01
+	}
+	all, err := Compare(s.bundle, score, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r, plain := find(t, all, PPLRatio), find(t, all, Perplexity)
+	if math.Abs(r.Value-math.Exp(0.01)) > 1e-6 || r.Hi-r.Lo > 1e-6 {
+		t.Errorf("ratio %v in [%v, %v], want %v without spread", r.Value, r.Lo, r.Hi, math.Exp(0.01))
+	}
+	if plain.Hi-plain.Lo < 1 {
+		t.Errorf("perplexity %v in [%v, %v] should vary with the windows", plain.Value, plain.Lo, plain.Hi)
+	}
+}
+
+func TestCompareOfSomeWindows(t *testing.T) {
+	s := newSample(t, 200, 64, 0.5)
+	whole := s.score(t, s.own)
+	s.windows = s.windows[2:3]
+	a, err := NewAccumulator(s.windows, s.bundle, "decode")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pos := range sampleLength - 1 {
+		if err := a.Add(0, pos, s.own[2*(sampleLength-1)+pos]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	part, err := a.Score()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range part.KL {
+		if j := 2*(sampleLength-1) + i; part.KL[i] != whole.KL[j] || part.NLL[i] != whole.NLL[j] {
+			t.Errorf("row %d of window 2 scored alone: %g %g, with all: %g %g", i, part.KL[i], part.NLL[i], whole.KL[j], whole.NLL[j])
+		}
+	}
+	if _, err := Compare(s.bundle, part, Options{}); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestCompareRefusesShortScores(t *testing.T) {
+	s := newSample(t, 200, 64, 0.5)
+	score := s.score(t, s.own)
+	score.KL = score.KL[1:]
+	if _, err := Compare(s.bundle, score, Options{}); err == nil {
+		t.Error("a score with a missing row was compared")
+	}
+}
+
+// Values from scipy.stats.binomtest(k, n).proportion_ci(method="wilson").
+func TestWilson(t *testing.T) {
+	for _, c := range []struct {
+		k, n   int
+		lo, hi float64
+	}{{0, 10, 0, 0.2775}, {10, 10, 0.7225, 1}, {5, 10, 0.2366, 0.7634}, {90, 100, 0.8256, 0.9448}} {
+		ones := make([]byte, c.n)
+		for i := range c.k {
+			ones[i] = 1
+		}
+		share, lo, hi := wilson(ones)
+		if share != float64(c.k)/float64(c.n) || math.Abs(lo-c.lo) > 5e-5 || math.Abs(hi-c.hi) > 5e-5 {
+			t.Errorf("wilson(%d of %d) = %v [%.4f, %.4f], want [%.4f, %.4f]", c.k, c.n, share, lo, hi, c.lo, c.hi)
+		}
+	}
+}
+
+func find(t *testing.T, all []rows.Row, name string) rows.Row {
+	t.Helper()
+	for _, r := range all {
+		if r.Name == name {
+			return r
+		}
+	}
+	t.Fatalf("no row %s", name)
+	return rows.Row{}
+}
