@@ -136,11 +136,7 @@ func (m *Model) Prune() {
 
 // captured notes every name that a subgraph may take from outside.
 func captured(a *onnxpb.AttributeProto, needed map[string]bool) {
-	graphs := a.GetGraphs()
-	if a.G != nil {
-		graphs = append([]*onnxpb.GraphProto{a.G}, graphs...)
-	}
-	for _, g := range graphs {
+	for _, g := range subgraphs(a) {
 		for _, n := range g.GetNode() {
 			for _, in := range n.GetInput() {
 				needed[in] = true
