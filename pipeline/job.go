@@ -1,0 +1,178 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/child"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/internal/runtimes"
+	"github.com/trtforge/trtforge/internal/worker"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// Runtimes gives a stage the runtime that it needs ("ort", "rtx", "reference").
+// One that is not there is an error of class missing.
+type Runtimes interface {
+	Get(ctx context.Context, name string) (runtimes.Runtime, error)
+}
+
+// job is one run of a pipeline: its stages, and the processes that they share.
+// Each runtime has one process, started by the first stage that needs it.
+type job struct {
+	config  *Config
+	options Options
+	stages  []*stage
+	steps   []Step
+
+	export, contract, plan, reference, bench *stage
+	models                                   map[string]*stage // typed graphs by how they are made: fp32, fp16, int8, int8-fp16
+	engines                                  []*engineStage
+
+	tokenizer *bpe.Tokenizer
+	texts     map[string][]int
+	ort       *ort.Client
+	workers   map[worker.Kind]*child.Child
+	logs      []io.Closer
+}
+
+// engineStage is an engine of the pipeline with the stages about it.
+type engineStage struct {
+	EngineConfig
+	build, validate *stage
+}
+
+// newJob lays out the stages of a pipeline; it starts nothing.
+func newJob(c *Config, o Options) (*job, error) {
+	j := &job{config: c, options: o, models: map[string]*stage{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
+	tokenizer, err := bpe.Load(c.Model.Path)
+	if err != nil {
+		return nil, err
+	}
+	j.tokenizer = tokenizer
+	if err := j.layOut(); err != nil {
+		return nil, err
+	}
+	return j, nil
+}
+
+// add puts a stage at the end.
+func (j *job) add(s *stage) *stage {
+	s.dir = filepath.Join(j.config.Output.Dir, "stages", filepath.FromSlash(s.name))
+	j.stages = append(j.stages, s)
+	return s
+}
+
+// ids are the tokens of a text file.
+func (j *job) ids(path string) ([]int, error) {
+	if ids, known := j.texts[path]; known {
+		return ids, nil
+	}
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fsx.Explain("reading text", path, err)
+	}
+	ids, err := j.tokenizer.Encode(string(b))
+	if err != nil {
+		return nil, fmt.Errorf("tokenizing %s: %w", path, err)
+	}
+	j.texts[path] = ids
+	return ids, nil
+}
+
+// client is the ONNX Runtime child.
+func (j *job) client(ctx context.Context) (*ort.Client, error) {
+	if j.ort != nil {
+		return j.ort, nil
+	}
+	r, err := j.options.Runtimes.Get(ctx, "ort")
+	if err != nil {
+		return nil, err
+	}
+	log, err := j.log("ort")
+	if err != nil {
+		return nil, err
+	}
+	run, memory := j.limits()
+	j.ort = &ort.Client{Library: r.Library, Log: log, Run: run.Run, Memory: memory}
+	return j.ort, nil
+}
+
+// worker is the Python worker of that kind.
+func (j *job) worker(ctx context.Context, kind worker.Kind) (*child.Child, error) {
+	if c := j.workers[kind]; c != nil && c.Alive() {
+		return c, nil
+	}
+	r, err := j.options.Runtimes.Get(ctx, string(kind))
+	if err != nil {
+		return nil, err
+	}
+	log, err := j.log(string(kind))
+	if err != nil {
+		return nil, err
+	}
+	run, memory := j.limits()
+	c, err := worker.Start(ctx, kind, worker.Options{Python: r.Python, Log: log, Run: run.Run, Memory: memory})
+	if err != nil {
+		return nil, err
+	}
+	j.workers[kind] = c
+	return c, nil
+}
+
+// limits are what the file sets; zero leaves the default.
+func (j *job) limits() (run child.Spec, memory int64) {
+	run.Run, _ = j.config.Run.timeout() // checked by Load
+	memory, _ = j.config.Run.memory()
+	return run, memory
+}
+
+// log is the file that keeps what a child prints.
+func (j *job) log(name string) (io.Writer, error) {
+	dir := filepath.Join(j.config.Output.Dir, "logs")
+	if err := fsx.MkdirAll(dir); err != nil {
+		return nil, err
+	}
+	path := filepath.Join(dir, name+".log")
+	f, err := os.Create(path)
+	if err != nil {
+		return nil, fsx.Explain("writing log", path, err)
+	}
+	j.logs = append(j.logs, f)
+	return f, nil
+}
+
+// close ends the children.
+func (j *job) close() {
+	var errs []error
+	if j.ort != nil {
+		errs = append(errs, j.ort.Close())
+	}
+	for _, c := range j.workers {
+		errs = append(errs, c.Close())
+	}
+	for _, l := range j.logs {
+		errs = append(errs, l.Close())
+	}
+	if err := errors.Join(errs...); err != nil {
+		j.options.Log.Debug("closing children", "error", err)
+	}
+}
+
+// needs tells whether an engine of that precision and backend is asked for.
+func (j *job) needs(backend string, p engine.Precision) bool {
+	return slices.ContainsFunc(j.config.Engines, func(e EngineConfig) bool { return e.Backend == backend && e.Precision == p })
+}
+
+// tokenizerDigest identifies the files that token ids depend on.
+func (j *job) tokenizerDigest() (string, error) {
+	return validate.FilesDigest(bpe.Files(j.config.Model.Path)...)
+}

@@ -1,0 +1,323 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// The files that stages hand to each other.
+const (
+	modelFile     = "model.onnx"
+	contractFile  = "contract.json"
+	planFile      = "plan.json"
+	tableFile     = "table.json"
+	decisionsFile = "decisions.json"
+	manifestFile  = "manifest.json"
+	rowsFile      = "rows.jsonl"
+)
+
+// layOut makes the stages in the order in which they run.
+func (j *job) layOut() error {
+	files, err := checkpoint(j.config.Model.Path)
+	if err != nil {
+		return err
+	}
+	j.export = j.add(&stage{name: "export", revision: 1, files: files, run: j.runExport})
+	j.plan = j.add(&stage{name: "profiles", revision: 1, needs: []*stage{j.export}, params: map[string]string{
+		"workload": encode(j.config.Workload), "strategy": j.config.Profiles.Strategy, "max_profiles": fmt.Sprint(j.config.Profiles.MaxProfiles),
+	}, run: j.runProfiles})
+	j.layOutModels()
+	for _, e := range j.config.Engines {
+		j.layOutEngine(e)
+	}
+	j.layOutMeasurements()
+	return nil
+}
+
+// checkpoint is the files that the export depends on, by name.
+func checkpoint(dir string) (map[string]string, error) {
+	files := map[string]string{}
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, fsx.Explain("reading checkpoint", dir, err)
+	}
+	for _, e := range entries {
+		if e.Name() == "config.json" || strings.HasSuffix(e.Name(), ".safetensors") || strings.HasSuffix(e.Name(), ".safetensors.index.json") {
+			files[e.Name()] = filepath.Join(dir, e.Name())
+		}
+	}
+	return files, nil
+}
+
+// layOutModels makes the typed graphs that the engines need. TensorRT gets INT8
+// on the FP16 graph, where INT8 beside FP32 would lose to FP16; the CPU, which
+// computes FP16 in FP32, gets it on the FP32 graph.
+func (j *job) layOutModels() {
+	j.models["fp32"] = j.export
+	if j.needs("ortcpu", engine.FP16) || j.needs("rtx", engine.FP16) {
+		j.models["fp16"] = j.add(&stage{name: "quantize/fp16", revision: 1, needs: []*stage{j.export}, run: j.quantizer(j.export, false, true)})
+	}
+	cpu, gpu := j.needs("ortcpu", engine.INT8), j.needs("rtx", engine.INT8)
+	if !cpu && !gpu {
+		return
+	}
+	files := tokenizerFiles(j.config.Model.Path)
+	files["calibrate"], files["evaluate"] = j.config.Text.Calibrate, j.config.Text.Evaluate
+	table := j.add(&stage{name: "calibrate", revision: 1, needs: []*stage{j.export}, files: files, params: map[string]string{
+		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.config.Run.Threads), "onnxruntime": runtimeVersion("ort"),
+	}, run: j.runCalibrate})
+	if cpu {
+		j.models["int8"] = j.add(&stage{name: "quantize/int8", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, true, false)})
+	}
+	if gpu {
+		j.models["int8-fp16"] = j.add(&stage{name: "quantize/int8-fp16", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, true, true)})
+	}
+}
+
+// tokenizerFiles are the files that token ids depend on, by name.
+func tokenizerFiles(dir string) map[string]string {
+	files := map[string]string{}
+	for _, path := range bpe.Files(dir) {
+		files[filepath.Base(path)] = path
+	}
+	return files
+}
+
+func (j *job) runExport(_ context.Context, dir string, p progress.Counter) error {
+	p.Note("streaming weights")
+	if err := export.Write(j.config.Model.Path, dir, export.All, export.Last); err != nil {
+		return err
+	}
+	return j.open(filepath.Join(dir, modelFile), func(m *onnx.Model) error {
+		if err := onnx.Check(m); err != nil {
+			return err
+		}
+		return saveContract(m, dir, j.options.CreatedBy)
+	})
+}
+
+// saveContract writes what the graph's inputs and outputs mean beside it.
+func saveContract(m *onnx.Model, dir, createdBy string) error {
+	c, err := contract.Infer(m)
+	if err != nil {
+		return err
+	}
+	c.CreatedBy = createdBy
+	return c.Save(filepath.Join(dir, contractFile))
+}
+
+func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) error {
+	c, err := contract.Load(j.export.path(contractFile))
+	if err != nil {
+		return err
+	}
+	p, err := profiles.Derive(c, j.config.Workload, profiles.Options{
+		Strategy: j.config.Profiles.Strategy, MaxProfiles: j.config.Profiles.MaxProfiles, CreatedBy: j.options.CreatedBy,
+	})
+	if err != nil {
+		return err
+	}
+	return p.Save(filepath.Join(dir, planFile))
+}
+
+// open loads a model for the time of a function.
+func (j *job) open(path string, use func(*onnx.Model) error) error {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	return use(m)
+}
+
+// runCalibrate measures the ranges of what will be INT8 on real text.
+func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) error {
+	ids, err := j.calibrationIDs()
+	if err != nil {
+		return err
+	}
+	return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+		targets, err := quant.Targets(m, quant.Policy{})
+		if err != nil {
+			return err
+		}
+		observe := activations(targets)
+		cut, err := calib.Cut(m, observe)
+		if err != nil {
+			return err
+		}
+		path := filepath.Join(dir, "cut.onnx")
+		if err := onnx.Save(cut, path, onnx.SaveOptions{}); err != nil {
+			return err
+		}
+		defer func() {
+			_ = os.Remove(path)
+			_ = os.Remove(path + ".data")
+		}()
+		collected, err := j.collect(ctx, path, ids, observe, p)
+		if err != nil {
+			return err
+		}
+		return j.saveTable(m, collected, dir)
+	})
+}
+
+// activations are the tensors whose ranges the targets need, each once.
+func activations(targets []quant.Target) []string {
+	var names []string
+	for _, t := range targets {
+		if !slices.Contains(names, t.Activation) {
+			names = append(names, t.Activation)
+		}
+	}
+	return names
+}
+
+// calibrationIDs are the calibration text's tokens, refused where the text is
+// evaluated too.
+func (j *job) calibrationIDs() ([]int64, error) {
+	ids, err := j.ids(j.config.Text.Calibrate)
+	if err != nil {
+		return nil, err
+	}
+	evaluated, err := j.ids(j.config.Text.Evaluate)
+	if err != nil {
+		return nil, err
+	}
+	words := func(ids []int64) string {
+		narrow := make([]int, len(ids))
+		for i, id := range ids {
+			narrow[i] = int(id)
+		}
+		s, err := j.tokenizer.Decode(narrow)
+		if err != nil {
+			return ""
+		}
+		return s
+	}
+	wide := widen(ids)
+	return wide, calib.Overlap(wide, widen(evaluated), calib.OverlapTokens, words)
+}
+
+func widen(ids []int) []int64 {
+	wide := make([]int64, len(ids))
+	for i, id := range ids {
+		wide[i] = int64(id)
+	}
+	return wide
+}
+
+// calibrationPrefill and calibrationDecode are the shapes that samples are
+// drawn at: prefill lengths in turn, and steps with the model's own past.
+var calibrationPrefill = []int{16, 64, 128}
+
+const calibrationDecode = 8
+
+func (j *job) collect(ctx context.Context, cut string, ids []int64, observe []string, p progress.Counter) (*calib.Collector, error) {
+	c, err := contract.Load(j.export.path(contractFile))
+	if err != nil {
+		return nil, err
+	}
+	limit := c.MaxPositions
+	prefill := calibrationPrefill
+	if limit > 0 && limit < prefill[len(prefill)-1]+calibrationDecode {
+		prefill = []int{max(1, limit/2)}
+	}
+	plan, err := calib.NewPlan(len(ids), calib.PlanOptions{
+		Samples: j.config.Text.Samples, Prefill: prefill, Decode: min(calibrationDecode, max(0, limit-prefill[0])), Seed: j.config.Run.Seed, Limit: limit,
+	})
+	if err != nil {
+		return nil, err
+	}
+	client, err := j.client(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return jobs.Calibrate(ctx, client, jobs.CalibrateRequest{
+		Model: jobs.Model{Path: cut, Contract: c, Threads: j.config.Run.Threads},
+		Job:   calib.Job{IDs: ids, Plan: plan, Observe: observe},
+	}, p)
+}
+
+// saveTable turns what was seen into the ranges that quantization reads.
+func (j *job) saveTable(m *onnx.Model, c *calib.Collector, dir string) error {
+	table, err := c.Table(calib.Absmax())
+	if err != nil {
+		return err
+	}
+	table.CreatedBy = j.options.CreatedBy
+	if table.Model, err = m.Digest(); err != nil {
+		return err
+	}
+	table.Text = validate.IDsDigest(j.texts[j.config.Text.Calibrate])
+	return table.WriteFile(filepath.Join(dir, tableFile))
+}
+
+// quantizer makes the typed graph: INT8 where ranges are known, then FP16.
+func (j *job) quantizer(table *stage, int8, half bool) func(context.Context, string, progress.Counter) error {
+	return func(_ context.Context, dir string, _ progress.Counter) error {
+		return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+			if int8 {
+				t, err := calib.ReadFile(table.path(tableFile))
+				if err != nil {
+					return err
+				}
+				q, decisions, err := quant.Int8(m, t, quant.Policy{})
+				if err != nil {
+					return err
+				}
+				if err := fsx.WriteJSON(filepath.Join(dir, decisionsFile), decisionList{"decisions", 1, j.options.CreatedBy, decisions}); err != nil {
+					return err
+				}
+				m = q
+			}
+			if half {
+				h, err := quant.Half(m, quant.HalfOptions{})
+				if err != nil {
+					return err
+				}
+				m = h
+			}
+			if err := onnx.Save(m, filepath.Join(dir, modelFile), onnx.SaveOptions{}); err != nil {
+				return err
+			}
+			return saveContract(m, dir, j.options.CreatedBy)
+		})
+	}
+}
+
+// decisionList is the file of what became of each matrix product.
+type decisionList struct {
+	Kind          string           `json:"kind"` // "decisions"
+	SchemaVersion int              `json:"schema_version"`
+	CreatedBy     string           `json:"created_by"`
+	Decisions     []quant.Decision `json:"decisions"`
+}
+
+// encode is v as the text of a parameter.
+func encode(v any) string {
+	b, err := json.Marshal(v)
+	if err != nil {
+		return fault.Wrap(fault.Runtime, "encoding", "", err, "").Error()
+	}
+	return string(b)
+}
