@@ -135,3 +135,27 @@ func TestCorruptOverridesAreInput(t *testing.T) {
 		}
 	}
 }
+
+// A build of another index is remembered by its directory, so half of one must
+// not pass either.
+func TestRememberedBuildMustBeWhole(t *testing.T) {
+	alone(t)
+	dir := t.TempDir()
+	python := filepath.Join(dir, "python")
+	if err := os.WriteFile(python, nil, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	r := Runtime{Name: "reference", Dir: dir, Python: python, Brought: "--index-url"}
+	if err := editOverrides(func(m map[string]Runtime) { m["reference"] = r }); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := Find("reference"); ok {
+		t.Error("found without its .complete")
+	}
+	if err := complete(dir, r, ""); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := Find("reference"); !ok {
+		t.Error("not found with its .complete")
+	}
+}

@@ -77,10 +77,19 @@ type childError struct {
 	tail string
 }
 
+// Error is what the child itself called its errors, or else its last words.
 func (e *childError) Error() string {
 	lines := strings.Split(strings.TrimSpace(e.tail), "\n")
-	last := lines[max(0, len(lines)-6):]
-	return fmt.Sprintf("%v: %s", e.err, strings.TrimSpace(strings.Join(last, "\n")))
+	var errs []string
+	for _, line := range lines {
+		if text, ok := strings.CutPrefix(strings.TrimSpace(line), "ERROR: "); ok {
+			errs = append(errs, text)
+		}
+	}
+	if len(errs) == 0 {
+		errs = lines[max(0, len(lines)-3):]
+	}
+	return strings.TrimSuffix(fmt.Sprintf("%v: %s", e.err, strings.TrimSpace(strings.Join(errs, "; "))), ": ")
 }
 
 func (e *childError) Unwrap() error { return e.err }

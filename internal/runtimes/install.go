@@ -25,7 +25,7 @@ type job struct {
 	o    Options
 }
 
-// fill installs and proves; over is the packages it was laid over.
+// fill installs and proves; over is the interpreter it was laid over.
 func (j job) fill(ctx context.Context) (r Runtime, over string, err error) {
 	log, err := os.Create(j.dir + ".log")
 	if err != nil {
@@ -125,8 +125,8 @@ func (j job) fillVenv(ctx context.Context, log io.Writer) (r Runtime, over strin
 	}
 	if j.spec.Over != "" {
 		below, _ := Find(j.spec.Over) // Ensure has just made sure of it
-		over = below.Site
-		if err := layOver(venv.Site, over); err != nil {
+		over = below.Python
+		if err := layOver(venv.Site, j.py.Site); err != nil {
 			return Runtime{}, "", err
 		}
 	}

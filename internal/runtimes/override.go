@@ -44,6 +44,10 @@ func brought(spec Spec) (Runtime, bool, error) {
 	if !ok {
 		return Runtime{}, false, nil
 	}
+	if _, whole := installed(spec, r.Dir); r.Dir != "" && !whole {
+		return r, true, fault.New(fault.Missing, "using", r.Dir, "its installation is not whole",
+			"repeat `trtforge setup "+spec.Name+" --index-url ...`, or forget it with --forget")
+	}
 	return r, true, explainBrought(spec, r)
 }
 

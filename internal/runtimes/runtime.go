@@ -34,7 +34,7 @@ type record struct {
 	Python        string            `json:"python,omitempty"`
 	Library       string            `json:"library,omitempty"`
 	Site          string            `json:"site,omitempty"`
-	Over          string            `json:"over,omitempty"` // packages this is laid over
+	Over          string            `json:"over,omitempty"` // the interpreter this is laid over
 	Versions      map[string]string `json:"versions"`
 	Bytes         int64             `json:"bytes"`
 }
@@ -75,7 +75,7 @@ func installed(spec Spec, dir string) (Runtime, bool) {
 		return Runtime{}, false
 	}
 	if spec.Over != "" {
-		if below, ok := Find(spec.Over); !ok || below.Site != c.Over {
+		if below, ok := Find(spec.Over); !ok || below.Python != c.Over {
 			return Runtime{}, false
 		}
 	}
