@@ -12,7 +12,7 @@ import (
 // cell is one demanded shape on the map.
 type cell struct {
 	batch, length int // length: prompt tokens in prefill, total tokens else
-	profile       int // the first profile that covers it; -1 = none
+	profile       int // the profile that serves it; -1 = none
 	count         float64
 }
 
@@ -31,14 +31,14 @@ type area struct {
 	optB, optL     int
 }
 
-// coverage draws which profile covers what the workload asks for. Nil without
+// shapes draws which profile covers what the workload asks for. Nil without
 // a plan that has a demand.
-func (d *Data) coverage() *picture {
+func (d *Data) shapes() *picture {
 	if d.Plan == nil || len(d.Plan.Demand) == 0 {
 		return nil
 	}
 	charts := charts(d.Plan)
-	p := &picture{Caption: "Each filled cell is a shape that the workload produces, in the colour of the first profile that covers it; " +
+	p := &picture{Caption: "Each filled cell is a shape that the workload produces, in the colour of the profile that serves it; " +
 		"outlines are what a profile covers, the ring its optimum. An uncovered shape would be a red cell with a cross."}
 	p.Wide = template.HTML(drawCharts("coverage-w", charts, wide, d.Plan))
 	p.Narrow = []template.HTML{template.HTML(drawCharts("coverage-n", charts, narrow, d.Plan))}
@@ -49,8 +49,9 @@ func (d *Data) coverage() *picture {
 func charts(plan *profiles.Plan) []chart {
 	prefill := chart{title: "Prefill", axis: "prompt tokens"}
 	decode := chart{title: "Decode", axis: "total tokens in the cache"}
-	for _, s := range plan.Demand {
-		c := cell{batch: s.Batch, length: s.Seq + s.Past, profile: covering(plan, s), count: s.Count}
+	serving := coverage(plan)
+	for i, s := range plan.Demand {
+		c := cell{batch: s.Batch, length: s.Total(), profile: serving[i], count: s.Count}
 		if s.Past == 0 {
 			prefill.cells = append(prefill.cells, c)
 		} else {
@@ -73,6 +74,19 @@ func charts(plan *profiles.Plan) []chart {
 		if len(c.cells) > 0 {
 			all = append(all, c)
 		}
+	}
+	return all
+}
+
+// coverage gives for each demanded shape the profile that serves it, -1 where
+// none does: as the plan says, or else by its profiles' spans.
+func coverage(plan *profiles.Plan) []int {
+	if len(plan.Coverage) == len(plan.Demand) {
+		return plan.Coverage
+	}
+	var all []int
+	for _, s := range plan.Demand {
+		all = append(all, covering(plan, s))
 	}
 	return all
 }

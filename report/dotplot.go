@@ -104,7 +104,7 @@ func (d dots) columns(width float64) columns {
 	c := columns{label: labelColumn}
 	longest, text := 0.0, 0.0
 	for _, g := range d.groups {
-		longest = max(longest, svg.TextWidth(g.name, 13), svg.TextWidth(g.detail, 12))
+		longest = max(longest, 1.15*svg.TextWidth(g.name, 13), svg.TextWidth(g.detail, 12)) // names are bold
 		for _, l := range g.lines {
 			c.label = max(c.label, svg.TextWidth(l.label, 12.5)+14)
 			for _, m := range l.marks {
@@ -185,7 +185,7 @@ func (d dots) axis(c *svg.Canvas, p panel, s svg.Scale, bottom float64) {
 func (c columns) drawGroup(canvas *svg.Canvas, g dotGroup, scales []svg.Scale, y float64) float64 {
 	if c.stacked {
 		canvas.Text("group", 0, y+13, svg.Start, g.name)
-		canvas.Text("detail", svg.TextWidth(g.name, 13)+12, y+13, svg.Start, g.detail)
+		canvas.Text("detail", 1.15*svg.TextWidth(g.name, 13)+12, y+13, svg.Start, g.detail)
 		y += lineHeight
 	} else {
 		canvas.Text("group", 0, y+13, svg.Start, g.name)

@@ -113,8 +113,8 @@ func (d *Data) latency() *picture {
 	names := labels(engines)
 	plot := dots{id: "latency", title: "Latency by scenario",
 		desc: "Median time to first token and time per output token of each engine in each scenario, with 95 % intervals; the table of all figures has the numbers.",
-		panels: []panel{{title: "Time to first token, ms", format: significant},
-			{title: "Time per output token, ms", format: significant}}}
+		panels: []panel{{title: "Time to first token, ms", format: trim},
+			{title: "Time per output token, ms", format: trim}}}
 	for _, s := range d.scenarios() {
 		g := dotGroup{name: s.Name}
 		if s.Batch > 0 {
@@ -150,9 +150,12 @@ func (d *Data) timeMark(engine, scenario, phase, name string) mark {
 		tip: tip + fmt.Sprintf(", n = %d", r.N), unbounded: !bounded(r.Lo, r.Hi)}
 }
 
-// distanceFloor is the smallest distance from PyTorch that the accuracy figure
-// tells apart: float32 rounding of a mean over a text is of that order.
-const distanceFloor = 1e-7
+// The smallest distances from PyTorch that the accuracy figure tells apart:
+// below them is the rounding of float32.
+const (
+	distanceFloor = 1e-7 // of a perplexity ratio from 1
+	klFloor       = 1e-9 // nats
+)
 
 // accuracy shows each engine's distance from PyTorch beside its gates. Nil
 // where nothing was validated.
@@ -208,7 +211,7 @@ func (d *Data) klMark(engine, phase string) mark {
 		return mark{missing: true, text: "not measured"}
 	}
 	r := d.Rows[i]
-	m := mark{value: r.Value, lo: r.Lo, hi: r.Hi, text: scientific(r.Value), unbounded: !bounded(r.Lo, r.Hi),
+	m := mark{value: math.Max(r.Value, klFloor), lo: math.Max(r.Lo, klFloor), hi: math.Max(r.Hi, klFloor), text: scientific(r.Value), unbounded: !bounded(r.Lo, r.Hi),
 		tip: fmt.Sprintf("%s, %s: %s %s nats", engine, phase, r.Name, scientific(r.Value))}
 	if v, ok := d.verdict(engine, phase, "kl_mean_max"); ok {
 		m.limit, m.failed = v.Limit, v.Status == gate.Fail
@@ -230,7 +233,10 @@ func (d *Data) verdict(engine, phase, name string) (gate.Verdict, bool) {
 	return gate.Verdict{}, false
 }
 
-// trim is a power of ten without an exponent.
+// trim is a round number without an exponent or idle zeros.
 func trim(v float64) string {
+	if v == 0 {
+		return "0"
+	}
 	return strings.TrimRight(strings.TrimRight(fmt.Sprintf("%.7f", v), "0"), ".")
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"html/template"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/gate"
@@ -55,14 +56,25 @@ func HTML(w io.Writer, d Data) error {
 	}
 	n := &notes{}
 	p := page{Data: d, Style: template.CSS(style), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(), Glance: d.glance(),
-		Accuracy: d.accuracy(), Latency: d.latency(), Coverage: d.coverage(), Proof: d.proof(), Plan: d.planLines(),
+		Accuracy: d.accuracy(), Latency: d.latency(), Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
 		Sizes: d.sizes(), Built: d.built(), Gates: d.gateLines(), Missing: d.missing(), Facts: d.factTables(),
 		Interface: d.ports(), Figures: d.figureLines(n)}
-	p.Notes = append(n.texts, d.Warnings...)
+	p.Notes = append(n.texts, d.doubts()...)
 	if err := t.Execute(w, p); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+// doubts are those about the whole run and about single builds.
+func (d *Data) doubts() []string {
+	all := slices.Clone(d.Warnings)
+	for _, e := range d.Engines {
+		for _, w := range e.Manifest.Warnings {
+			all = append(all, e.Name+": "+w)
+		}
+	}
+	return all
 }
 
 // counts are verdicts by status.
@@ -131,8 +143,8 @@ func (d *Data) proof() string {
 		return ""
 	}
 	covered := 0
-	for _, s := range d.Plan.Demand {
-		if covering(d.Plan, s) >= 0 {
+	for _, c := range coverage(d.Plan) {
+		if c >= 0 {
 			covered++
 		}
 	}

@@ -47,11 +47,11 @@ func sample() Data {
 	for _, backend := range []string{"ortcpu", "rtx"} {
 		for i, p := range []engine.Precision{engine.FP32, engine.FP16, engine.INT8} {
 			m := engine.Manifest{Key: fmt.Sprintf("%d%s0b1c2d3e4f5a6978", i, backend), Backend: backend, Precision: p, Achieved: p,
-				Builder: "ONNX Runtime 1.32.0", Bytes: []int64{13_700_000, 6_900_000, 8_100_000}[i], BuildMS: []float64{410, 690, 830}[i],
+				Builder: "ONNX Runtime 1.32.0", Bytes: []int64{13_700_000, 6_900_000, 8_100_000}[i], Measured: engine.Measured{BuildMS: []float64{410, 690, 830}[i]},
 				Layers: map[string]int{"gemm " + string(p): 8, "softmax fp32": 4}, Target: "x86-64, AVX-512 VNNI"}
 			e := Engine{Name: backend + "-" + string(p)}
 			if backend == "rtx" {
-				m.Builder, m.Target, m.BuildMS = "TensorRT-RTX 1.7.1.116", "ampere+", m.BuildMS*40
+				m.Builder, m.Target, m.Measured.BuildMS = "TensorRT-RTX 1.7.1.116", "ampere+", m.Measured.BuildMS*40
 				m.Bytes = m.Bytes * 13 / 10
 				e.Idle = "a TensorRT-RTX plan runs on a GPU only, and this machine has none"
 			}
@@ -124,12 +124,7 @@ func samplePlan(scenarios []profiles.Scenario) *profiles.Plan {
 		{Name: "prefill", Batch: profiles.Span{Min: 1, Opt: 1, Max: 4}, Seq: profiles.Span{Min: 8, Opt: 19, Max: 27}},
 		{Name: "decode", Batch: profiles.Span{Min: 1, Opt: 1, Max: 4}, Seq: profiles.Span{Min: 1, Opt: 1, Max: 1}, Past: profiles.Span{Min: 8, Opt: 22, Max: 33}},
 	}}
-	for _, s := range scenarios {
-		plan.Demand = append(plan.Demand, profiles.Shape{Phase: profiles.Prefill, Batch: s.Batch, Seq: s.PromptTokens, Count: 1})
-		for i := range s.NewTokens - 1 {
-			plan.Demand = append(plan.Demand, profiles.Shape{Phase: profiles.Decode, Batch: s.Batch, Seq: 1, Past: s.PromptTokens + i, Count: 1})
-		}
-	}
+	plan.Demand = profiles.Demand(profiles.Workload{Mode: profiles.Cached, Scenarios: scenarios})
 	return plan
 }
 
@@ -152,7 +147,7 @@ func sampleContract() *contract.Contract {
 }
 
 func TestGolden(t *testing.T) {
-	for name, write := range map[string]func(io.Writer, Data) error{"report.html": HTML} {
+	for name, write := range map[string]func(io.Writer, Data) error{"report.html": HTML, "summary.md": Markdown} {
 		var b bytes.Buffer
 		if err := write(&b, sample()); err != nil {
 			t.Fatal(err)

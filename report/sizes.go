@@ -46,7 +46,7 @@ func (d *Data) drawSizes(id string, width, largest float64) string {
 		}
 		kind, bytes := class(string(e.Manifest.Precision)), float64(e.Manifest.Bytes)
 		c.Text("name "+kind, 0, y+15, svg.Start, e.Name)
-		c.Group("mark "+kind, "", func() { c.Rect("bar", left, y+4, s.At(bytes)-left, bar-8, 2) })
+		c.Group("mark "+kind, "", func() { c.Rect("column", left, y+4, s.At(bytes)-left, bar-8, 2) })
 		c.Text("value left", s.At(bytes)+8, y+15, svg.Start, size(bytes))
 		y += bar
 	}

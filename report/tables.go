@@ -22,21 +22,16 @@ const dash = "–"
 type glance struct {
 	Name, Class, Precision, Backend string
 	Size                            string
-	Share                           int // percent of the largest engine
 	Perplexity, Change, KL, Speed   string
-	Verdict, VerdictClass, Idle     string
+	Verdict, VerdictClass           string
 }
 
 func (d *Data) glance() []glance {
-	largest := int64(1)
-	for _, e := range d.Engines {
-		largest = max(largest, e.Manifest.Bytes)
-	}
 	var all []glance
 	for _, e := range d.Engines {
 		m := e.Manifest
 		g := glance{Name: e.Name, Class: class(string(m.Precision)), Precision: strings.ToUpper(string(m.Precision)), Backend: m.Backend,
-			Size: size(float64(m.Bytes)), Share: int(math.Round(100 * float64(m.Bytes) / float64(largest))), Idle: e.Idle,
+			Size:       size(float64(m.Bytes)),
 			Perplexity: dash, Change: dash, KL: dash, Speed: dash}
 		if r, ok := rows.Find(d.Rows, e.Name, "", bench.Decode, validate.Perplexity); ok {
 			g.Perplexity = significant4(r.Value)
@@ -60,11 +55,19 @@ func (d *Data) speed(e Engine) string {
 		if b.Manifest.Backend != e.Manifest.Backend || b.Manifest.Precision != "fp32" {
 			continue
 		}
+		if b.Name == e.Name && d.timed(e.Name) {
+			return "baseline"
+		}
 		if r, n := gate.Speedup(d.Rows, b.Name, e.Name, bench.E2E); n > 0 {
 			return significant(r.Value) + " ×"
 		}
 	}
 	return dash
+}
+
+// timed tells whether the engine's requests were timed.
+func (d *Data) timed(engine string) bool {
+	return slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Engine == engine && r.Name == bench.E2E })
 }
 
 // verdictOf sums up an engine's verdicts in a word or two.
@@ -97,11 +100,9 @@ func significant4(v float64) string {
 
 // planLine is one profile with its ranges.
 type planLine struct {
-	Class, Name       string
-	Batch, Seq, Past  profiles.Span
-	Shapes            int
-	Index             int
-	BatchT, SeqT, Pst string
+	Class, Name      string
+	Index, Shapes    int
+	Batch, Seq, Past string
 }
 
 func (d *Data) planLines() []planLine {
@@ -115,10 +116,11 @@ func (d *Data) planLines() []planLine {
 		}
 		return fmt.Sprintf("%d – %d – %d", s.Min, s.Opt, s.Max)
 	}
+	serving := coverage(d.Plan)
 	for i, p := range d.Plan.Profiles {
-		l := planLine{Class: fmt.Sprintf("p%d", i%4), Name: p.Name, Index: i, BatchT: span(p.Batch), SeqT: span(p.Seq), Pst: span(p.Past)}
-		for _, s := range d.Plan.Demand {
-			if covering(d.Plan, s) == i {
+		l := planLine{Class: fmt.Sprintf("p%d", i%4), Name: p.Name, Index: i, Batch: span(p.Batch), Seq: span(p.Seq), Past: span(p.Past)}
+		for _, c := range serving {
+			if c == i {
 				l.Shapes++
 			}
 		}
@@ -139,11 +141,11 @@ func (d *Data) built() []built {
 		m := e.Manifest
 		b := built{Name: e.Name, Class: class(string(m.Precision)), Target: orDash(m.Target), Requested: strings.ToUpper(string(m.Precision)),
 			Achieved: strings.ToUpper(string(m.Achieved)), Builder: orDash(m.Builder), Size: size(float64(m.Bytes)), Key: short(m.Key), FullKey: m.Key,
-			Time: milliseconds(m.BuildMS), Mismatch: m.Achieved != "" && m.Achieved != m.Precision, Licence: m.Licence}
+			Time: milliseconds(m.Measured.BuildMS), Mismatch: m.Achieved != "" && m.Achieved != m.Precision, Licence: m.Licence}
 		if b.Achieved == "" {
 			b.Achieved = dash
 		}
-		if m.BuildMS == 0 {
+		if m.Measured.BuildMS == 0 {
 			b.Time = dash
 		}
 		if e.Cached {

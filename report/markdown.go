@@ -1,0 +1,129 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/trtforge/trtforge/bench"
+)
+
+// Markdown writes the report's essence: the verdict, a table of engines, the
+// latencies, what was not evaluated, and the notes.
+func Markdown(w io.Writer, d Data) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "# %s: %s\n\n", orDash(d.Title), lowerFirst(d.headline()))
+	if lead := d.lead(); len(lead) > 0 {
+		fmt.Fprintf(&b, "%s\n\n", strings.Join(lead, " "))
+	}
+	d.glanceTable(&b)
+	d.latencyTable(&b)
+	if all := d.missing(); len(all) > 0 {
+		b.WriteString("## Not evaluated here\n\n")
+		for _, m := range all {
+			fmt.Fprintf(&b, "- %s (%s)\n", m.Reason, strings.Join(m.What, "; "))
+		}
+		b.WriteString("\n")
+	}
+	n := &notes{}
+	d.figureLines(n)
+	if all := append(n.texts, d.doubts()...); len(all) > 0 {
+		b.WriteString("## Notes\n\n")
+		for _, text := range all {
+			fmt.Fprintf(&b, "- %s\n", text)
+		}
+		b.WriteString("\n")
+	}
+	if _, err := io.WriteString(w, strings.TrimRight(b.String(), "\n")+"\n"); err != nil {
+		return fmt.Errorf("writing the summary: %w", err)
+	}
+	return nil
+}
+
+// glanceTable is one line an engine.
+func (d *Data) glanceTable(b *strings.Builder) {
+	all := d.glance()
+	if len(all) == 0 {
+		return
+	}
+	t := table{head: []string{"Engine", "Size", "Perplexity", "Change", "KL, nats", "Speed", "Gates"}, left: []bool{0: true, 6: true}}
+	for _, g := range all {
+		t.lines = append(t.lines, []string{g.Name, g.Size, g.Perplexity, g.Change, g.KL, g.Speed, g.Verdict})
+	}
+	t.write(b)
+}
+
+// latencyTable is one line a scenario, two columns an engine.
+func (d *Data) latencyTable(b *strings.Builder) {
+	engines := d.measured(bench.TTFT)
+	if len(engines) == 0 {
+		return
+	}
+	b.WriteString("## Latency, medians: first token / each further token\n\n")
+	names := labels(engines)
+	t := table{head: []string{"Scenario", "Batch × prompt + new"}, left: []bool{true}}
+	for _, e := range engines {
+		t.head = append(t.head, names[e.Name])
+	}
+	t.left = append(t.left, make([]bool, len(t.head)-1)...)
+	for _, s := range d.scenarios() {
+		line := []string{s.Name, fmt.Sprintf("%d × %d + %d", s.Batch, s.PromptTokens, s.NewTokens)}
+		for _, e := range engines {
+			first := d.timeMark(e.Name, s.Name, bench.Prefill, bench.TTFT)
+			next := d.timeMark(e.Name, s.Name, bench.Decode, bench.TPOT)
+			line = append(line, first.text+" / "+next.text)
+		}
+		t.lines = append(t.lines, line)
+	}
+	t.write(b)
+}
+
+// table is a Markdown table whose columns line up in the source too.
+type table struct {
+	head  []string
+	left  []bool // columns of text; the others are numbers
+	lines [][]string
+}
+
+func (t table) write(b *strings.Builder) {
+	widths := make([]int, len(t.head))
+	for _, line := range append([][]string{t.head}, t.lines...) {
+		for i, cell := range line {
+			widths[i] = max(widths[i], len([]rune(cell)), 3)
+		}
+	}
+	row := func(line []string) {
+		for i, cell := range line {
+			pad := strings.Repeat(" ", widths[i]-len([]rune(cell)))
+			if t.left[i] {
+				cell += pad
+			} else {
+				cell = pad + cell
+			}
+			b.WriteString("| " + cell + " ")
+		}
+		b.WriteString("|\n")
+	}
+	row(t.head)
+	for i, w := range widths {
+		rule := strings.Repeat("-", w+1)
+		if t.left[i] {
+			b.WriteString("|:" + rule)
+		} else {
+			b.WriteString("|" + rule + ":")
+		}
+	}
+	b.WriteString("|\n")
+	for _, line := range t.lines {
+		row(line)
+	}
+	b.WriteString("\n")
+}
+
+// lowerFirst continues a sentence.
+func lowerFirst(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToLower(s[:1]) + s[1:]
+}
