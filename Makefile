@@ -22,7 +22,7 @@ demo: build $(DEMO)/text/evaluate.txt ## the whole job on the demo model: build/
 	@$(BIN) setup $(RUNTIMES)
 	@$(BIN) run examples/demo/pipeline.toml --reference $(REFERENCE)
 
-$(DEMO)/text/evaluate.txt: examples/demo/model/split.json
+$(DEMO)/text/evaluate.txt: examples/demo/split/split.json
 	@go run ./examples/demo/split $(DEMO)/text
 
 test: build lint check-generated ## all tests with every runtime installed; what CI runs

@@ -38,7 +38,9 @@ type checker struct {
 	errs  []error
 }
 
-func (c *checker) bad(format string, args ...any) { c.errs = append(c.errs, fmt.Errorf(format, args...)) }
+func (c *checker) bad(format string, args ...any) {
+	c.errs = append(c.errs, fmt.Errorf(format, args...))
+}
 
 // define adds a value to what is known.
 func (c *checker) define(what, name string) {

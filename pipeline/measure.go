@@ -195,7 +195,7 @@ func (j *job) runReference(ctx context.Context, dir string, p progress.Counter) 
 		return fsx.Explain("writing", path, err)
 	}
 	_, err = worker.Bundle(ctx, c, worker.BundleRequest{
-		Model: j.config.Model.Path, IDs: path, Convention: convention, Out: dir, Threads: j.config.Run.Threads, Digests: digests, CreatedBy: j.options.CreatedBy,
+		Model: j.config.Model.Path, IDs: path, Convention: convention.String(), Out: dir, Threads: j.config.Run.Threads, Digests: worker.Digests(digests), CreatedBy: j.options.CreatedBy,
 	}, p)
 	return err
 }

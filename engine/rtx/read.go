@@ -38,12 +38,13 @@ func ReadHeader(path string) (Header, error) {
 
 var (
 	layerType = regexp.MustCompile(`, LayerType: ([A-Za-z0-9_]+),`)
-	outputs   = regexp.MustCompile(`, Outputs: \[`)
+	behind    = regexp.MustCompile(`, (Constants|Outputs): \[`)
 	datatype  = regexp.MustCompile(`Datatype: ([A-Za-z0-9]+)`)
 )
 
 // narrow orders data types by how much they promise: a layer is of the narrowest
-// type that goes into it.
+// type among its inputs. Constants do not count: INT8 weights alone make no INT8
+// product.
 var narrow = []string{"Int4", "Int8", "FP8", "Half", "BFloat16", "Float"}
 
 // maxLine bounds a layer's line; fused layers list hundreds of node names.
@@ -62,7 +63,7 @@ func Layers(r io.Reader) (map[string]int, error) {
 			continue
 		}
 		in := line
-		if at := outputs.FindStringIndex(line); at != nil {
+		if at := behind.FindStringIndex(line); at != nil {
 			in = line[:at[0]]
 		}
 		layers[strings.TrimSpace(m[1]+" "+narrowest(in))]++

@@ -1,0 +1,97 @@
+package rtx
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/profiles"
+)
+
+func TestLayersOfABuild(t *testing.T) {
+	f, err := os.Open("testdata/layers.txt") // lines that NVIDIA's builder printed
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = f.Close() }()
+	got, err := Layers(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := map[string]int{"gemm Int8": 2, "runtime_fusion Half": 2, "kgen Half": 1, "kgen": 1, "ShapeHostToDevice": 1, "shape_call": 1}
+	if d := cmp.Diff(want, got); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestWeightsAloneAreNoInt8Product(t *testing.T) {
+	line := "Name: a, LayerType: gemm, Inputs: [ { Datatype: Half }], Constants: [ { Datatype: Int8 }], Outputs: [ { Datatype: Half }]\n"
+	got, err := Layers(strings.NewReader(line))
+	if err != nil || got["gemm Half"] != 1 {
+		t.Errorf("%v, %v", got, err)
+	}
+}
+
+func TestReadHeader(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "p")
+	plan := append([]byte("vtrt"), make([]byte, 60)...)
+	copy(plan[24:], []byte{1, 7, 1, 116})
+	if err := os.WriteFile(path, plan, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if h, err := ReadHeader(path); err != nil || h.Version != "1.7.1.116" {
+		t.Errorf("%+v, %v", h, err)
+	}
+	for name, b := range map[string][]byte{"short": plan[:40], "foreign": bytes.Repeat([]byte("x"), 64)} {
+		if err := os.WriteFile(path, b, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := ReadHeader(path); fault.Exit(err) != 4 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func TestRequestsThatCannotBeBuilt(t *testing.T) {
+	b := &Builder{Start: func(context.Context) (Worker, error) {
+		t.Error("a worker was started")
+		return nil, nil
+	}}
+	plan := &profiles.Plan{Profiles: []profiles.Profile{{}}}
+	for name, r := range map[string]engine.Request{
+		"no profiles": {}, "no such target": {Plan: plan, Target: "sm75"},
+	} {
+		if _, err := b.Build(t.Context(), r, t.TempDir(), progress.Noop); fault.Exit(err) != 2 {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzLayers(f *testing.F) {
+	seed, err := os.ReadFile("testdata/layers.txt")
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		layers, err := Layers(bytes.NewReader(b))
+		if err != nil {
+			return
+		}
+		total := 0
+		for _, n := range layers {
+			total += n
+		}
+		if lines := bytes.Count(b, []byte("\n")) + 1; total > lines {
+			t.Errorf("%d layers in %d lines", total, lines)
+		}
+	})
+}
