@@ -3,20 +3,46 @@
 package ortcpu
 
 import (
-	"fmt"
+	"context"
 	"os"
 	"path/filepath"
-	"sort"
 	"testing"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
 )
 
-// models writes a small random GPT-2 in the three precisions.
+// TestMain lets the test binary be the ONNX Runtime child.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == ort.Command {
+		os.Exit(ort.Serve(map[string]child.Job{JobOptimise: OptimiseJob}))
+	}
+	os.Exit(m.Run())
+}
+
+// builder has a child with the installed ONNX Runtime.
+func builder(t *testing.T) *Builder {
+	t.Helper()
+	client := &ort.Client{Library: testenv.ORT(t)}
+	t.Cleanup(func() {
+		if err := client.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	version, err := client.Version(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &Builder{Start: func(context.Context) (Caller, error) { return client, nil }, Version: version, CreatedBy: "test"}
+}
+
+// models writes a small random GPT-2 in the three precisions, and one
+// whose Q/DQ are in float16, which the CPU has no integer kernels for.
 func models(t *testing.T) map[string]string {
 	t.Helper()
 	dir := t.TempDir()
@@ -44,46 +70,16 @@ func models(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	odd, err := quant.Half(q, quant.HalfOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
 	paths := map[string]string{}
-	for name, m := range map[string]*onnx.Model{"fp32": m, "fp16": half, "int8": q} {
+	for name, m := range map[string]*onnx.Model{"fp32": m, "fp16": half, "int8": q, "int8 in fp16": odd} {
 		paths[name] = filepath.Join(dir, name+".onnx")
 		if err := onnx.Save(m, paths[name], onnx.SaveOptions{}); err != nil {
 			t.Fatal(err)
 		}
 	}
 	return paths
-}
-
-func TestExperiment(t *testing.T) {
-	if err := ort.Init(os.Getenv("LIB")); err != nil {
-		t.Fatal(err)
-	}
-	for name, path := range models(t) {
-		for _, level := range []ort.Optimize{"none", "basic", "extended", "all"} {
-			out := filepath.Join(t.TempDir(), name+string(level)+".onnx")
-			s, err := ort.Open(path, ort.Options{Optimize: level, SaveOptimized: out})
-			if err != nil {
-				t.Error(name, level, err)
-				continue
-			}
-			_ = s.Close()
-			m, err := onnx.Load(out)
-			if err != nil {
-				t.Error(name, level, err)
-				continue
-			}
-			ops := map[string]int{}
-			for _, n := range m.Graph().Node {
-				ops[n.Domain+"."+n.OpType]++
-			}
-			ws := map[string]int64{}
-			_ = m.Weights(func(w *onnx.Weight) error { ws[w.Type.String()] += w.Data.Size(); return nil })
-			var list []string
-			for k, v := range ops {
-				list = append(list, fmt.Sprint(k, ":", v))
-			}
-			sort.Strings(list)
-			t.Log(name, level, list, ws, len(m.Graph().ValueInfo))
-		}
-	}
 }
