@@ -83,8 +83,9 @@ func (j job) runPip(ctx context.Context, python string, log io.Writer, args []st
 func (j job) note(line string) {
 	words := strings.Fields(line)
 	switch {
-	case len(words) > 1 && (words[0] == "Downloading" || words[0] == "Collecting"):
-		j.o.Progress.Note(strings.ToLower(words[0]) + " " + filepath.Base(words[1]))
+	case len(words) > 3 && words[0] == "Downloading":
+		wheel, _, _ := strings.Cut(filepath.Base(words[1]), "-")
+		j.o.Progress.Note("downloading " + wheel + " " + strings.Trim(strings.Join(words[2:], " "), "()"))
 	case strings.HasPrefix(line, "Installing"):
 		j.o.Progress.Note("unpacking")
 	}
@@ -94,8 +95,9 @@ func (j job) note(line string) {
 // system cannot be told from other people's, so it counts installed packages.
 func (j job) watch(prefix string) (stop func()) {
 	j.o.Progress.SetMax(int64(len(j.lock.Versions)))
-	done := make(chan struct{})
+	done, ended := make(chan struct{}), make(chan struct{})
 	go func() {
+		defer close(ended)
 		tick := time.NewTicker(time.Second)
 		defer tick.Stop()
 		for {
@@ -108,7 +110,10 @@ func (j job) watch(prefix string) (stop func()) {
 			}
 		}
 	}()
-	return func() { close(done) }
+	return func() {
+		close(done)
+		<-ended
+	}
 }
 
 // signs tells, from what pip printed, what kind of failure it was.

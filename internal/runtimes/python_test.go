@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/progress"
 )
 
 // script writes an executable of the given name and shell text into dir.
@@ -98,5 +99,25 @@ func TestInstallersDoNotInheritAnotherPrefix(t *testing.T) {
 	out, err := process{path: "/bin/sh", args: []string{"-c", "echo $PIP_TARGET$PYTHONPATH$PIP_PROXY"}}.run(t.Context())
 	if err != nil || strings.TrimSpace(out) != "kept" {
 		t.Errorf("the child saw %q, %v", out, err)
+	}
+}
+
+// notes keeps what a progress bar was told.
+type notes struct {
+	progress.Counter
+	said []string
+}
+
+func (n *notes) Note(text string) { n.said = append(n.said, text) }
+
+func TestPipLinesBecomeNotes(t *testing.T) {
+	n := &notes{Counter: progress.Noop}
+	j := job{o: Options{Progress: n}}
+	for _, line := range []string{"Collecting torch==2.15.0 (from -r lock.txt (line 5))", "  Downloading torch-2.15.0-cp311-cp311-manylinux_2_28_x86_64.whl (883.3 MB)",
+		"  Downloading", "", "Installing collected packages: torch", "Successfully installed torch-2.15.0"} {
+		j.note(line)
+	}
+	if got, want := strings.Join(n.said, "|"), "downloading torch 883.3 MB|unpacking"; got != want {
+		t.Errorf("notes %q, want %q", got, want)
 	}
 }
