@@ -44,9 +44,9 @@ type Verdict struct {
 	Phase     string  `json:"phase,omitempty"` // prefill, decode; empty where neither applies
 	Status    Status  `json:"status"`
 	Limit     float64 `json:"limit"`
-	Value     float64 `json:"value,omitempty"` // what was held against the limit; 0 where not evaluated
-	Lo        float64 `json:"lo,omitempty"`    // its 95 % interval where it has one
-	Hi        float64 `json:"hi,omitempty"`
+	Value     float64 `json:"value"` // what was held against the limit; 0 where not evaluated
+	Lo        float64 `json:"lo"`    // the ends of its 95 % interval; equal to Value where it is exact
+	Hi        float64 `json:"hi"`
 	Evidence  string  `json:"evidence,omitempty"` // where the value comes from, in words
 	Reason    string  `json:"reason,omitempty"`   // why not evaluated
 }
@@ -181,4 +181,9 @@ func Err(verdicts []Verdict) error {
 	}
 	return fault.New(fault.Gate, "judging", "engines", strings.Join(causes, "\n"),
 		"look at the report, then quantize less (fewer layers) or set the limit that you can accept")
+}
+
+// IsSpeed tells whether a limit is about time, which no two runs share.
+func IsSpeed(name string) bool {
+	return slices.ContainsFunc(specs, func(s spec) bool { return s.name == name && s.speed })
 }

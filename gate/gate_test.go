@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/json"
 	"math"
 	"strings"
 	"testing"
@@ -98,5 +99,32 @@ func TestCheck(t *testing.T) {
 		if !strings.Contains(err.Error(), part) {
 			t.Errorf("%q does not say %q", err, part)
 		}
+	}
+}
+
+func TestVerdictsInJSON(t *testing.T) {
+	for _, v := range []Verdict{
+		{Engine: "a", Precision: "int8", Gate: "kl_mean_max", Phase: "decode", Status: Pass, Limit: 0.1, Value: 0, Lo: math.Inf(-1), Hi: math.Inf(1), Evidence: "x"},
+		{Engine: "b", Gate: "speedup_min", Status: NotEvaluated, Limit: 1, Reason: "needs a GPU"},
+	} {
+		b, err := json.Marshal([]Verdict{v})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(b), "value") != (v.Status == Pass) {
+			t.Errorf("%s", b)
+		}
+		var back []Verdict
+		if err := json.Unmarshal(b, &back); err != nil || back[0] != v {
+			t.Errorf("%s reads as %+v, %v", b, back, err)
+		}
+	}
+	b, err := json.Marshal(Verdict{Status: Fail, Value: math.NaN()})
+	var back Verdict
+	if err != nil || json.Unmarshal(b, &back) != nil || !math.IsNaN(back.Value) {
+		t.Errorf("%s, %v reads as %+v", b, err, back)
+	}
+	if json.Unmarshal([]byte(`{"value":"many"}`), &back) == nil {
+		t.Error("a value that is no number was read")
 	}
 }

@@ -42,7 +42,7 @@ type mark struct {
 	missing           bool    // nothing was measured; text says so
 	value, lo, hi     float64 // lo and hi infinite where there is no interval
 	limit             float64 // 0 = none
-	text, limitText   string
+	text              string
 	samples           []float64
 	tip               string
 	failed, unbounded bool
@@ -85,7 +85,11 @@ func (d dots) draw(width float64) string {
 	for i, p := range d.panels {
 		x := c.group + c.label + float64(i)*(c.plot+c.text+panelGap)
 		scales[i] = d.scale(i, x, x+c.plot)
-		d.axis(canvas, p, scales[i], bottom)
+		title := x
+		if c.stacked {
+			title = x - c.label
+		}
+		d.axis(canvas, p, scales[i], title, bottom)
 	}
 	y := headHeight
 	for i, g := range d.groups {
@@ -159,9 +163,9 @@ func (d dots) scale(i int, a, b float64) svg.Scale {
 }
 
 // axis draws the panel's title, grid and tick labels.
-func (d dots) axis(c *svg.Canvas, p panel, s svg.Scale, bottom float64) {
-	c.Text("panel", s.A, 13, svg.Start, p.title)
-	ticks := svg.Ticks(s.From, s.To, int(max(2, (s.B-s.A)/90)))
+func (d dots) axis(c *svg.Canvas, p panel, s svg.Scale, title, bottom float64) {
+	c.Text("panel", title, 13, svg.Start, p.title)
+	ticks := svg.Ticks(s.From, s.To, int(max(2, (s.B-s.A)/60)))
 	if p.log {
 		ticks = svg.Decades(s.From, s.To)
 	}

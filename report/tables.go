@@ -182,7 +182,7 @@ func (d *Data) gateLines() []gateLine {
 		if v.Status == gate.NotEvaluated {
 			continue
 		}
-		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: orDash(v.Phase), Limit: fmt.Sprintf("%g", v.Limit),
+		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: orDash(v.Phase), Limit: sign(v.Gate) + fmt.Sprintf("%g", v.Limit),
 			Value: gateNumber(v.Value), Evidence: v.Evidence, Status: string(v.Status), StatusClass: string(v.Status)}
 		if bounded(v.Lo, v.Hi) && v.Lo != v.Hi {
 			l.Interval = gateNumber(v.Lo) + " – " + gateNumber(v.Hi)
@@ -192,10 +192,22 @@ func (d *Data) gateLines() []gateLine {
 	return all
 }
 
-// gateNumber has enough digits to be told from a limit near one.
+// sign says on which side of its limit a figure must be, which the names of
+// gates end with.
+func sign(gate string) string {
+	if strings.HasSuffix(gate, "_min") {
+		return "≥ "
+	}
+	return "≤ "
+}
+
+// gateNumber has enough digits to be told from one, where most ratios are.
 func gateNumber(v float64) string {
-	if math.Abs(v) < 0.1 {
+	switch {
+	case math.Abs(v) < 0.1 || math.Abs(v) >= 1e4:
 		return scientific(v)
+	case math.Abs(v-1) < 0.01:
+		return fmt.Sprintf("%.6f", v)
 	}
 	return minus(fmt.Sprintf("%.4f", v))
 }
@@ -228,7 +240,7 @@ func (d *Data) missing() []missing {
 		}
 	}
 	for _, e := range d.Engines {
-		if e.Idle != "" {
+		if e.Idle != "" && !slices.Contains(engines[e.Idle], e.Name) {
 			note(e.Idle, e.Name, "speed and accuracy")
 		}
 	}
