@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -210,6 +211,8 @@ func (g *gpt2) head(x string) {
 		positions = onnx.Fixed(1)
 	}
 	g.output("logits", onnx.Float32, batch(), positions, onnx.Fixed(g.Vocab))
+	all := g.m.Graph().Output // logits first, as users of other exporters know them
+	g.m.Graph().Output = slices.Insert(all[:len(all)-1:len(all)-1], 0, all[len(all)-1])
 }
 
 // lastPosition cuts [B, S, width] to [B, 1, width].
