@@ -2,7 +2,9 @@ package ortcpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -117,7 +119,7 @@ func (b *Builder) manifest(r engine.Request, dir string, made census, measured e
 	}
 	for _, name := range []string{file, file + ".data"} {
 		info, err := os.Stat(filepath.Join(dir, name))
-		if os.IsNotExist(err) && name != file {
+		if errors.Is(err, fs.ErrNotExist) && name != file {
 			continue // all weights are small enough to stand in the graph
 		}
 		if err != nil {

@@ -29,7 +29,8 @@
 // later with SIGKILL, the whole group each time, when it is silent for 30 s,
 // does not get ready within 60 s, exceeds the time of a job or the memory of
 // its process tree (sampled every 500 ms), breaks the framing, or when the
-// context of a call is cancelled. It exits by itself as soon as stdin ends, so
+// context of a call is cancelled; for its memory with SIGKILL at once, since in
+// 5 s it could take the machine with it. It exits by itself as soon as stdin ends, so
 // that it does not outlive a parent killed by SIGKILL.
 //
 // One job runs at a time; this package neither restarts children nor pools

@@ -3,6 +3,7 @@ package child
 import (
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 )
@@ -110,7 +111,7 @@ func readAll(r io.Reader, size int64) ([]byte, error) {
 
 // noEOF marks an end of stream in the middle of something.
 func noEOF(err error) error {
-	if err == io.EOF {
+	if errors.Is(err, io.EOF) {
 		return io.ErrUnexpectedEOF
 	}
 	return err
