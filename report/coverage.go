@@ -13,7 +13,6 @@ import (
 type cell struct {
 	batch, length int // length: prompt tokens in prefill, total tokens else
 	profile       int // the profile that serves it; -1 = none
-	count         float64
 }
 
 // chart is one phase's part of the coverage map.
@@ -28,7 +27,7 @@ type area struct {
 	profile        int
 	name           string
 	b0, b1, l0, l1 int // batch and length, both ends included
-	optB, optL     int
+	optB, optL     int // the optimum; optL is 0 where it lies in the other phase
 }
 
 // shapes draws which profile covers what the workload asks for. Nil without
@@ -39,7 +38,7 @@ func (d *Data) shapes() *picture {
 	}
 	charts := charts(d.Plan)
 	p := &picture{Caption: "Each filled cell is a shape that the workload produces, in the colour of the profile that serves it; " +
-		"outlines are what a profile covers, the ring its optimum. An uncovered shape would be a red cell with a cross."}
+		"outlines are what a profile covers, the ring its optimum. A red cell with a cross is a shape that no profile covers."}
 	p.Wide = template.HTML(drawCharts("coverage-w", charts, wide, d.Plan))
 	p.Narrow = []template.HTML{template.HTML(drawCharts("coverage-n", charts, narrow, d.Plan))}
 	return p
@@ -51,7 +50,7 @@ func charts(plan *profiles.Plan) []chart {
 	decode := chart{title: "Decode", axis: "total tokens in the cache"}
 	serving := coverage(plan)
 	for i, s := range plan.Demand {
-		c := cell{batch: s.Batch, length: s.Total(), profile: serving[i], count: s.Count}
+		c := cell{batch: s.Batch, length: s.Total(), profile: serving[i]}
 		if s.Past == 0 {
 			prefill.cells = append(prefill.cells, c)
 		} else {
@@ -61,11 +60,17 @@ func charts(plan *profiles.Plan) []chart {
 	for i, p := range plan.Profiles {
 		a := area{profile: i, name: p.Name, b0: p.Batch.Min, b1: p.Batch.Max, optB: p.Batch.Opt}
 		if p.Past.Min == 0 {
-			a.l0, a.l1, a.optL = p.Seq.Min, p.Seq.Max, p.Seq.Opt
+			a.l0, a.l1 = p.Seq.Min, p.Seq.Max
+			if p.Past.Opt == 0 {
+				a.optL = p.Seq.Opt
+			}
 			prefill.areas = append(prefill.areas, a)
 		}
 		if p.Past.Max > 0 && p.Seq.Min <= 1 {
-			a.l0, a.l1, a.optL = p.Past.Min+1, p.Past.Max+1, p.Past.Opt+1
+			a.l0, a.l1, a.optL = p.Past.Min+1, p.Past.Max+1, 0
+			if p.Past.Opt > 0 {
+				a.optL = p.Past.Opt + 1
+			}
 			decode.areas = append(decode.areas, a)
 		}
 	}
@@ -144,7 +149,12 @@ func (ch chart) draw(c *svg.Canvas, x svg.Scale, y float64, batches []int) {
 	top := y + chartHead
 	bottom := top + bandHeight*float64(len(batches))
 	band := func(batch int) float64 { // the middle of a batch's band, small batches below
-		return bottom - bandHeight*(float64(slices.Index(batches, batch))+0.5)
+		i, found := slices.BinarySearch(batches, batch)
+		at := float64(i)
+		if !found { // an optimum between two batches that occur
+			at -= 0.5
+		}
+		return bottom - bandHeight*(at+0.5)
 	}
 	c.Text("panel", 0, y+13, svg.Start, ch.title)
 	for _, b := range batches {
@@ -187,7 +197,7 @@ func runs(cells []cell, x svg.Scale) []run {
 	var all []run
 	for _, c := range sorted {
 		if n := len(all); join && n > 0 && all[n-1].batch == c.batch && all[n-1].profile == c.profile && c.length <= all[n-1].to+1 {
-			all[n-1].to, all[n-1].cells, all[n-1].count = c.length, all[n-1].cells+1, all[n-1].count+c.count
+			all[n-1].to, all[n-1].cells = c.length, all[n-1].cells+1
 			continue
 		}
 		all = append(all, run{cell: c, to: c.length, cells: 1})
@@ -221,20 +231,10 @@ func (a area) draw(c *svg.Canvas, x svg.Scale, top, bottom float64, band func(in
 	c.Group(fmt.Sprintf("area p%d", a.profile%4), fmt.Sprintf("profile %s: batch %d to %d, %d to %d tokens", a.name, a.b0, a.b1, a.l0, a.l1), func() {
 		c.Rect("outline", l, top+inset-3, r-l, bottom-top-2*inset+6, 4)
 		if a.optL >= a.l0 && a.optL <= a.l1 && a.optB >= a.b0 && a.optB <= a.b1 {
-			c.Circle("opt", x.At(float64(a.optL)), optBand(a, band), 5)
+			c.Circle("opt", x.At(float64(a.optL)), band(a.optB), 5)
 		}
 	})
 	c.Text(fmt.Sprintf("arealabel p%d", a.profile%4), min(r, x.B), top-6-13*float64(i), svg.End, fmt.Sprintf("profile %d · %s", a.profile, a.name))
-}
-
-// optBand is where the optimum's batch stands: on its band, or between the
-// bands around it.
-func optBand(a area, band func(int) float64) float64 {
-	if a.optB == a.b0 || a.optB == a.b1 {
-		return band(a.optB)
-	}
-	t := float64(a.optB-a.b0) / float64(max(a.b1-a.b0, 1))
-	return band(a.b0) + t*(band(a.b1)-band(a.b0))
 }
 
 // describe says in words what the map shows.

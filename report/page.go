@@ -93,7 +93,7 @@ func (d *Data) headline() string {
 	case len(d.Verdicts) == 0:
 		return "No gates were set"
 	case n[gate.Fail] > 0:
-		return fmt.Sprintf("%s of %d failed", plural(n[gate.Fail], "gate"), len(d.Verdicts))
+		return fmt.Sprintf("%d of %d gates failed", n[gate.Fail], n[gate.Fail]+n[gate.Pass])
 	case n[gate.Pass] == 0:
 		return "No gate could be evaluated here"
 	case n[gate.NotEvaluated] > 0:

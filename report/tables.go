@@ -80,11 +80,11 @@ func (d *Data) verdictOf(e Engine) (text, class string) {
 	}
 	switch {
 	case n[gate.Fail] > 0:
-		return "fails " + plural(n[gate.Fail], "gate"), "fail"
+		return fmt.Sprintf("%d of %d fail", n[gate.Fail], n[gate.Fail]+n[gate.Pass]), "fail"
 	case n[gate.Pass] > 0:
-		return "passes " + plural(n[gate.Pass], "gate"), "pass"
+		return fmt.Sprintf("%d pass", n[gate.Pass]), "pass"
 	case n[gate.NotEvaluated] > 0 || e.Idle != "":
-		return "not evaluated", "idle"
+		return "not run", "idle"
 	}
 	return "no gates", "idle"
 }
