@@ -13,11 +13,14 @@ import wire
 
 KEYS = ("model", "profiles", "target", "out")
 LAYERS = "layers.txt"
+LOG = None  # TensorRT keeps the first logger of a process for good
 
 
 def prepare():
     """Imports the bindings before the parent is told that the worker is ready."""
+    global LOG
     import tensorrt_rtx_bindings as trt
+    LOG = make_logger(trt)
     return {"tensorrt_rtx": trt.__version__}
 
 
@@ -30,7 +33,8 @@ def build(call):
     missing = [k for k in KEYS if k not in request]
     if missing:
         raise wire.Fault("usage", f"the request lacks {', '.join(missing)}")
-    log = make_logger(trt)
+    log = LOG
+    log.forget()
     builder = trt.Builder(log)
     network = builder.create_network(0)
     started = time.monotonic()
@@ -64,6 +68,9 @@ def make_logger(trt):
 
         def __init__(self):
             trt.ILogger.__init__(self)
+            self.forget()
+
+        def forget(self):
             self.layers, self.errors, self.warnings = [], [], []
 
         def log(self, severity, text):
@@ -73,8 +80,8 @@ def make_logger(trt):
             elif severity == trt.ILogger.WARNING:
                 self.warnings.append(text)
                 print(text, flush=True)
-            elif text.startswith("Name: "):
-                self.layers.append(text)
+            elif "LayerType: " in text:  # one message holds the lines of a profile
+                self.layers.extend(line for line in text.splitlines() if line.startswith("Name: "))
 
         def told(self):
             return "; ".join(self.errors[-3:]) or "it said nothing"
