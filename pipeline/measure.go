@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
@@ -28,13 +27,26 @@ import (
 	"github.com/trtforge/trtforge/validate"
 )
 
+// engineOf is, by runtime, the module whose version changes results, and the
+// wheel that brings it.
+var engineOf = map[string][2]string{
+	"ort":       {"onnxruntime", "onnxruntime"},
+	"rtx":       {"tensorrt_rtx_bindings", "tensorrt-rtx-cu12-bindings"},
+	"reference": {"torch", "torch"},
+}
+
 // runtimeVersion is the version of a runtime as installed, or as this binary
 // pins it where it is not.
 func runtimeVersion(name string) string {
-	if r, ok := runtimes.Find(name); ok {
-		return r.VersionText()
+	module := engineOf[name]
+	if r, ok := runtimes.Find(name); ok && r.Versions[module[0]] != "" {
+		return r.Versions[module[0]]
 	}
-	return runtimes.Pinned()[name]
+	lock, err := runtimes.LockOf(name)
+	if err != nil {
+		return ""
+	}
+	return lock.Versions[module[1]]
 }
 
 // model is the typed graph that an engine is built from.
@@ -65,19 +77,13 @@ func (j *job) builder(backend string) engine.Builder {
 	if backend == "rtx" {
 		return &rtx.Builder{
 			Start:   func(ctx context.Context) (rtx.Worker, error) { return j.worker(ctx, worker.RTX) },
-			Version: versionNumber(runtimeVersion("rtx")), CreatedBy: j.options.CreatedBy,
+			Version: runtimeVersion("rtx"), CreatedBy: j.options.CreatedBy,
 		}
 	}
 	return &ortcpu.Builder{
 		Start:   func(ctx context.Context) (ortcpu.Caller, error) { return j.client(ctx) },
-		Version: versionNumber(runtimeVersion("ort")), CreatedBy: j.options.CreatedBy,
+		Version: runtimeVersion("ort"), CreatedBy: j.options.CreatedBy,
 	}
-}
-
-// versionNumber is the last word of "onnxruntime 1.32.0".
-func versionNumber(text string) string {
-	first, _, _ := strings.Cut(text, ",")
-	return first[strings.LastIndex(first, " ")+1:]
 }
 
 func (j *job) runBuild(ctx context.Context, e EngineConfig, model *stage, dir string, p progress.Counter) error {
@@ -119,7 +125,7 @@ func (j *job) layOutMeasurements() {
 		params["source"] = "recorded"
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
 	} else {
-		params["source"], params["worker"] = "live "+runtimeVersion("reference"), worker.Digest()
+		params["source"] = "live, torch "+runtimeVersion("reference")
 	}
 	j.reference = j.add(&stage{name: "reference", revision: 1, files: files, params: params, run: j.runReference})
 	var timed []*stage

@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"io"
+	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
@@ -108,4 +109,15 @@ func writeSteps(w io.Writer, steps []pipeline.Step) error {
 		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\n", state, s.Stage, s.Why)
 	}
 	return t.Flush()
+}
+
+// indent puts prefix before each line that is not empty.
+func indent(text, prefix string) string {
+	lines := strings.SplitAfter(text, "\n")
+	for i, l := range lines {
+		if strings.TrimSpace(l) != "" {
+			lines[i] = prefix + l
+		}
+	}
+	return strings.Join(lines, "")
 }
