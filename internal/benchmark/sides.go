@@ -1,0 +1,92 @@
+package main
+
+import (
+	"embed"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/internal/runtimes"
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// binary is what `make build` made; `make bench` runs at the repository's root.
+const binary = "bin/trtforge"
+
+//go:embed py
+var scripts embed.FS
+
+// self starts a side that is this program.
+func self(args ...string) (*side, error) {
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	return start("trtforge "+args[0], append([]string{exe, "side"}, args...))
+}
+
+// runSide is the program as a side.
+func runSide(args []string) error {
+	sides := map[string]func([]string) error{"export": exportSide, "decode": decodeSide}
+	run := sides[args[0]]
+	if run == nil || len(args) != 3 {
+		return fmt.Errorf("no side %q with %d arguments", args[0], len(args)-1)
+	}
+	return run(args[1:])
+}
+
+// python starts a side that is a script of py/, in the environment that has
+// torch, transformers, onnx and onnxruntime.
+func python(script string, args ...string) (*side, error) {
+	r, ok := runtimes.Find("oracle")
+	if !ok {
+		return nil, fmt.Errorf("the oracle runtime is not installed: run trtforge setup oracle")
+	}
+	text, err := scripts.ReadFile("py/" + script)
+	if err != nil {
+		return nil, err
+	}
+	return start(script, append([]string{r.Python, "-c", string(text)}, args...))
+}
+
+// checkpoint is a random checkpoint of that shape in the workshop, made once.
+func (w *workshop) checkpoint(name string, s export.Shape) (string, error) {
+	dir := w.path(name)
+	if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
+		return dir, nil
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return "", err
+	}
+	return dir, export.Random(dir, s, 1)
+}
+
+// withModel infers the contract of a graph.
+func withModel(path string, use func(*contract.Contract)) error {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	c, err := contract.Infer(m)
+	if err == nil {
+		use(c)
+	}
+	return err
+}
+
+func engineBytes(path string) (int64, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = f.Close() }()
+	m, err := engine.ReadManifest(f, path)
+	if err != nil {
+		return 0, err
+	}
+	return m.Bytes, nil
+}
