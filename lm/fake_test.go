@@ -41,8 +41,11 @@ func (f *fakeSession) Bind(in, out []onnx.Tensor) (Bound, error) {
 	}
 	for _, t := range append(append([]onnx.Tensor{}, in...), out...) {
 		size, err := t.Type.Bytes(t.Dims)
-		if err != nil || size != int64(len(t.Bytes)) || t.Bytes == nil {
-			return nil, fmt.Errorf("%s: %d bytes for shape %v (%v)", t.Name, len(t.Bytes), t.Dims, err)
+		if err != nil {
+			return nil, err
+		}
+		if size != int64(len(t.Bytes)) || t.Bytes == nil {
+			return nil, fmt.Errorf("%s: %d bytes for shape %v", t.Name, len(t.Bytes), t.Dims)
 		}
 	}
 	if len(in) != len(f.c.Inputs) || len(out) != len(f.c.Outputs) {

@@ -3,6 +3,7 @@ package report
 import (
 	"bytes"
 	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
 	"io"
@@ -196,7 +197,7 @@ func TestPageIsSelfContainedAndSound(t *testing.T) {
 			for err == nil {
 				_, err = d.Token()
 			}
-			if err != io.EOF || strings.Contains(svg, `="NaN"`) || !strings.Contains(svg, "<desc") {
+			if !errors.Is(err, io.EOF) || strings.Contains(svg, `="NaN"`) || !strings.Contains(svg, "<desc") {
 				t.Errorf("%s: a picture is not sound: %v", name, err)
 			}
 		}

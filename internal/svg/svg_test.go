@@ -2,6 +2,7 @@ package svg
 
 import (
 	"encoding/xml"
+	"errors"
 	"io"
 	"math"
 	"slices"
@@ -20,7 +21,7 @@ func TestCanvasIsWellFormedWhateverIsDrawn(t *testing.T) {
 	text := c.String()
 	d := xml.NewDecoder(strings.NewReader(text))
 	for {
-		if _, err := d.Token(); err == io.EOF {
+		if _, err := d.Token(); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatalf("not well-formed: %v\n%s", err, text)
