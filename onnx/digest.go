@@ -52,7 +52,7 @@ func (w *Weight) digest(h hash.Hash) error {
 	if _, err := io.CopyBuffer(struct{ io.Writer }{data}, w.Data.Reader(), make([]byte, 1<<20)); err != nil {
 		return fmt.Errorf("reading weight %q: %w", w.Name, err)
 	}
-	fmt.Fprintf(h, "weight %q %d %v %x\n", w.Name, w.Type, w.Dims, data.Sum(nil))
+	_, _ = fmt.Fprintf(h, "weight %q %d %v %x\n", w.Name, w.Type, w.Dims, data.Sum(nil))
 	return nil
 }
 

@@ -237,8 +237,8 @@ func (c *Config) checkEngines() []error {
 
 func (c *Config) checkText() []error {
 	var errs []error
-	int8 := slices.ContainsFunc(c.Engines, func(e EngineConfig) bool { return e.Precision == engine.INT8 })
-	if int8 && c.Text.Calibrate == "" {
+	quantized := slices.ContainsFunc(c.Engines, func(e EngineConfig) bool { return e.Precision == engine.INT8 })
+	if quantized && c.Text.Calibrate == "" {
 		errs = append(errs, errors.New("[text] calibrate is missing: an int8 engine is calibrated on real text"))
 	}
 	if c.Text.Evaluate == "" {

@@ -33,9 +33,9 @@ type job struct {
 	stages  []*stage
 	steps   []Step
 
-	export, contract, plan, reference, bench *stage
-	models                                   map[string]*stage // typed graphs by how they are made: fp32, fp16, int8, int8-fp16
-	engines                                  []*engineStage
+	export, plan, reference, bench *stage
+	models                         map[string]*stage // typed graphs by how they are made: fp32, fp16, int8, int8-fp16
+	engines                        []*engineStage
 
 	tokenizer *bpe.Tokenizer
 	texts     map[string][]int

@@ -125,7 +125,7 @@ func (j *job) layOutMeasurements() {
 		params["source"] = "recorded"
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
 	} else {
-		params["source"] = "live, torch "+runtimeVersion("reference")
+		params["source"] = "live, torch " + runtimeVersion("reference")
 	}
 	j.reference = j.add(&stage{name: "reference", revision: 1, files: files, params: params, run: j.runReference})
 	var timed []*stage

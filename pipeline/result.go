@@ -82,7 +82,7 @@ func summarisePlan(p *profiles.Plan) PlanSummary {
 }
 
 // fill takes the figures of the summary out of the report's data.
-func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) error {
+func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) {
 	r.Measured.Engines = map[string]Timing{}
 	for _, e := range d.Engines {
 		m := e.Manifest
@@ -111,7 +111,6 @@ func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) error {
 			r.Verdicts = append(r.Verdicts, v)
 		}
 	}
-	return nil
 }
 
 // accuracy is an engine's rows of one path.

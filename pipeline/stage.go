@@ -75,9 +75,9 @@ func (s *stage) inputs() (map[string]string, error) {
 // key is the sha256 of the inputs in the order of their names.
 func key(name string, inputs map[string]string) string {
 	h := sha256.New()
-	fmt.Fprintf(h, "stage %q\n", name)
+	_, _ = fmt.Fprintf(h, "stage %q\n", name)
 	for _, k := range slices.Sorted(maps.Keys(inputs)) {
-		fmt.Fprintf(h, "%q=%q\n", k, inputs[k])
+		_, _ = fmt.Fprintf(h, "%q=%q\n", k, inputs[k])
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

@@ -74,7 +74,7 @@ func checkpoint(dir string) (map[string]string, error) {
 func (j *job) layOutModels() {
 	j.models["fp32"] = j.export
 	if j.needs("ortcpu", engine.FP16) || j.needs("rtx", engine.FP16) {
-		j.models["fp16"] = j.add(&stage{name: "quantize/fp16", revision: 1, needs: []*stage{j.export}, run: j.quantizer(j.export, false, true)})
+		j.models["fp16"] = j.add(&stage{name: "quantize/fp16", revision: 1, needs: []*stage{j.export}, run: j.quantizer(nil, true)})
 	}
 	cpu, gpu := j.needs("ortcpu", engine.INT8), j.needs("rtx", engine.INT8)
 	if !cpu && !gpu {
@@ -86,10 +86,10 @@ func (j *job) layOutModels() {
 		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.config.Run.Threads), "onnxruntime": runtimeVersion("ort"),
 	}, run: j.runCalibrate})
 	if cpu {
-		j.models["int8"] = j.add(&stage{name: "quantize/int8", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, true, false)})
+		j.models["int8"] = j.add(&stage{name: "quantize/int8", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, false)})
 	}
 	if gpu {
-		j.models["int8-fp16"] = j.add(&stage{name: "quantize/int8-fp16", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, true, true)})
+		j.models["int8-fp16"] = j.add(&stage{name: "quantize/int8-fp16", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, true)})
 	}
 }
 
@@ -272,11 +272,12 @@ func (j *job) saveTable(m *onnx.Model, c *calib.Collector, dir string) error {
 	return table.WriteFile(filepath.Join(dir, tableFile))
 }
 
-// quantizer makes the typed graph: INT8 where ranges are known, then FP16.
-func (j *job) quantizer(table *stage, int8, half bool) func(context.Context, string, progress.Counter) error {
+// quantizer makes the typed graph: INT8 where there is a table of ranges, then
+// FP16 where that is asked for.
+func (j *job) quantizer(table *stage, half bool) func(context.Context, string, progress.Counter) error {
 	return func(_ context.Context, dir string, _ progress.Counter) error {
 		return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
-			if int8 {
+			if table != nil {
 				t, err := calib.ReadFile(table.path(tableFile))
 				if err != nil {
 					return err

@@ -126,7 +126,13 @@ func (d dots) columns(width float64) columns {
 	return c
 }
 
-// scale covers every value, interval, sample and limit of a panel.
+// strayFactor is how far beyond the largest value and interval a linear scale
+// reaches for single samples. One request that the machine interrupted would
+// otherwise squeeze every other mark to the left; it stands at the edge instead.
+const strayFactor = 1.5
+
+// scale covers every value, interval and limit of a panel, and the samples that
+// are not far from them.
 func (d dots) scale(i int, a, b float64) svg.Scale {
 	p := d.panels[i]
 	lo, hi := math.Inf(1), math.Inf(-1)
@@ -143,11 +149,18 @@ func (d dots) scale(i int, a, b float64) svg.Scale {
 			}
 			take(m.value)
 			take(m.hi)
-			for _, s := range m.samples {
-				take(s)
-			}
 			if m.limit > 0 {
 				take(m.limit)
+			}
+		}
+	}
+	near := strayFactor * hi
+	for _, g := range d.groups {
+		for _, l := range g.lines {
+			for _, v := range l.marks[i].samples {
+				if v <= near {
+					take(v)
+				}
 			}
 		}
 	}
@@ -169,8 +182,12 @@ func (d dots) axis(c *svg.Canvas, p panel, s svg.Scale, title, bottom float64) {
 	if p.log {
 		ticks = svg.Decades(s.From, s.To)
 	}
+	widest := 36.0
+	for _, t := range ticks {
+		widest = max(widest, svg.TextWidth(p.format(t), 12)*1.1)
+	}
 	skip := 1
-	for (s.B-s.A)/float64(max(len(ticks)-1, 1))*float64(skip) < 46 {
+	for (s.B-s.A)/float64(max(len(ticks)-1, 1))*float64(skip) < widest+10 {
 		skip++
 	}
 	for i, t := range ticks {

@@ -126,7 +126,7 @@ func (d *Data) latency() *picture {
 		}
 		plot.groups = append(plot.groups, g)
 	}
-	return plot.picture("Dot: median. Bar: its distribution-free 95 % interval. Faint dots: single requests. " +
+	return plot.picture("Dot: median. Bar: its distribution-free 95 % interval. Faint dots: single requests, those far beyond the scale at its right edge. " +
 		"A hollow dot has too few samples for an interval. Beside each scenario: batch × prompt tokens + new tokens.")
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -258,15 +259,33 @@ func (d *Data) missing() []missing {
 // factTable is a titled list of names and values.
 type factTable struct {
 	Title string
-	Facts []Fact
+	Facts []factLine
 }
+
+// factLine is a fact whose value may be shown in part.
+type factLine struct {
+	Fact
+	Full string // the whole of a digest; empty where Value is whole
+}
+
+// digest is a sha256 in hexadecimal.
+var digest = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
 
 func (d *Data) factTables() []factTable {
 	var all []factTable
 	add := func(title string, facts []Fact) {
-		kept := slices.DeleteFunc(slices.Clone(facts), func(f Fact) bool { return f.Value == "" })
-		if len(kept) > 0 {
-			all = append(all, factTable{title, kept})
+		t := factTable{Title: title}
+		for _, f := range facts {
+			l := factLine{Fact: f}
+			if digest.MatchString(f.Value) {
+				l.Full, l.Value = f.Value, short(f.Value)
+			}
+			if f.Value != "" {
+				t.Facts = append(t.Facts, l)
+			}
+		}
+		if len(t.Facts) > 0 {
+			all = append(all, t)
 		}
 	}
 	add("Model", d.modelFacts())
@@ -294,7 +313,7 @@ func (d *Data) modelFacts() []Fact {
 	}
 	number("Hidden size", int64(m.Hidden), count)
 	number("Positions", int64(m.Positions), count)
-	return append(facts, Fact{"Digest", short(m.Digest)})
+	return append(facts, Fact{"Digest", m.Digest})
 }
 
 // port is an input or output of the graph, layers folded into one.

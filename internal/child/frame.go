@@ -97,7 +97,7 @@ func readAll(r io.Reader, size int64) ([]byte, error) {
 	buf := make([]byte, 0, min(size, step))
 	for int64(len(buf)) < size {
 		at := len(buf)
-		grown := int64(min(size, max(int64(2*at), step)))
+		grown := min(size, max(int64(2*at), step))
 		if grown > int64(cap(buf)) {
 			buf = append(make([]byte, 0, grown), buf...)
 		}

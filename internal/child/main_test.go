@@ -145,7 +145,7 @@ var testJobs = map[string]Job{
 		}
 		return cmd.Process.Pid, nil
 	},
-	"ignore": func(_ context.Context, call *Call) (any, error) { return "not a number", nil },
+	"ignore": func(_ context.Context, _ *Call) (any, error) { return "not a number", nil },
 	"stubborn": func(context.Context, *Call) (any, error) {
 		signal.Ignore(syscall.SIGTERM)
 		time.Sleep(time.Minute)

@@ -127,7 +127,8 @@ func Classify(err error) Code {
 // classifies again (missing library inside a failed build) has the last word.
 func collect(err error, codes map[Code]bool) {
 	for err != nil {
-		if e, ok := err.(*Error); ok {
+		// Not errors.As: it would look through joins and find one branch only.
+		if e, ok := err.(*Error); ok { //nolint:errorlint // walks the tree itself
 			codes[e.Code] = true
 			return
 		}

@@ -67,7 +67,7 @@ func TestExplainClasses(t *testing.T) {
 		}
 	}
 	known := fault.New(fault.Gate, "", "", "x", "")
-	if Explain("reading", "x", known) != error(known) {
+	if !errors.Is(Explain("reading", "x", known), known) {
 		t.Error("a class that was known was replaced")
 	}
 }

@@ -48,7 +48,7 @@ func read(r io.Reader, w io.Writer) (*summary, error) {
 	for lines.Scan() {
 		var e event
 		if err := json.Unmarshal(lines.Bytes(), &e); err != nil {
-			fmt.Fprintln(w, lines.Text()) // the compiler's words, or a crash
+			_, _ = fmt.Fprintln(w, lines.Text()) // the compiler's words, or a crash
 			continue
 		}
 		name := strings.TrimPrefix(e.Package, "github.com/trtforge/trtforge/") + " " + e.Test
@@ -90,18 +90,18 @@ func (s *summary) add(e event, name string, output *strings.Builder) {
 
 func (s *summary) write(w io.Writer) {
 	for _, f := range s.failed {
-		fmt.Fprintf(w, "\n--- %s\n%s", f.name, f.output)
+		_, _ = fmt.Fprintf(w, "\n--- %s\n%s", f.name, f.output)
 	}
-	fmt.Fprintf(w, "\nskipped: %d\n", len(s.skipped))
+	_, _ = fmt.Fprintf(w, "\nskipped: %d\n", len(s.skipped))
 	for _, k := range s.skipped {
-		fmt.Fprintf(w, "  %s: %s\n", k.name, reason(k.output))
+		_, _ = fmt.Fprintf(w, "  %s: %s\n", k.name, reason(k.output))
 	}
 	slices.SortFunc(s.all, func(a, b outcome) int { return cmp.Compare(b.seconds, a.seconds) })
-	fmt.Fprintln(w, "slowest:")
+	_, _ = fmt.Fprintln(w, "slowest:")
 	for _, o := range s.all[:min(10, len(s.all))] {
-		fmt.Fprintf(w, "  %6.1f s  %s\n", o.seconds, o.name)
+		_, _ = fmt.Fprintf(w, "  %6.1f s  %s\n", o.seconds, o.name)
 	}
-	fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", s.passed, len(s.failed), len(s.skipped))
+	_, _ = fmt.Fprintf(w, "%d passed, %d failed, %d skipped\n", s.passed, len(s.failed), len(s.skipped))
 }
 
 // reason is the line that t.Skip printed.
