@@ -1,0 +1,247 @@
+package quant
+
+import (
+	"encoding/binary"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/onnxpb"
+)
+
+func raw(values []float32) []byte {
+	var b []byte
+	for _, v := range values {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
+
+// TestNarrowIsNumpys converts what rounding can get wrong: ties, subnormals, the
+// edge of the range and a mask's constants, bit for bit as numpy does.
+func TestNarrowIsNumpys(t *testing.T) {
+	values := []float32{0, float32(math.Copysign(0, -1)), 1, 65504, 65519.996, 65520, 1e9, -math.MaxFloat32, float32(math.Inf(-1)),
+		2049, 2051, 1.0004883, 5.9604645e-8, 2.9802322e-8, 2.98023224e-8 * 1.0001, 1e-10, 6.1e-5}
+	r := rand.New(rand.NewPCG(1, 1))
+	for range 100_000 {
+		v := math.Float32frombits(r.Uint32())
+		if v == v {
+			values = append(values, v, float32(r.NormFloat64()))
+		}
+	}
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+	if err := os.WriteFile(in, raw(values), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	oracle(t, "half", in, out)
+	want, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w, err := narrow(onnx.Floats("w", []int64{int64(len(values))}, values...), false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := w.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, v := range values {
+		if g, w := binary.LittleEndian.Uint16(got[2*i:]), binary.LittleEndian.Uint16(want[2*i:]); g != w {
+			t.Fatalf("%v became %04x, numpy %04x", v, g, w)
+		}
+	}
+}
+
+func TestNarrowScalesStayPositive(t *testing.T) {
+	if b := halfBits(1e-9, true); b != 1 {
+		t.Errorf("a scale of 1e-9 became %04x, want the smallest positive float16", b)
+	}
+	if b := halfBits(0, true); b != 0 {
+		t.Errorf("zero became %04x", b)
+	}
+}
+
+func TestHalfRefusesNaNWhenWeightsAreRead(t *testing.T) {
+	m := onnx.New("g")
+	m.SetWeight(onnx.Floats("w", []int64{2}, 1, float32(math.NaN())))
+	g := m.Graph()
+	g.Input = append(g.Input, onnx.ValueInfo("x", onnx.Float32, onnx.Fixed(2)))
+	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, onnx.Fixed(2)))
+	g.Node = append(g.Node, onnx.Node("Add", "add", []string{"x", "w"}, []string{"y"}))
+	h := halfOf(t, m)
+	err := onnx.Save(h, filepath.Join(t.TempDir(), "m.onnx"), onnx.SaveOptions{})
+	if fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "w") || !strings.Contains(err.Error(), "element 1 is NaN") {
+		t.Errorf("%v, want an input error that names the element", err)
+	}
+}
+
+// masked is attention's scores with two masks as some exporters write them:
+// -3.4e38 by Where and again by Add. In float16 their sum is -inf.
+func masked() *onnx.Model {
+	m := onnx.New("g")
+	m.SetWeight(onnx.Floats("lowest", nil, -math.MaxFloat32))
+	m.SetWeight(onnx.Floats("one", nil, 1))
+	g := m.Graph()
+	square := []onnx.Dim{onnx.Sym("s"), onnx.Sym("s")}
+	g.Input = []*onnxpb.ValueInfoProto{onnx.ValueInfo("q", onnx.Float32, square...), onnx.ValueInfo("causal", onnx.Bool, square...), onnx.ValueInfo("mask", onnx.Int64, square...)}
+	g.Output = []*onnxpb.ValueInfoProto{onnx.ValueInfo("p", onnx.Float32, square...), onnx.ValueInfo("elsewhere", onnx.Float32, square...)}
+	g.Node = []*onnxpb.NodeProto{
+		onnx.Node("Cast", "valid", []string{"mask"}, []string{"valid"}, "to", onnx.Float32),
+		onnx.Node("Sub", "pad", []string{"one", "valid"}, []string{"pad"}),
+		onnx.Node("Mul", "bias", []string{"pad", "lowest"}, []string{"bias"}),
+		onnx.Node("MatMul", "scores", []string{"q", "q"}, []string{"scores"}),
+		onnx.Node("Where", "where", []string{"causal", "scores", "lowest"}, []string{"future"}),
+		onnx.Node("Add", "add", []string{"future", "bias"}, []string{"masked"}),
+		onnx.Node("Softmax", "softmax", []string{"masked"}, []string{"probabilities"}),
+		onnx.Node("MatMul", "values", []string{"probabilities", "q"}, []string{"p"}),
+		onnx.Node("MatMul", "far", []string{"q", "q"}, []string{"far"}),
+		onnx.Node("Max", "max", []string{"far", "lowest"}, []string{"elsewhere"}),
+	}
+	return m
+}
+
+func TestHalfAddsMasksWhereTheyFit(t *testing.T) {
+	h := halfOf(t, masked())
+	types, err := elementTypes("testing", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, value := range []string{"valid", "pad", "bias", "future", "masked", "probabilities", "lowest"} {
+		if types[value] != onnx.Float32 {
+			t.Errorf("%s is %s, want float: masks are added before the Softmax", value, types[value])
+		}
+	}
+	for _, value := range []string{"scores", "far", "lowest/float16"} {
+		if types[value] != onnx.Float16 {
+			t.Errorf("%s is %s, want float16", value, types[value])
+		}
+	}
+	lowest, err := h.Weight("lowest/float16").Float32s()
+	if err != nil || lowest[0] != -maxHalf {
+		t.Errorf("outside of attention the mask's constant is %v, %v, want -65504", lowest, err)
+	}
+}
+
+// TestHalfIsTypedThroughout holds the converted graph to its rules.
+func TestHalfIsTypedThroughout(t *testing.T) {
+	m := gpt2(t)
+	before, err := m.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := halfOf(t, m)
+	if after, err := m.Digest(); err != nil || after != before {
+		t.Errorf("the model itself changed: %s, %s, %v", before, after, err)
+	}
+	types, err := elementTypes("testing", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cast := map[string]bool{}
+	for _, n := range h.Graph().GetNode() {
+		want := onnx.Float16
+		switch n.GetOpType() {
+		case "LayerNormalization", "Softmax":
+			want = onnx.Float32
+		case "Cast":
+			key := n.GetInput()[0] + onnx.DType(onnx.AttrInt(n, "to", 0)).String()
+			if cast[key] {
+				t.Errorf("%s is cast twice to the same type", n.GetInput()[0])
+			}
+			cast[key] = true
+			continue
+		case "MatMul", "Gather", "Gelu", "Concat":
+		default:
+			continue
+		}
+		for _, in := range n.GetInput() {
+			if types[in].IsFloat() && types[in] != want {
+				t.Errorf("%s %s takes %s of %s, want %s", n.GetOpType(), n.GetName(), in, types[in], want)
+			}
+		}
+	}
+	for _, v := range h.Graph().GetValueInfo() {
+		if stated, _ := onnx.TypeOf(v); stated != types[v.GetName()] {
+			t.Errorf("%s is stated as %s and is %s", v.GetName(), stated, types[v.GetName()])
+		}
+	}
+	if err := onnx.Check(h); err != nil {
+		t.Error(err)
+	}
+	if ratio := float64(h.Size()) / float64(m.Size()); ratio > 0.56 {
+		t.Errorf("weights are %.2f of the float32 ones", ratio)
+	}
+}
+
+func TestHalfOptions(t *testing.T) {
+	m := gpt2(t)
+	h, err := Half(m, HalfOptions{
+		IO:     map[string]onnx.DType{"past_key_values.0.key": onnx.Float32, "present.0.key": onnx.Float32, "logits": onnx.Float16},
+		Single: map[string]bool{"/h.1/mlp/c_proj/MatMul": true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := map[string]onnx.DType{}
+	for _, v := range slices.Concat(h.Graph().GetInput(), h.Graph().GetOutput()) {
+		got[v.GetName()], _ = onnx.TypeOf(v)
+	}
+	types, err := elementTypes("testing", h)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]onnx.DType{
+		"past_key_values.0.key": onnx.Float32, "past_key_values.0.value": onnx.Float16, "present.0.key": onnx.Float32,
+		"present.1.key": onnx.Float16, "logits": onnx.Float16, "input_ids": onnx.Int64,
+	} {
+		if got[name] != want || types[name] != want {
+			t.Errorf("%s is stated as %s and is %s, want %s", name, got[name], types[name], want)
+		}
+	}
+	if types["/h.1/mlp/c_proj/MatMul_output_0"] != onnx.Float32 || types["/h.0/mlp/c_proj/MatMul_output_0"] != onnx.Float16 {
+		t.Error("the named node, and only that, should compute in float32")
+	}
+}
+
+func TestHalfRefusals(t *testing.T) {
+	branch := masked()
+	branch.Graph().Node = append(branch.Graph().Node, &onnxpb.NodeProto{OpType: "If", Name: "merged", Attribute: []*onnxpb.AttributeProto{{Name: "then_branch", G: &onnxpb.GraphProto{}}}})
+	functions := masked()
+	functions.Proto.Functions = []*onnxpb.FunctionProto{{Name: "gelu"}}
+	untyped := masked()
+	untyped.Graph().Node = append(untyped.Graph().Node, &onnxpb.NodeProto{OpType: "Mystery", Domain: "com.example", Name: "odd", Input: []string{"q"}, Output: []string{"odd_out"}})
+	dangling := masked()
+	dangling.Graph().Node[0].Input[0] = "nowhere"
+	old := int8Like()
+	old.Proto.OpsetImport[0].Version = 17
+	for name, c := range map[string]struct {
+		m    *onnx.Model
+		want string
+	}{
+		"control flow": {branch, "merged"}, "functions": {functions, "gelu"}, "unknown operator": {untyped, "odd_out"},
+		"dangling input": {dangling, "nowhere"}, "old opset": {old, "opset 17"},
+	} {
+		if _, err := Half(c.m, HalfOptions{}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v, want an input error with %q", name, err, c.want)
+		}
+	}
+}
+
+// int8Like is a graph with a QuantizeLinear.
+func int8Like() *onnx.Model {
+	m := onnx.New("g")
+	m.SetWeight(onnx.Floats("scale", nil, 0.1))
+	g := m.Graph()
+	g.Input = append(g.Input, onnx.ValueInfo("x", onnx.Float32, onnx.Fixed(2)))
+	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Uint8, onnx.Fixed(2)))
+	g.Node = append(g.Node, onnx.Node("QuantizeLinear", "q", []string{"x", "scale"}, []string{"y"}))
+	return m
+}

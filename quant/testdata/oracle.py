@@ -1,0 +1,165 @@
+"""Outside judges for quant's tests: PyTorch's exporter, ONNX Runtime and numpy.
+
+oracle.py torch DIR NAME...          random decoders of transformers as DIR/NAME.onnx
+oracle.py ranges GRAPH OUT [IDS]     extremes of the graph's outputs, as a table's ranges
+oracle.py compare REFERENCE GRAPH... the logits of each beside the reference's, as JSON
+oracle.py perplexity IDS GRAPH...    perplexity of the token ids in windows of 256
+oracle.py half IN OUT                float32 to float16 by numpy
+oracle.py int8 IN OUT ROWS COLS AXIS scales and levels of a weight by numpy
+"""
+import collections
+import json
+import sys
+import tempfile
+import warnings
+
+import numpy as np
+
+
+def torch_export(folder, *names):
+    import inspect
+
+    import torch
+    import transformers
+    from transformers.cache_utils import DynamicCache
+
+    warnings.filterwarnings("ignore")
+    transformers.logging.set_verbosity_error()
+    small = dict(vocab_size=97, hidden_size=32, num_hidden_layers=2, num_attention_heads=4, max_position_embeddings=64)
+    configs = {
+        "gpt2": lambda: transformers.GPT2Config(vocab_size=97, n_positions=64, n_embd=32, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0),
+        "llama": lambda: transformers.LlamaConfig(**small, intermediate_size=64, num_key_value_heads=2),
+        "opt": lambda: transformers.OPTConfig(**small, ffn_dim=64, word_embed_proj_dim=32),
+    }
+    for name in names:
+        torch.manual_seed(0)
+        config = configs[name]()
+        config._attn_implementation = "eager"
+        model = transformers.AutoModelForCausalLM.from_config(config).eval()
+        for p in model.parameters():
+            if p.dim() == 2:
+                p.data.mul_(4)
+        layers, heads = 2, getattr(config, "num_key_value_heads", None) or 4
+        positions = "position_ids" in inspect.signature(model.forward).parameters
+
+        class Cached(torch.nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.model = model
+
+            def forward(self, ids, mask, position_ids, *kv):
+                cache = DynamicCache()
+                for i in range(layers):
+                    cache.update(kv[2 * i], kv[2 * i + 1], i)
+                more = {"position_ids": position_ids} if positions else {}
+                out = self.model(input_ids=ids, attention_mask=mask, past_key_values=cache, use_cache=True, **more)
+                return (out.logits, *(t for l in out.past_key_values.layers for t in (l.keys, l.values)))
+
+        pairs = [f"{i}.{k}" for i in range(layers) for k in ("key", "value")]
+        inputs = ["input_ids", "attention_mask", "position_ids"] + ["past_key_values." + p for p in pairs]
+        axes = {"input_ids": {0: "batch", 1: "seq"}, "attention_mask": {0: "batch", 1: "total"}, "position_ids": {0: "batch", 1: "seq"}}
+        axes.update({n: {0: "batch", 2: "past"} for n in inputs[3:]})
+        args = (torch.randint(0, 97, (2, 3)), torch.ones(2, 8, dtype=torch.int64), torch.arange(5, 8)[None].repeat(2, 1))
+        args += tuple(torch.randn(2, heads, 5, 8) for _ in pairs)
+        torch.onnx.export(Cached(), args, f"{folder}/{name}.onnx", input_names=inputs, dynamic_axes=axes, opset_version=20,
+                          output_names=["logits"] + ["present." + p for p in pairs], dynamo=False)
+
+
+def session(path, optimized="", signed=False):
+    import onnxruntime as ort
+
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    options.intra_op_num_threads = 1
+    if signed:
+        options.add_session_config_entry("session.qdqisint8allowed", "1")
+    if optimized:
+        options.optimized_model_filepath = optimized
+    return ort.InferenceSession(path, options)
+
+
+def feeds(s, ids, past, seed=0):
+    """Inputs for a batch of ids after a random past; the first row is left-padded by two where there are several."""
+    batch, seq = ids.shape
+    rng = np.random.default_rng(seed)
+    mask = np.ones((batch, seq + past), np.int64)
+    if batch > 1:
+        mask[0, :2] = 0
+    fed = {"input_ids": ids, "attention_mask": mask, "position_ids": np.tile(np.arange(past, past + seq), (batch, 1))}
+    all_feeds = {}
+    for i in s.get_inputs():
+        value = fed.get(i.name)
+        if value is None:
+            value = rng.standard_normal((batch, i.shape[1], past, i.shape[3])).astype(np.float16 if "float16" in i.type else np.float32)
+        all_feeds[i.name] = value
+    return all_feeds
+
+
+def ranges(graph, out, ids=None):
+    s = session(graph)
+    lo, hi = {}, {}
+    if ids:
+        text = np.array(json.load(open(ids)))
+        windows = [(text[i:i + 64][None], 0) for i in range(0, 64 * 32, 64)]
+    else:
+        rng = np.random.default_rng(2)
+        windows = [(rng.integers(0, 97, (2, 16)), 8), (rng.integers(0, 97, (1, 24)), 0)]
+    for window, past in windows:
+        for o, v in zip(s.get_outputs(), s.run(None, feeds(s, window, past))):
+            lo[o.name] = min(lo.get(o.name, np.inf), float(v.min()))
+            hi[o.name] = max(hi.get(o.name, -np.inf), float(v.max()))
+    json.dump({n: {"lo": lo[n], "hi": hi[n], "amax": max(-lo[n], hi[n])} for n in lo}, open(out, "w"))
+
+
+def compare(reference, *graphs):
+    import onnx
+
+    rng = np.random.default_rng(1)
+    samples = [(rng.integers(0, 97, (2, 3)), 5), (rng.integers(0, 97, (1, 7)), 0), (rng.integers(0, 97, (1, 1)), 20)]
+    r = session(reference)
+    want = [r.run(["logits"], feeds(r, *s))[0] for s in samples]
+    for path in graphs:
+        onnx.checker.check_model(path, full_check=True)
+        ops = {}
+        for signed in (True, False):
+            with tempfile.NamedTemporaryFile(suffix=".onnx") as f:
+                s = session(path, f.name, signed)
+                nodes = onnx.load(f.name, load_external_data=False).graph.node
+            ops["signed" if signed else "default"] = collections.Counter(n.op_type for n in nodes)
+        got = [s.run(["logits"], feeds(s, *x))[0] for x in samples]
+        print(json.dumps({
+            "rms": [float(np.sqrt(((a - b) ** 2).mean() / (a ** 2).mean())) for a, b in zip(want, got)],
+            "finite": all(bool(np.isfinite(g).all()) for g in got), "ops": ops,
+            "types": {i.name: i.type for i in s.get_inputs() + s.get_outputs()},
+        }))
+
+
+def perplexity(ids, *graphs):
+    text = np.array(json.load(open(ids)))
+    for path in graphs:
+        s, nll, n = session(path), 0.0, 0
+        for start in range(0, len(text) - 1, 256):
+            window = text[start:start + 256]
+            logits = s.run(["logits"], feeds(s, window[None], 0))[0][0][:-1].astype(np.float64)
+            top = logits.max(1, keepdims=True)
+            lse = top[:, 0] + np.log(np.exp(logits - top).sum(1))
+            nll += (lse - logits[np.arange(len(window) - 1), window[1:]]).sum()
+            n += len(window) - 1
+        print(json.dumps(float(np.exp(nll / n))))
+
+
+def half(source, out):
+    v = np.fromfile(source, np.float32)
+    np.where(np.isinf(v), v, np.clip(v, -65504, 65504)).astype(np.float16).tofile(out)
+
+
+def int8(source, out, rows, cols, axis):
+    w = np.fromfile(source, np.float32).reshape(int(rows), int(cols))
+    scale = (np.abs(w).max(axis=1 - int(axis), keepdims=True) / np.float32(127)).astype(np.float32)
+    scale[scale == 0] = 1
+    level = np.clip(np.rint(w / scale), -127, 127).astype(np.int8)
+    with open(out, "wb") as f:
+        f.write(scale.tobytes() + level.tobytes())
+
+
+globals()[{"torch": "torch_export"}.get(sys.argv[1], sys.argv[1])](*sys.argv[2:])
