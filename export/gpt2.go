@@ -71,6 +71,9 @@ func GPT2(dir string, o Options) (*onnx.Model, error) {
 		{Key: MetaPositions, Value: strconv.FormatInt(cfg.Positions, 10)},
 		{Key: MetaLogits, Value: string(o.Logits)},
 	}
+	if err := onnx.Check(m); err != nil {
+		return nil, errors.Join(err, m.Close())
+	}
 	return m, nil
 }
 
