@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"maps"
-	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
@@ -170,8 +169,8 @@ func (j *job) describeRun(d *report.Data) error {
 	return nil
 }
 
-// write writes the report, the summary and all rows. A file that would not
-// change is left alone, so that a run that only verified changes nothing.
+// write writes the report, the summary and all rows: they are cheap to make and
+// follow from the stages, so they are made each time.
 func (j *job) write(d report.Data, r *Result) error {
 	path := func(name string) string { return filepath.Join(j.config.Output.Dir, name) }
 	if err := writeRows(path("rows.jsonl"), j.options.CreatedBy, d.Rows); err != nil {
@@ -179,9 +178,6 @@ func (j *job) write(d report.Data, r *Result) error {
 	}
 	if err := fsx.WriteJSON(path("summary.json"), r); err != nil {
 		return err
-	}
-	if _, err := os.Stat(path("report.html")); err == nil && !slices.ContainsFunc(j.steps, func(s Step) bool { return !s.Cached }) {
-		return nil
 	}
 	for name, render := range map[string]func(io.Writer, report.Data) error{"report.html": report.HTML, "report.md": report.Markdown} {
 		var b bytes.Buffer

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/cobra/doc"
@@ -34,7 +35,9 @@ func newDocsCommand() *cobra.Command {
 			if err := fsx.MkdirAll(man); err != nil {
 				return err
 			}
-			return doc.GenManTree(root, &doc.GenManHeader{Title: "TRTFORGE", Section: "1", Source: createdBy()}, man)
+			// Neither version nor today's date: pages change only with the commands.
+			date := time.Date(2026, time.November, 1, 0, 0, 0, 0, time.UTC)
+			return doc.GenManTree(root, &doc.GenManHeader{Title: "TRTFORGE", Section: "1", Source: "trtforge", Date: &date}, man)
 		},
 	}
 	c.Flags().StringVar(&markdown, "markdown", "", "write the reference of all commands to `FILE`")
