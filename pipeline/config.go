@@ -227,9 +227,12 @@ func (c *Config) checkEngines() []error {
 		}
 		seen[e.Name()] = true
 	}
-	for precision := range c.Gates {
+	for precision, limits := range c.Gates {
 		if !slices.Contains(precisions, engine.Precision(precision)) {
 			errs = append(errs, fmt.Errorf("[gate.%s]: want gate.fp32, gate.fp16 or gate.int8", precision))
+		}
+		if err := gate.Check(precision, limits); err != nil {
+			errs = append(errs, err)
 		}
 	}
 	return errs

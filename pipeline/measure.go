@@ -63,7 +63,9 @@ func (j *job) layOutEngine(e EngineConfig) {
 	s := &stage{name: "engine/" + e.Name(), revision: 1, needs: []*stage{model}, params: map[string]string{
 		"precision": string(e.Precision), "target": e.Target, "builder": revision(e.Backend),
 	}}
+	s.runtime = "ort"
 	if e.Backend == "rtx" {
+		s.runtime = "rtx"
 		s.needs = append(s.needs, j.plan)
 	}
 	s.run = func(ctx context.Context, dir string, p progress.Counter) error {
@@ -121,25 +123,27 @@ func (j *job) layOutMeasurements() {
 		files[name] = path
 	}
 	params := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.config.Run.Threads)}
+	runtime := "reference"
 	if bundle := j.config.Reference.Bundle; bundle != "" {
 		params["source"] = "recorded"
+		runtime = ""
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
 	} else {
 		params["source"] = "live, torch " + runtimeVersion("reference")
 	}
-	j.reference = j.add(&stage{name: "reference", revision: 1, files: files, params: params, run: j.runReference})
+	j.reference = j.add(&stage{name: "reference", revision: 1, runtime: runtime, files: files, params: params, run: j.runReference})
 	var timed []*stage
 	for _, e := range j.engines {
 		if e.Backend != "ortcpu" {
 			continue
 		}
-		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 1, needs: []*stage{e.build, j.reference}, files: texts,
+		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 1, runtime: "ort", needs: []*stage{e.build, j.reference}, files: texts,
 			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.config.Run.Threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimeVersion("ort")},
 			run:    func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}
 	if len(timed) > 0 {
-		j.bench = j.add(&stage{name: "bench", revision: 1, needs: timed, files: texts, params: map[string]string{
+		j.bench = j.add(&stage{name: "bench", revision: 1, runtime: "ort", needs: timed, files: texts, params: map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
 			"threads": fmt.Sprint(j.config.Run.Threads), "onnxruntime": runtimeVersion("ort"),
 		}, run: j.runBench})

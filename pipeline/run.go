@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -45,6 +46,12 @@ func Plan(c *Config, o Options) ([]Step, error) {
 	if err != nil {
 		return nil, err
 	}
+	return j.survey()
+}
+
+// survey finds what is cached and why the rest is not. What it verified need not
+// be verified again.
+func (j *job) survey() ([]Step, error) {
 	var steps []Step
 	for _, s := range j.stages {
 		step := Step{Stage: s.name}
@@ -63,6 +70,25 @@ func Plan(c *Config, o Options) ([]Step, error) {
 		steps = append(steps, step)
 	}
 	return steps, nil
+}
+
+// preflight sees that every runtime is there before the first stage runs, so
+// that none is found missing after minutes of work.
+func (j *job) preflight(ctx context.Context) error {
+	steps, err := j.survey()
+	if err != nil {
+		return err
+	}
+	asked := map[string]bool{"": true}
+	var errs []error
+	for i, s := range j.stages {
+		if !steps[i].Cached && !asked[s.runtime] {
+			asked[s.runtime] = true
+			_, err := j.options.Runtimes.Get(ctx, s.runtime)
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // stale is the first stage that s reads and that is not there yet.
@@ -88,6 +114,9 @@ func Run(ctx context.Context, c *Config, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer unlock()
+	if err := j.preflight(ctx); err != nil {
+		return nil, err
+	}
 	for _, s := range j.stages {
 		if err := j.step(ctx, s); err != nil {
 			return nil, err
@@ -98,14 +127,18 @@ func Run(ctx context.Context, c *Config, o Options) (*Result, error) {
 
 // step runs one stage unless its outputs still hold.
 func (j *job) step(ctx context.Context, s *stage) error {
+	if s.sidecar != nil {
+		j.steps = append(j.steps, Step{Stage: s.name, Cached: true, Last: s.sidecar.ElapsedMS})
+		j.options.Log.Debug("stage holds", "stage", s.name)
+		return nil
+	}
 	in, err := s.inputs()
 	if err != nil {
 		return err
 	}
 	why := s.cached(in)
-	if why == "" {
+	if why == "" { // it was behind a stage that gave the same output again
 		j.steps = append(j.steps, Step{Stage: s.name, Cached: true, Last: s.sidecar.ElapsedMS})
-		j.options.Log.Debug("stage holds", "stage", s.name)
 		return nil
 	}
 	j.options.Log.Debug("stage runs", "stage", s.name, "why", why)

@@ -26,6 +26,7 @@ type stage struct {
 	needs    []*stage          // whose outputs it reads
 	params   map[string]string // settings that change the output
 	files    map[string]string // files from outside, by the name they have in the key
+	runtime  string            // the runtime that it needs: ort, rtx, reference; "" = none
 	run      func(ctx context.Context, dir string, p progress.Counter) error
 
 	dir     string   // where its outputs are

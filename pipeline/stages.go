@@ -82,7 +82,7 @@ func (j *job) layOutModels() {
 	}
 	files := tokenizerFiles(j.config.Model.Path)
 	files["calibrate"], files["evaluate"] = j.config.Text.Calibrate, j.config.Text.Evaluate
-	table := j.add(&stage{name: "calibrate", revision: 1, needs: []*stage{j.export}, files: files, params: map[string]string{
+	table := j.add(&stage{name: "calibrate", revision: 1, runtime: "ort", needs: []*stage{j.export}, files: files, params: map[string]string{
 		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.config.Run.Threads), "onnxruntime": runtimeVersion("ort"),
 	}, run: j.runCalibrate})
 	if cpu {
@@ -128,6 +128,10 @@ func saveContract(m *onnx.Model, dir, createdBy string) error {
 func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) error {
 	c, err := contract.Load(j.export.path(contractFile))
 	if err != nil {
+		return err
+	}
+	// Now rather than after the engines are built.
+	if _, err := j.convention(); err != nil {
 		return err
 	}
 	p, err := profiles.Derive(c, j.config.Workload, profiles.Options{
