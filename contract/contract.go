@@ -16,6 +16,7 @@ package contract
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -39,7 +40,7 @@ const (
 	KindLogits       Kind = "logits"        // [batch, seq or 1, vocab]
 	KindPresentKey   Kind = "present_key"   // [batch, heads, total, head size]
 	KindPresentValue Kind = "present_value" // [batch, heads, total, head size]
-	KindOther        Kind = "other"
+	KindOther        Kind = "other" // an input of fixed size, or an output that nothing here reads
 )
 
 // Role is what the size of a dimension depends on.
@@ -57,7 +58,7 @@ const (
 // Dim is one dimension.
 type Dim struct {
 	Role   Role   `json:"role"`
-	Size   int64  `json:"size,omitempty"`   // of a static dimension
+	Size   int64  `json:"size,omitempty"`   // of a static dimension, or what any other is fixed at; 0 = it varies
 	Symbol string `json:"symbol,omitempty"` // its name in the graph
 }
 
@@ -78,34 +79,44 @@ type Contract struct {
 	Inputs        []Tensor `json:"inputs"`
 	Outputs       []Tensor `json:"outputs"`
 	Layers        int      `json:"layers"`        // 0 without a cache
-	Heads         int      `json:"heads"`         // of the cache
+	Heads         int      `json:"heads"`         // of the cache: key and value heads
 	HeadDim       int      `json:"head_dim"`      // of the cache
 	Vocab         int      `json:"vocab"`         // logits a token
 	MaxPositions  int      `json:"max_positions"` // longest past + seq; 0 = not known
 	Logits        string   `json:"logits"`        // "all" positions, or "last"
+
+	extra map[string]json.RawMessage // fields of writers that know more
 }
 
-// Shape is a tensor's shape at run time.
+// Shape is a tensor's shape at run time. A dimension that the graph fixes has
+// its size whatever is asked for.
 func (c *Contract) Shape(t Tensor, batch, seq, past int64) []int64 {
 	shape := make([]int64, len(t.Dims))
 	for i, d := range t.Dims {
-		switch d.Role {
-		case Batch:
-			shape[i] = batch
-		case Seq:
-			shape[i] = seq
-		case Past:
-			shape[i] = past
-		case Total:
-			shape[i] = past + seq
-		default:
-			shape[i] = d.Size
+		if shape[i] = d.Size; d.Size == 0 {
+			shape[i] = d.Asked(batch, seq, past)
 		}
 	}
 	return shape
 }
 
-// Cached tells whether the graph keeps keys and values between calls.
+// Asked is the size that a pass asks of a dimension, whether or not the graph
+// fixes it at another.
+func (d Dim) Asked(batch, seq, past int64) int64 {
+	switch d.Role {
+	case Batch:
+		return batch
+	case Seq:
+		return seq
+	case Past:
+		return past
+	case Total:
+		return past + seq
+	}
+	return d.Size
+}
+
+// Cached tells whether the graph takes keys and values of earlier calls.
 func (c *Contract) Cached() bool { return c.Layers > 0 }
 
 // Save writes the contract to path.
@@ -117,17 +128,27 @@ const maxFile = 16 << 20
 // Load reads a contract file. What is not a contract, or of a newer version, is
 // an error of class input.
 func Load(path string) (*Contract, error) {
-	b, err := os.ReadFile(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return nil, fsx.Explain("reading contract", path, err)
 	}
-	c := &Contract{}
+	defer func() { _ = f.Close() }()
+	return Read(f, path)
+}
+
+// Read reads a contract; path names it in errors.
+func Read(r io.Reader, path string) (*Contract, error) {
 	bad := func(cause string) error {
 		return fault.New(fault.Input, "reading contract", path, cause, "export the model again")
 	}
-	if len(b) > maxFile {
-		return nil, bad(fmt.Sprintf("%d bytes are too many", len(b)))
+	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if err != nil {
+		return nil, fsx.Explain("reading contract", path, err)
 	}
+	if len(b) > maxFile {
+		return nil, bad(fmt.Sprintf("it is larger than %d bytes", maxFile))
+	}
+	c := &Contract{}
 	if err := json.Unmarshal(b, c); err != nil {
 		return nil, bad(err.Error())
 	}
@@ -135,4 +156,37 @@ func Load(path string) (*Contract, error) {
 		return nil, bad(fmt.Sprintf("kind %q of version %d; this program reads contracts up to version %d", c.Kind, c.SchemaVersion, SchemaVersion))
 	}
 	return c, nil
+}
+
+// plain is a Contract without its methods.
+type plain Contract
+
+var known = []string{"kind", "schema_version", "created_by", "inputs", "outputs", "layers", "heads", "head_dim", "vocab", "max_positions", "logits"}
+
+// UnmarshalJSON keeps the fields that this program does not know.
+func (c *Contract) UnmarshalJSON(b []byte) error {
+	if err := json.Unmarshal(b, (*plain)(c)); err != nil {
+		return err
+	}
+	c.extra = nil
+	if err := json.Unmarshal(b, &c.extra); err != nil {
+		return err
+	}
+	for _, k := range known {
+		delete(c.extra, k)
+	}
+	return nil
+}
+
+// MarshalJSON writes the known fields in their order, then the kept ones by name.
+func (c Contract) MarshalJSON() ([]byte, error) {
+	b, err := json.Marshal(plain(c))
+	if err != nil || len(c.extra) == 0 {
+		return b, err
+	}
+	rest, err := json.Marshal(c.extra)
+	if err != nil {
+		return nil, err
+	}
+	return append(append(b[:len(b)-1], ','), rest[1:]...), nil
 }
