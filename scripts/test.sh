@@ -8,6 +8,7 @@ bin/trtforge setup ort rtx reference oracle
 export TRTFORGE_REQUIRE=ort,rtx,reference,oracle
 
 CGO_ENABLED=0 go build ./...
+python3 -m unittest discover -s internal/worker/pytest
 
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
