@@ -49,7 +49,11 @@ func (m *Model) Digest() (string, error) {
 // digest adds a weight: name, type, shape and the sha256 of its bytes.
 func (w *Weight) digest(h hash.Hash) error {
 	data := sha256.New()
-	if _, err := io.CopyBuffer(struct{ io.Writer }{data}, w.Data.Reader(), make([]byte, 1<<20)); err != nil {
+	n, err := io.CopyBuffer(struct{ io.Writer }{data}, w.Data.Reader(), make([]byte, 1<<20))
+	if err == nil && n != w.Data.Size() {
+		err = fmt.Errorf("%d bytes of %d: %w", n, w.Data.Size(), io.ErrUnexpectedEOF)
+	}
+	if err != nil {
 		return fmt.Errorf("reading weight %q: %w", w.Name, err)
 	}
 	_, _ = fmt.Fprintf(h, "weight %q %d %v %x\n", w.Name, w.Type, w.Dims, data.Sum(nil))

@@ -26,6 +26,9 @@ const (
 	Uint4    = DType(onnxpb.TensorProto_UINT4)
 )
 
+// stringType has no width: such tensors stay in the graph as they are.
+const stringType = DType(onnxpb.TensorProto_STRING)
+
 // widths are bits per element.
 var widths = map[DType]int64{
 	Float32: 32, Uint8: 8, Int8: 8, Int32: 32, Int64: 64, Bool: 8, Float16: 16,

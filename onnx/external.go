@@ -54,7 +54,7 @@ func (e *externals) open(entries []*onnxpb.StringStringEntryProto) (Data, error)
 		length = max(0, info.Size()-offset)
 	}
 	if offset > info.Size() || length > info.Size()-offset {
-		return nil, fmt.Errorf("external data %q: bytes %d to %d of a file of %d", location, offset, offset+length, info.Size())
+		return nil, fmt.Errorf("external data %q: %d bytes from %d of a file of %d", location, length, offset, info.Size())
 	}
 	return Segment{File: f, Offset: offset, Length: length}, nil
 }
@@ -67,7 +67,13 @@ func number(s string) (int64, error) {
 	return n, err
 }
 
+// file is the open data file of that name. A pipe is refused before it is
+// opened, which would wait for its writer.
 func (e *externals) file(location string) (*os.File, error) {
+	if location == "" {
+		return nil, errors.New("no location is given")
+	}
+	location = filepath.Clean(filepath.FromSlash(location))
 	if f := e.opened[location]; f != nil {
 		return f, nil
 	}
@@ -80,15 +86,85 @@ func (e *externals) file(location string) (*os.File, error) {
 			return nil, err
 		}
 	}
+	info, err := e.root.Stat(location)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
 	f, err := e.root.Open(location)
 	if err != nil {
 		return nil, err
 	}
 	e.opened[location] = f
-	if info, err := f.Stat(); err != nil || !info.Mode().IsRegular() {
-		return nil, errors.Join(err, errors.New("not a regular file"))
-	}
 	return f, nil
+}
+
+// maxConstants is the external data that attributes and subgraphs may have:
+// they are held in memory.
+const maxConstants = 64 << 20
+
+// internalise reads the external data of tensors that are no weights of the
+// main graph, so that a model saved elsewhere does not lose them.
+func (e *externals) internalise(m *onnxpb.ModelProto) error {
+	left := int64(maxConstants)
+	return errors.Join(
+		e.nodes(m.GetGraph().GetNode(), &left),
+		e.each(m.GetFunctions(), &left),
+	)
+}
+
+func (e *externals) each(functions []*onnxpb.FunctionProto, left *int64) error {
+	var errs []error
+	for _, f := range functions {
+		errs = append(errs, e.nodes(f.GetNode(), left))
+	}
+	return errors.Join(errs...)
+}
+
+func (e *externals) nodes(nodes []*onnxpb.NodeProto, left *int64) error {
+	var errs []error
+	for _, n := range nodes {
+		for _, a := range n.GetAttribute() {
+			tensors := a.GetTensors()
+			if a.GetT() != nil {
+				tensors = append(tensors[:len(tensors):len(tensors)], a.GetT())
+			}
+			for _, g := range subgraphs(a) {
+				tensors = append(tensors[:len(tensors):len(tensors)], g.GetInitializer()...)
+				errs = append(errs, e.nodes(g.GetNode(), left))
+			}
+			for _, t := range tensors {
+				if err := e.inside(t, left); err != nil {
+					errs = append(errs, fmt.Errorf("node %q: tensor %q: %w", n.GetName(), t.GetName(), err))
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// inside moves a tensor's external data into it.
+func (e *externals) inside(t *onnxpb.TensorProto, left *int64) error {
+	if t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
+		return nil
+	}
+	data, err := payload(t, Segment{}, e)
+	if err != nil {
+		return err
+	}
+	w := &Weight{Name: t.GetName(), Type: DType(t.GetDataType()), Dims: t.GetDims(), Data: data}
+	if err := fits(w, data); err != nil {
+		return err
+	}
+	if *left -= data.Size(); *left < 0 {
+		return fmt.Errorf("external data of constants are more than %d bytes", maxConstants)
+	}
+	b, err := w.Bytes()
+	strip(t)
+	t.RawData = b
+	return err
 }
 
 // files are to be closed when the weights are no longer read.

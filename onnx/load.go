@@ -16,16 +16,17 @@ import (
 
 // Limits on an untrusted file.
 const (
-	maxGraph  = 1 << 30 // bytes of a graph without its weights
-	maxNested = 64      // subgraphs inside subgraphs
-	inline    = 1 << 10 // bytes from which a weight is left in the file
+	maxGraph    = 256 << 20 // bytes of a graph without its weights
+	maxMessages = 2 << 20   // parts of a graph: two bytes of a file become a struct of hundreds
+	maxNested   = 64        // subgraphs inside subgraphs
+	inline      = 1 << 10   // bytes from which a weight is left in the file
 )
 
 // Load reads a model without its weights' bytes. External data are followed
 // inside the model's own directory only. Everything that is wrong with the
 // file's structure is an error of class input.
 func Load(path string) (_ *Model, err error) {
-	f, err := os.Open(path)
+	f, err := openRegular(path)
 	if err != nil {
 		return nil, fault.Wrap(fault.Input, "loading", path, err, "check the path")
 	}
@@ -40,22 +41,45 @@ func Load(path string) (_ *Model, err error) {
 	if err != nil {
 		return nil, err
 	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("not a regular file")
-	}
 	w := &walker{file: f, end: info.Size()}
 	graph, err := w.message(info.Size(), fieldGraph)
 	if err != nil {
 		return nil, err
 	}
-	m.Proto = &onnxpb.ModelProto{}
-	if err := proto.Unmarshal(graph, m.Proto); err != nil {
-		return nil, fmt.Errorf("not an ONNX model: %w", err)
+	if m.Proto, err = decode(graph); err != nil {
+		return nil, err
 	}
 	if m.Proto.Graph == nil {
 		return nil, errors.New("not an ONNX model: it has no graph")
 	}
 	return m, m.adopt(path, w.payloads)
+}
+
+// openRegular opens a file without waiting for the writer of a pipe.
+func openRegular(path string) (*os.File, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errNotRegular
+	}
+	return os.Open(path)
+}
+
+var errNotRegular = errors.New("not a regular file")
+
+// decode parses a model within the limits.
+func decode(graph []byte) (*onnxpb.ModelProto, error) {
+	p := &onnxpb.ModelProto{}
+	n := &census{left: maxMessages}
+	if err := n.count(graph, p.ProtoReflect().Descriptor(), 3*maxNested); err != nil {
+		return nil, err
+	}
+	if err := proto.Unmarshal(graph, p); err != nil {
+		return nil, fmt.Errorf("not an ONNX model: %w", err)
+	}
+	return p, nil
 }
 
 // adopt turns the graph's initializers into weights. payloads[i] is where the
@@ -65,6 +89,10 @@ func (m *Model) adopt(path string, payloads []Segment) error {
 	var errs []error
 	for i, t := range m.Proto.Graph.Initializer {
 		w := &Weight{Name: t.GetName(), Type: DType(t.GetDataType()), Dims: t.GetDims()}
+		if w.Name == "" {
+			errs = append(errs, fmt.Errorf("weight number %d has no name", i))
+			continue
+		}
 		data, err := payload(t, payloads[i], ext)
 		if err == nil {
 			w.Data, err = data, fits(w, data)
@@ -79,25 +107,35 @@ func (m *Model) adopt(path string, payloads []Segment) error {
 		m.weights[w.Name] = w
 		strip(t)
 	}
+	errs = append(errs, ext.internalise(m.Proto))
 	m.files = append(m.files, ext.files()...)
 	return errors.Join(errs...)
 }
 
 // payload is where a tensor's bytes are.
 func payload(t *onnxpb.TensorProto, raw Segment, ext *externals) (Data, error) {
-	if t.GetDataLocation() == onnxpb.TensorProto_EXTERNAL {
-		return ext.open(t.GetExternalData())
-	}
-	if raw.Length > 0 {
+	inside, err := typed(t)
+	switch {
+	case err != nil:
+		return nil, err
+	case raw.Length > 0 && inside.Size() > 0:
+		return nil, errTwice
+	case t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL && raw.Length > 0:
 		return raw, nil
+	case t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL:
+		return inside, nil
+	case raw.Length > 0 || inside.Size() > 0:
+		return nil, errTwice
 	}
-	return typed(t)
+	return ext.open(t.GetExternalData())
 }
+
+var errTwice = errors.New("it has data in two places")
 
 // fits holds a weight's data to its shape.
 func fits(w *Weight, d Data) error {
-	if w.Type == DType(onnxpb.TensorProto_STRING) {
-		return nil
+	if w.Type == stringType {
+		return nil // the strings stay in the graph
 	}
 	want, err := w.Type.Bytes(w.Dims)
 	if err != nil {
@@ -121,11 +159,11 @@ func typed(t *onnxpb.TensorProto) (Data, error) {
 	le := binary.LittleEndian
 	var b []byte
 	switch DType(t.GetDataType()) {
-	case Float32:
+	case Float32, DType(onnxpb.TensorProto_COMPLEX64):
 		for _, v := range t.FloatData {
 			b = le.AppendUint32(b, math.Float32bits(v))
 		}
-	case Float64:
+	case Float64, DType(onnxpb.TensorProto_COMPLEX128):
 		for _, v := range t.DoubleData {
 			b = le.AppendUint64(b, math.Float64bits(v))
 		}
@@ -140,6 +178,10 @@ func typed(t *onnxpb.TensorProto) (Data, error) {
 		if t.GetDataType() == int32(onnxpb.TensorProto_UINT32) {
 			b = narrow(b, 8, 4)
 		}
+	case stringType:
+		if len(t.RawData) > 0 {
+			return nil, errors.New("strings cannot be raw data")
+		}
 	default:
 		width := int(DType(t.GetDataType()).Bits()+7) / 8
 		for _, v := range t.Int32Data {
@@ -149,7 +191,7 @@ func typed(t *onnxpb.TensorProto) (Data, error) {
 	}
 	if len(t.RawData) > 0 {
 		if b != nil {
-			return nil, errors.New("it has raw and typed data")
+			return nil, errTwice
 		}
 		b = t.RawData
 	}

@@ -125,6 +125,10 @@ func (m *Model) Prune() {
 			produced[out] = true
 		}
 	}
+	// Old graphs list weights among inputs, where one without data would be asked for.
+	g.Input = filter(g.Input, func(v *onnxpb.ValueInfoProto) bool {
+		return needed[v.GetName()] || m.weights[v.GetName()] == nil
+	})
 	g.Initializer = filter(g.Initializer, func(t *onnxpb.TensorProto) bool {
 		if !needed[t.GetName()] {
 			delete(m.weights, t.GetName())

@@ -1,6 +1,8 @@
 package onnx
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -20,7 +22,8 @@ type SaveOptions struct {
 	// the model's own with ".data" behind it.
 	DataFile string
 	// ReuseData writes the graph only and refers to an existing data file that
-	// another graph with the same weights in the same order has written.
+	// another graph with the same weights in the same order has written. The
+	// file is read and compared, byte by byte.
 	ReuseData bool
 }
 
@@ -39,47 +42,112 @@ type place struct {
 }
 
 // Save writes the graph to path and weights of 1 KiB and more to one file
-// beside it, tensor by tensor. Both files are whole or absent; the weights come
-// first, so a graph never refers to what is not there. A weight that gives
-// fewer or more bytes than its shape needs is an error of class input.
+// beside it, tensor by tensor. Both files are whole or absent: both are on the
+// disk before the weights and then the graph get their names, so a graph never
+// refers to what is not there. A weight that gives fewer or more bytes than its
+// shape needs is an error of class input; so is, with ReuseData, a byte in the
+// data file that differs from the weights'.
 func Save(m *Model, path string, o SaveOptions) error {
 	if o.DataFile == "" {
 		o.DataFile = filepath.Base(path) + ".data"
 	}
-	places, size := layout(m)
-	data := filepath.Join(filepath.Dir(path), o.DataFile)
-	switch {
-	case o.ReuseData:
-		info, err := os.Stat(data)
-		if err != nil {
-			return fsx.Explain("reusing weights", data, err)
-		}
-		if info.Size() != size {
-			return fault.New(fault.Input, "reusing weights", data, fmt.Sprintf("it has %d bytes, these weights need %d", info.Size(), size), "save the model with its weights")
-		}
-	case len(places) > 0:
-		if err := fsx.WriteFile(data, func(w io.Writer) error { return writePlaces(w, places) }); err != nil {
-			return err
-		}
+	if o.DataFile != filepath.Base(o.DataFile) || !filepath.IsLocal(o.DataFile) || o.DataFile == filepath.Base(path) {
+		return fault.New(fault.Usage, "saving", path, fmt.Sprintf("the weights cannot be named %q", o.DataFile), "give the base name of another file")
+	}
+	places, err := layout(m)
+	if err != nil {
+		return err
 	}
 	p, err := located(m, places, o.DataFile)
 	if err != nil {
 		return err
 	}
-	b, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
+	graph, err := proto.MarshalOptions{Deterministic: true}.Marshal(p)
 	if err != nil {
 		return fmt.Errorf("encoding %s: %w", path, err)
 	}
-	return fsx.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
+	data := filepath.Join(filepath.Dir(path), o.DataFile)
+	switch {
+	case len(places) == 0:
+		data = ""
+	case o.ReuseData:
+		if err := compare(data, places); err != nil {
+			return err
+		}
+		data = ""
+	}
+	return writeFiles(path, graph, data, places)
+}
+
+// writeFiles writes the weights between the graph and its renaming. If that
+// fails, weights that were not there before go again.
+func writeFiles(path string, graph []byte, data string, places []place) error {
+	_, err := os.Lstat(data)
+	isNew := data != "" && errors.Is(err, os.ErrNotExist)
+	err = fsx.WriteFile(path, func(w io.Writer) error {
+		if _, err := w.Write(graph); err != nil {
+			return err
+		}
+		if data == "" {
+			return nil
+		}
+		return fsx.WriteFile(data, func(w io.Writer) error { return writePlaces(w, places) })
 	})
+	if err != nil && isNew {
+		_ = os.Remove(data)
+	}
+	return err
+}
+
+// compare holds a data file to the weights. Its size alone would let a graph
+// refer to the weights of another checkpoint of the same architecture.
+func compare(data string, places []place) error {
+	f, err := os.Open(data)
+	if err != nil {
+		return fsx.Explain("reusing weights", data, err)
+	}
+	defer func() { _ = f.Close() }()
+	c := &comparer{file: f, buf: make([]byte, 1<<20)}
+	if err := writePlaces(c, places); err != nil {
+		return fault.Wrap(fault.Input, "reusing weights", data, err, "save the model with its weights")
+	}
+	if n, err := f.Read(c.buf[:1]); n > 0 || !errors.Is(err, io.EOF) {
+		return fault.New(fault.Input, "reusing weights", data, "it is longer than these weights", "save the model with its weights")
+	}
+	return nil
+}
+
+// comparer is a writer that accepts what the file already holds.
+type comparer struct {
+	file io.Reader
+	buf  []byte
+	at   int64
+}
+
+func (c *comparer) Write(p []byte) (int, error) {
+	for done := 0; done < len(p); {
+		piece := p[done:min(len(p), done+len(c.buf))]
+		if _, err := io.ReadFull(c.file, c.buf[:len(piece)]); err != nil {
+			return done, fmt.Errorf("it ends after byte %d: %w", c.at, err)
+		}
+		if !bytes.Equal(piece, c.buf[:len(piece)]) {
+			return done, fmt.Errorf("it holds other weights (near byte %d)", c.at)
+		}
+		done += len(piece)
+		c.at += int64(len(piece))
+	}
+	return len(p), nil
 }
 
 // layout places the weights that go to the data file in the graph's order.
-func layout(m *Model) (places []place, size int64) {
+func layout(m *Model) ([]place, error) {
+	var places []place
+	var size int64
 	for _, t := range m.Graph().GetInitializer() {
 		w := m.weights[t.GetName()]
+		if w == nil || w.Data == nil {
+			return nil, fault.New(fault.Input, "saving weight", t.GetName(), "it has no data", "export the model again")
+		}
 		n := w.Data.Size()
 		if n < inline {
 			continue
@@ -92,7 +160,7 @@ func layout(m *Model) (places []place, size int64) {
 		places = append(places, place{w, offset, n})
 		size = offset + n
 	}
-	return places, size
+	return places, nil
 }
 
 func writePlaces(out io.Writer, places []place) error {
@@ -124,6 +192,9 @@ func located(m *Model, places []place, file string) (*onnxpb.ModelProto, error) 
 	out := proto.Clone(m.Proto).(*onnxpb.ModelProto)
 	for _, t := range out.GetGraph().GetInitializer() {
 		p, external := at[t.GetName()]
+		if w := m.weights[t.GetName()]; !external && w.Type == stringType {
+			continue
+		}
 		if !external {
 			b, err := m.weights[t.GetName()].Bytes()
 			if err != nil {

@@ -21,18 +21,24 @@ type walker struct {
 	file     io.ReaderAt
 	pos, end int64 // the place in the file, and its size
 	buf      []byte
-	at       int64 // where buf begins in the file
-	copied   int64
+	at       int64     // where buf begins in the file
+	left     int64     // bytes of raw data passed over
 	payloads []Segment // by initializer
 }
 
-var errEnds = errors.New("the file ends inside a field")
+var (
+	errEnds  = errors.New("the file ends inside a field")
+	errLarge = fmt.Errorf("the graph is larger than %d bytes without its weights", maxGraph)
+)
 
 // message copies the fields up to end; where a field of number descend occurs,
 // it is entered instead: model, then graph, then initializer.
 func (w *walker) message(end int64, descend protowire.Number) ([]byte, error) {
 	var out []byte
 	for w.pos < end {
+		if w.pos-w.left > maxGraph {
+			return nil, errLarge
+		}
 		tag, err := w.varint(end)
 		if err != nil {
 			return nil, err
@@ -63,9 +69,6 @@ func (w *walker) message(end int64, descend protowire.Number) ([]byte, error) {
 		}
 		out = protowire.AppendVarint(out, tag)
 		out = protowire.AppendBytes(out, content)
-		if w.copied += int64(len(content)); w.copied > 3*maxGraph {
-			return nil, fmt.Errorf("the graph is larger than %d bytes without its weights", maxGraph)
-		}
 	}
 	return out, nil
 }
@@ -81,12 +84,17 @@ func (w *walker) content(end int64, num, descend protowire.Number) ([]byte, erro
 		w.payloads = append(w.payloads, Segment{})
 		return w.message(end, fieldRawData)
 	case num == fieldRawData && end-w.pos >= inline:
-		w.payloads[len(w.payloads)-1] = Segment{File: w.file, Offset: w.pos, Length: end - w.pos}
+		p := &w.payloads[len(w.payloads)-1]
+		if p.Length > 0 {
+			return nil, fmt.Errorf("not an ONNX model: a tensor has raw data twice, at bytes %d and %d", p.Offset, w.pos)
+		}
+		*p = Segment{File: w.file, Offset: w.pos, Length: end - w.pos}
+		w.left += p.Length
 		w.pos = end
 		return nil, nil
 	}
-	if end-w.pos > maxGraph {
-		return nil, fmt.Errorf("a field of %d bytes is no part of a graph", end-w.pos)
+	if end-w.left > maxGraph {
+		return nil, errLarge
 	}
 	b := make([]byte, end-w.pos)
 	if _, err := w.file.ReadAt(b, w.pos); err != nil {

@@ -51,10 +51,19 @@ type Weight struct {
 // data are shorter than the shape says.
 func (w *Weight) Bytes() ([]byte, error) {
 	b := make([]byte, w.Data.Size())
-	if _, err := io.ReadFull(w.Data.Reader(), b); err != nil {
+	r := w.Data.Reader()
+	defer release(r)
+	if _, err := io.ReadFull(r, b); err != nil {
 		return nil, fmt.Errorf("reading weight %q: %w", w.Name, err)
 	}
 	return b, nil
+}
+
+// release ends a reader that was not read to its end.
+func release(r io.Reader) {
+	if c, ok := r.(io.Closer); ok {
+		_ = c.Close()
+	}
 }
 
 // chunk is how many elements Each converts at a time: 256 KiB of float32.
@@ -70,6 +79,7 @@ func (w *Weight) Each(visit func(base int64, values []float32) error) error {
 		return fmt.Errorf("reading weight %q: %s is not a float type of weights", w.Name, w.Type)
 	}
 	r := w.Data.Reader()
+	defer release(r)
 	raw := make([]byte, chunk*size)
 	values := make([]float32, chunk)
 	total := w.Data.Size() / size
@@ -164,8 +174,8 @@ type Generated struct {
 // Size is the length in bytes.
 func (g Generated) Size() int64 { return g.Length }
 
-// Reader runs Write in a goroutine that ends with the reader's last byte; a
-// reader that stops early is collected together with its pipe. Copying through
+// Reader runs Write in a goroutine that ends with the reader's last byte; who
+// stops earlier closes the reader, which is an [io.Closer]. Copying through
 // [io.Copy] needs no goroutine: the reader is an [io.WriterTo].
 func (g Generated) Reader() io.Reader { return &generatedReader{write: g.Write} }
 
@@ -190,6 +200,14 @@ func (r *generatedReader) WriteTo(w io.Writer) (int64, error) {
 	n := &counted{w: w}
 	err := r.write(n)
 	return n.n, err
+}
+
+// Close makes a Write that still runs fail.
+func (r *generatedReader) Close() error {
+	if r.pipe == nil {
+		return nil
+	}
+	return r.pipe.Close()
 }
 
 type counted struct {
