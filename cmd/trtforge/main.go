@@ -11,6 +11,7 @@ import (
 	"context"
 	"os"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -41,6 +42,8 @@ func run(args []string) int {
 	g := &globals{Out: os.Stdout, Err: os.Stderr}
 	root := newRootCommand(g)
 	root.SetArgs(args)
+	// An error before the flags are parsed is an answer in JSON, too.
+	g.JSON = slices.Contains(args, "--json")
 	err := root.ExecuteContext(ctx)
 	if err != nil && ctx.Err() != nil {
 		err = context.Cause(ctx)

@@ -113,7 +113,7 @@ func (g *globals) open() error {
 	if g.LogFile != "" {
 		f, err := os.OpenFile(g.LogFile, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 		if err != nil {
-			return fsx.Explain("opening log", g.LogFile, err)
+			return fsx.Explain("writing log", g.LogFile, err)
 		}
 		g.log = f
 		handlers = append(handlers, slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug}))
@@ -148,7 +148,7 @@ func (g *globals) report(err error) int {
 		return 0
 	}
 	if cobraUsage(err) {
-		err = fault.Wrap(fault.Usage, "", "", err, "`trtforge --help` shows the commands")
+		err = fault.Wrap(fault.Usage, "", "", err, "`trtforge --help` shows the commands, `trtforge COMMAND --help` their flags")
 	}
 	if g.JSON {
 		return g.reportJSON(err)
@@ -214,5 +214,8 @@ func fixOf(err error) string {
 // cobraUsage tells cobra's own errors, which have no type, by their words.
 func cobraUsage(err error) bool {
 	var f *fault.Error
-	return !errors.As(err, &f) && strings.HasPrefix(err.Error(), "unknown command")
+	if errors.As(err, &f) {
+		return false
+	}
+	return strings.HasPrefix(err.Error(), "unknown command") || strings.HasPrefix(err.Error(), "required flag")
 }

@@ -162,12 +162,22 @@ func Explain(doing, path string, err error) error {
 		return nil
 	case errors.As(err, &known):
 		return err
-	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT):
+	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fault.Wrap(fault.Runtime, doing, path, err, "free some space, or choose another output directory")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fault.Wrap(fault.Runtime, doing, path, err, "choose a directory that you may write to")
-	case errors.Is(err, fs.ErrNotExist):
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):
+		if makes(doing) {
+			return fault.Wrap(fault.Runtime, doing, path, err, "choose a directory that you may write to")
+		}
 		return fault.Wrap(fault.Input, doing, path, err, "check the path")
 	}
 	return fault.Wrap(fault.Runtime, doing, path, err, "")
+}
+
+// makes tells whether what was being done makes a file rather than reads one: a
+// path that is not there is then no fault of the input.
+func makes(doing string) bool {
+	verb, _, _ := strings.Cut(doing, " ")
+	return verb == "creating" || verb == "writing" || verb == "replacing"
 }

@@ -66,6 +66,12 @@ func TestExplainClasses(t *testing.T) {
 			t.Errorf("%v: %+v", err, f)
 		}
 	}
+	for doing, want := range map[string]fault.Code{"creating": fault.Runtime, "creating a directory in": fault.Runtime, "reading": fault.Input} {
+		var f *fault.Error
+		if !errors.As(Explain(doing, "x", syscall.ENOTDIR), &f) || f.Code != want || f.Fix == "" {
+			t.Errorf("%s below a file: %+v", doing, f)
+		}
+	}
 	known := fault.New(fault.Gate, "", "", "x", "")
 	if !errors.Is(Explain("reading", "x", known), known) {
 		t.Error("a class that was known was replaced")
