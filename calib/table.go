@@ -12,6 +12,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // SchemaVersion is the version of the table that this program writes and the
@@ -32,7 +33,7 @@ type Table struct {
 	Tokens        int64            `json:"tokens"`
 	Ranges        map[string]Range `json:"ranges"` // by tensor name
 
-	extra map[string]json.RawMessage // fields of writers that know more
+	extra keep.Fields // fields of writers that know more
 }
 
 // Range is what was seen of a tensor and what was made of it.
@@ -132,30 +133,10 @@ func (t *Table) Fits(model string) error {
 type plain Table
 
 // UnmarshalJSON keeps the fields that this program does not know.
-func (t *Table) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, (*plain)(t)); err != nil {
-		return err
-	}
-	extra := map[string]json.RawMessage{}
-	if err := json.Unmarshal(b, &extra); err != nil {
-		return err
-	}
-	for _, known := range []string{"kind", "schema_version", "created_by", "model", "text", "method", "samples", "tokens", "ranges"} {
-		delete(extra, known)
-	}
-	t.extra = extra
-	return nil
+func (t *Table) UnmarshalJSON(b []byte) (err error) {
+	t.extra, err = keep.Unmarshal(b, (*plain)(t))
+	return err
 }
 
 // MarshalJSON writes the known fields in their order, then the kept ones by name.
-func (t Table) MarshalJSON() ([]byte, error) {
-	b, err := json.Marshal(plain(t))
-	if err != nil || len(t.extra) == 0 {
-		return b, err
-	}
-	rest, err := json.Marshal(t.extra)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(b[:len(b)-1], ','), rest[1:]...), nil
-}
+func (t Table) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(t), t.extra) }

@@ -21,6 +21,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // SchemaVersion is the version of the file form that this program writes and
@@ -40,7 +41,7 @@ const (
 	KindLogits       Kind = "logits"        // [batch, seq or 1, vocab]
 	KindPresentKey   Kind = "present_key"   // [batch, heads, total, head size]
 	KindPresentValue Kind = "present_value" // [batch, heads, total, head size]
-	KindOther        Kind = "other" // an input of fixed size, or an output that nothing here reads
+	KindOther        Kind = "other"         // an input of fixed size, or an output that nothing here reads
 )
 
 // Role is what the size of a dimension depends on.
@@ -85,7 +86,7 @@ type Contract struct {
 	MaxPositions  int      `json:"max_positions"` // longest past + seq; 0 = not known
 	Logits        string   `json:"logits"`        // "all" positions, or "last"
 
-	extra map[string]json.RawMessage // fields of writers that know more
+	extra keep.Fields // of writers that know more
 }
 
 // Shape is a tensor's shape at run time. A dimension that the graph fixes has
@@ -161,32 +162,11 @@ func Read(r io.Reader, path string) (*Contract, error) {
 // plain is a Contract without its methods.
 type plain Contract
 
-var known = []string{"kind", "schema_version", "created_by", "inputs", "outputs", "layers", "heads", "head_dim", "vocab", "max_positions", "logits"}
-
 // UnmarshalJSON keeps the fields that this program does not know.
-func (c *Contract) UnmarshalJSON(b []byte) error {
-	if err := json.Unmarshal(b, (*plain)(c)); err != nil {
-		return err
-	}
-	c.extra = nil
-	if err := json.Unmarshal(b, &c.extra); err != nil {
-		return err
-	}
-	for _, k := range known {
-		delete(c.extra, k)
-	}
-	return nil
+func (c *Contract) UnmarshalJSON(b []byte) (err error) {
+	c.extra, err = keep.Unmarshal(b, (*plain)(c))
+	return err
 }
 
 // MarshalJSON writes the known fields in their order, then the kept ones by name.
-func (c Contract) MarshalJSON() ([]byte, error) {
-	b, err := json.Marshal(plain(c))
-	if err != nil || len(c.extra) == 0 {
-		return b, err
-	}
-	rest, err := json.Marshal(c.extra)
-	if err != nil {
-		return nil, err
-	}
-	return append(append(b[:len(b)-1], ','), rest[1:]...), nil
-}
+func (c Contract) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(c), c.extra) }

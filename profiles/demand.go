@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -23,7 +24,7 @@ const (
 // Mode says how new tokens are generated.
 type Mode string
 
-// The modes of a workload.
+// The modes of a workload; "" is Cached.
 const (
 	Cached   Mode = "cached"
 	Uncached Mode = "uncached"
@@ -36,7 +37,7 @@ type Scenario struct {
 	Batch        int     `toml:"batch" json:"batch"`
 	PromptTokens int     `toml:"prompt_tokens" json:"prompt_tokens"`
 	NewTokens    int     `toml:"new_tokens" json:"new_tokens"`
-	Weight       float64 `toml:"weight" json:"weight"` // its share of the traffic; any unit
+	Weight       float64 `toml:"weight" json:"weight"` // its share of the traffic, in any unit; 0 is 1
 }
 
 // Workload is what a deployment will be asked for.
@@ -71,7 +72,7 @@ func (w Workload) steps(s Scenario) int {
 	if w.FeedLast {
 		return s.NewTokens
 	}
-	return s.NewTokens - 1
+	return max(s.NewTokens-1, 0)
 }
 
 // Demand is every distinct shape that the workload produces, in the order of
@@ -92,7 +93,7 @@ func Demand(w Workload) []Shape {
 			if w.Mode != Uncached {
 				counts[key{Decode, s.Batch, 1, s.PromptTokens + i}] += weight
 			}
-			if w.Mode != Cached {
+			if w.Mode == Uncached || w.Mode == Both {
 				counts[key{UncachedDecode, s.Batch, s.PromptTokens + 1 + i, 0}] += weight
 			}
 		}
@@ -109,14 +110,47 @@ func Demand(w Workload) []Shape {
 
 var order = map[Phase]int{Prefill: 0, ChunkedPrefill: 1, Decode: 2, UncachedDecode: 3}
 
+// maxTokens is more than any scenario can mean: a shape is kept for each token.
+const maxTokens = 1 << 21
+
+// Check finds everything that is wrong with a workload by itself, as errors of
+// class usage.
+func (w Workload) Check() error {
+	var errs []error
+	bad := func(subject, cause, fix string) {
+		errs = append(errs, fault.New(fault.Usage, "checking", subject, cause, fix))
+	}
+	if w.Mode != "" && w.Mode != Cached && w.Mode != Uncached && w.Mode != Both {
+		bad("workload", fmt.Sprintf("there is no mode %q", w.Mode), "want cached, uncached or both")
+	}
+	if len(w.Scenarios) == 0 {
+		bad("workload", "it asks for nothing", "add a scenario")
+	}
+	for _, s := range w.Scenarios {
+		subject := fmt.Sprintf("scenario %q", s.Name)
+		switch {
+		case s.Batch < 1 || s.PromptTokens < 1:
+			bad(subject, fmt.Sprintf("batch %d of %d prompt tokens", s.Batch, s.PromptTokens), "want at least one of each")
+		case s.NewTokens < 0:
+			bad(subject, fmt.Sprintf("%d new tokens", s.NewTokens), "want 0 or more")
+		case s.Batch > maxTokens || s.PromptTokens > maxTokens || s.NewTokens > maxTokens:
+			bad(subject, fmt.Sprintf("batch %d, %d prompt and %d new tokens", s.Batch, s.PromptTokens, s.NewTokens), fmt.Sprintf("want at most %d of each", maxTokens))
+		}
+		if !(s.Weight >= 0) || math.IsInf(s.Weight, 0) { // also false of NaN
+			bad(subject, fmt.Sprintf("weight %g", s.Weight), "want a finite number, 0 or above")
+		}
+	}
+	return errors.Join(errs...)
+}
+
 // Fit refuses scenarios that are longer than the model's positions, all of them
-// at once, as an error of class usage. positions 0 means no limit.
+// at once, as an error of class usage. positions 0 means that the model states
+// no limit.
 func (w Workload) Fit(positions int) error {
 	var errs []error
 	for _, s := range w.Scenarios {
-		total := s.PromptTokens + w.steps(s)
-		if positions > 0 && total > positions {
-			errs = append(errs, fault.New(fault.Usage, "checking scenario", fmt.Sprintf("%q", s.Name),
+		if total := s.PromptTokens + w.steps(s); positions > 0 && total > positions {
+			errs = append(errs, fault.New(fault.Usage, "checking", fmt.Sprintf("scenario %q", s.Name),
 				fmt.Sprintf("%d prompt and %d new tokens reach position %d, the model has %d", s.PromptTokens, s.NewTokens, total, positions),
 				"shorten the prompt or generate fewer tokens"))
 		}

@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -18,8 +19,9 @@ type Options struct {
 }
 
 // Derive makes a plan that covers the workload's whole demand on graphs of the
-// contract. A scenario longer than the model's positions, or a strategy that
-// the reach cannot serve, is an error of class usage.
+// contract. A workload that makes no sense, a scenario longer than the model's
+// positions, a size that the graph fixes at another, or a strategy that the reach
+// cannot serve is an error of class usage.
 //
 // wide is one profile over everything with its optimum on the decode shape,
 // where most passes are. phase is one profile for prefill, with past fixed at
@@ -29,17 +31,17 @@ func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
 	if o.Reach == "" {
 		o.Reach = Any
 	}
-	if err := w.Fit(c.MaxPositions); err != nil {
+	if err := errors.Join(w.Check(), w.Fit(c.MaxPositions)); err != nil {
 		return nil, err
 	}
 	if !c.Cached() && w.Mode != Uncached {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "the graph has no cache, and the workload decodes with one", `set mode = "uncached", or export with past`)
 	}
 	demand := Demand(w)
-	if len(demand) == 0 {
-		return nil, fault.New(fault.Usage, "deriving profiles", "", "the workload asks for nothing", "add a scenario")
+	if err := fixed(c, demand); err != nil {
+		return nil, err
 	}
-	strategy, err := choose(o)
+	strategy, err := choose(o, demand)
 	if err != nil {
 		return nil, err
 	}
@@ -50,16 +52,41 @@ func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
 		p.Profiles = phases(c, demand)
 	}
 	gaps, coverage := cover(c, p.Profiles, demand, o.Reach)
-	if len(gaps) > 0 {
-		return nil, fmt.Errorf("deriving profiles: a plan of strategy %s leaves %s uncovered: %s", strategy, gaps[0].Shape, gaps[0])
+	if len(gaps) > 0 { // of a box around the demand, the graph's own fixed sizes are the only cause
+		return nil, fault.New(fault.Usage, "deriving profiles for", gaps[0].Shape.String(), gaps[0].String(), "change the workload or the graph")
+	}
+	if err := Validate(c, p.Profiles); err != nil {
+		return nil, fmt.Errorf("deriving profiles: %w", err)
 	}
 	p.Coverage = coverage
 	return p, nil
 }
 
-// choose is the strategy that auto stands for, or a refusal.
-func choose(o Options) (string, error) {
-	one := o.Reach == First || o.MaxProfiles == 1
+// fixed refuses a demand for sizes that the graph fixes at others: no profile
+// can help. Each dimension is named once, with the first shape it cannot take.
+func fixed(c *contract.Contract, demand []Shape) error {
+	var errs []error
+	for _, t := range c.Inputs {
+		for i, d := range t.Dims {
+			for _, s := range demand {
+				want := d.Asked(int64(s.Batch), int64(s.Seq), int64(s.Past))
+				if d.Size > 0 && want != d.Size {
+					errs = append(errs, fault.New(fault.Usage, "deriving profiles", fmt.Sprintf("%s dimension %d", t.Name, i),
+						fmt.Sprintf("the graph fixes %s at %d, and %s asks for %d", d.Role, d.Size, s, want),
+						"export the model with that dimension dynamic, or ask for nothing else"))
+					break
+				}
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// choose is the strategy that auto stands for, or a refusal. A demand without
+// decode needs one profile either way.
+func choose(o Options, demand []Shape) (string, error) {
+	past := slices.ContainsFunc(demand, func(s Shape) bool { return s.Past > 0 })
+	one := past && (o.Reach == First || o.MaxProfiles == 1)
 	switch {
 	case o.Strategy == "wide", o.Strategy == "auto" && one:
 		return "wide", nil

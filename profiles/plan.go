@@ -3,10 +3,12 @@ package profiles
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // SchemaVersion is the version of the plan file that this program writes and
@@ -58,6 +60,8 @@ type Plan struct {
 	Profiles      []Profile `json:"profiles"`
 	Demand        []Shape   `json:"demand"`
 	Coverage      []int     `json:"coverage"` // for each shape of Demand the profile that serves it
+
+	extra keep.Fields // of writers that know more
 }
 
 // Save writes the plan to path.
@@ -66,18 +70,28 @@ func (p *Plan) Save(path string) error { return fsx.WriteJSON(path, p) }
 // maxFile bounds a plan file: a million shapes.
 const maxFile = 256 << 20
 
-// Load reads a plan file. What is not a plan, or of a newer version, is an error
-// of class input.
+// Load reads a plan file. What is not a plan, of a newer version, or a coverage
+// that is none, is an error of class input.
 func Load(path string) (*Plan, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fsx.Explain("reading plan", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	return Read(f, path)
+}
+
+// Read reads a plan; path names it in errors.
+func Read(r io.Reader, path string) (*Plan, error) {
 	bad := func(cause string) error {
 		return fault.New(fault.Input, "reading plan", path, cause, "derive the plan again")
 	}
-	if info, err := os.Stat(path); err == nil && info.Size() > maxFile {
-		return nil, bad(fmt.Sprintf("%d bytes are too many", info.Size()))
-	}
-	b, err := os.ReadFile(path)
+	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
 	if err != nil {
 		return nil, fsx.Explain("reading plan", path, err)
+	}
+	if len(b) > maxFile {
+		return nil, bad(fmt.Sprintf("it is larger than %d bytes", maxFile))
 	}
 	p := &Plan{}
 	if err := json.Unmarshal(b, p); err != nil {
@@ -86,10 +100,41 @@ func Load(path string) (*Plan, error) {
 	if p.Kind != "plan" || p.SchemaVersion < 1 || p.SchemaVersion > SchemaVersion {
 		return nil, bad(fmt.Sprintf("kind %q of version %d; this program reads plans up to version %d", p.Kind, p.SchemaVersion, SchemaVersion))
 	}
-	for _, c := range p.Coverage {
-		if c < 0 || c >= len(p.Profiles) || len(p.Coverage) != len(p.Demand) {
-			return nil, bad("its coverage names profiles or shapes that it does not have")
-		}
+	if err := p.check(); err != nil {
+		return nil, bad(err.Error())
 	}
 	return p, nil
 }
+
+// check sees that the plan is one: a range has a size for each dimension in all
+// three shapes, and each demanded shape has a profile that exists.
+func (p *Plan) check() error {
+	for i, profile := range p.Profiles {
+		for _, r := range profile.Inputs {
+			if len(r.Opt) != len(r.Min) || len(r.Max) != len(r.Min) {
+				return fmt.Errorf("profile %d: %s has shapes of different ranks", i, r.Input)
+			}
+		}
+	}
+	if len(p.Coverage) != len(p.Demand) {
+		return fmt.Errorf("it covers %d shapes of %d", len(p.Coverage), len(p.Demand))
+	}
+	for i, at := range p.Coverage {
+		if at < 0 || at >= len(p.Profiles) {
+			return fmt.Errorf("%s is covered by profile %d of %d", p.Demand[i], at, len(p.Profiles))
+		}
+	}
+	return nil
+}
+
+// plain is a Plan without its methods.
+type plain Plan
+
+// UnmarshalJSON keeps the fields that this program does not know.
+func (p *Plan) UnmarshalJSON(b []byte) (err error) {
+	p.extra, err = keep.Unmarshal(b, (*plain)(p))
+	return err
+}
+
+// MarshalJSON writes the known fields in their order, then the kept ones by name.
+func (p Plan) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(p), p.extra) }

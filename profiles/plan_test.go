@@ -1,0 +1,150 @@
+package profiles
+
+import (
+	"bytes"
+	"encoding/json"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+func plan(t testing.TB) *Plan {
+	t.Helper()
+	w := Workload{Scenarios: []Scenario{{Name: "one", Batch: 2, PromptTokens: 8, NewTokens: 3, Weight: 0.1}}}
+	p, err := Derive(cached(), w, Options{Strategy: "phase", CreatedBy: "test"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func TestPlanRoundTrip(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "plan.json")
+	p := plan(t)
+	if err := p.Save(path); err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff(p, got, cmpopts.IgnoreUnexported(Plan{})); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestPlanKeepsWhatItDoesNotKnow(t *testing.T) {
+	b, err := json.Marshal(plan(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b = bytes.Replace(b, []byte(`{"kind"`), []byte(`{"cost":{"tokens":1.50},"kind"`), 1)
+	p, err := Read(bytes.NewReader(b), "p")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again, err := json.Marshal(p); err != nil || !bytes.Contains(again, []byte(`"cost":{"tokens":1.50}`)) {
+		t.Errorf("%v: %s", err, again)
+	}
+}
+
+func TestPlansThatCannotBe(t *testing.T) {
+	for _, v := range []struct {
+		name string
+		edit func(p *Plan)
+		want []string
+	}{
+		{"a newer version", func(p *Plan) { p.SchemaVersion++ }, []string{"version 2", "up to version 1"}},
+		{"no version", func(p *Plan) { p.SchemaVersion = 0 }, []string{"version 0"}},
+		{"another kind", func(p *Plan) { p.Kind = "table" }, []string{`"table"`}},
+		{"coverage beyond the profiles", func(p *Plan) { p.Coverage[0] = 2 }, []string{"seq 8, past 0", "profile 2 of 2"}},
+		{"coverage by none", func(p *Plan) { p.Coverage[1] = -1 }, []string{"seq 1, past 8", "profile -1 of 2"}},
+		{"half a proof", func(p *Plan) { p.Coverage = p.Coverage[:1] }, []string{"covers 1 shapes of 3"}},
+		{"no proof", func(p *Plan) { p.Coverage = nil }, []string{"covers 0 shapes of 3"}},
+		{"a range without an end", func(p *Plan) { p.Profiles[1].Inputs[1].Max = nil }, []string{"profile 1", "attention_mask"}},
+	} {
+		p := plan(t)
+		v.edit(p)
+		path := filepath.Join(t.TempDir(), "plan.json")
+		if err := p.Save(path); err != nil {
+			t.Fatal(err)
+		}
+		_, err := Load(path)
+		if fault.Exit(err) != 4 {
+			t.Errorf("%s: exit %d: %v", v.name, fault.Exit(err), err)
+			continue
+		}
+		for _, want := range append(v.want, path) {
+			if !strings.Contains(err.Error(), want) {
+				t.Errorf("%s: %v\ndoes not say %s", v.name, err, want)
+			}
+		}
+	}
+	if _, err := Load(filepath.Join(t.TempDir(), "none")); fault.Exit(err) != 4 {
+		t.Errorf("no file: %v", err)
+	}
+}
+
+func TestGapSaysEveryCorrection(t *testing.T) {
+	p := plan(t)
+	gaps := Check(cached(), p.Profiles, []Shape{{Decode, 2, 1, 12, 1}}, Any)
+	if len(gaps) != 1 {
+		t.Fatalf("%v", gaps)
+	}
+	want := "attention_mask dimension 1 is 13, profile 1 holds 9 to 10: set its max to 13; " +
+		"past.0.key (and 1 more) dimension 2 is 12, profile 1 holds 8 to 9: set its max to 12"
+	if got := gaps[0].String(); got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+	// What it says is what has to be done, and enough.
+	for _, o := range gaps[0].Outside {
+		for _, r := range p.Profiles[gaps[0].Profile].Inputs {
+			if slices.Contains(o.Inputs, r.Input) {
+				r.Max[o.Dim] = o.Size
+			}
+		}
+	}
+	if left := Check(cached(), p.Profiles, []Shape{gaps[0].Shape}, Any); len(left) > 0 {
+		t.Errorf("corrected, %v is left", left[0])
+	}
+	p.Profiles[1].Inputs = p.Profiles[1].Inputs[1:]
+	gaps = Check(cached(), p.Profiles[1:], []Shape{{Decode, 2, 1, 8, 1}}, Any)
+	if len(gaps) != 1 || !strings.Contains(gaps[0].String(), "input_ids has no range in profile 0") {
+		t.Errorf("an input that the profile lacks: %v", gaps)
+	}
+	if gaps := Check(cached(), nil, []Shape{{Decode, 2, 1, 8, 1}}, Any); len(gaps) != 1 || gaps[0].String() != "there is no profile" {
+		t.Errorf("no profiles: %v", gaps)
+	}
+}
+
+func FuzzRead(f *testing.F) {
+	b, err := json.Marshal(plan(f))
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(b)
+	f.Add([]byte(`{"kind":"plan","schema_version":2}`))
+	f.Add([]byte(`{"kind":"plan","schema_version":1,"demand":[{}],"coverage":[0],"profiles":[{"inputs":[{"min":[1],"opt":[1]}]}]}`))
+	f.Fuzz(func(t *testing.T, b []byte) {
+		p, err := Read(bytes.NewReader(b), "f")
+		if err != nil {
+			if p != nil || fault.Exit(err) != 4 {
+				t.Errorf("plan %v, exit %d: %v", p, fault.Exit(err), err)
+			}
+			return
+		}
+		Check(cached(), p.Profiles, p.Demand, p.Reach)
+		saved, err := json.Marshal(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Read(bytes.NewReader(saved), "again"); err != nil {
+			t.Errorf("%s does not read again: %v", saved, err)
+		}
+	})
+}
