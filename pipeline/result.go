@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"math"
@@ -59,6 +60,28 @@ type Accuracy struct {
 	Ratio      float64 `json:"ppl_ratio"`    // over the reference's
 	KL         float64 `json:"kl_mean_nats"` // lower bound from the bundle's K tokens
 	Top1       float64 `json:"top1_agreement"`
+}
+
+// accuracyFile is Accuracy in JSON: what overflowed is a string there.
+type accuracyFile struct {
+	Perplexity rows.Number `json:"perplexity"`
+	Ratio      rows.Number `json:"ppl_ratio"`
+	KL         rows.Number `json:"kl_mean_nats"`
+	Top1       rows.Number `json:"top1_agreement"`
+}
+
+// MarshalJSON writes NaN and the infinities, which an engine that is wrong can
+// have, as strings.
+func (a Accuracy) MarshalJSON() ([]byte, error) {
+	return json.Marshal(accuracyFile{rows.Number(a.Perplexity), rows.Number(a.Ratio), rows.Number(a.KL), rows.Number(a.Top1)})
+}
+
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (a *Accuracy) UnmarshalJSON(b []byte) error {
+	var f accuracyFile
+	err := json.Unmarshal(b, &f)
+	*a = Accuracy{float64(f.Perplexity), float64(f.Ratio), float64(f.KL), float64(f.Top1)}
+	return err
 }
 
 // Measured is what two runs need not share.

@@ -17,6 +17,7 @@ import (
 	"math"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // SchemaVersion is the version of the file form that this program writes and
@@ -37,6 +38,8 @@ type Row struct {
 	// Samples are the raw measurements in the order they were taken, in Unit.
 	Samples  []float64 `json:"samples,omitempty"`
 	Warnings []string  `json:"warnings,omitempty"`
+	// Extra are the fields that a newer writer put there; nil where there are none.
+	Extra keep.Fields `json:"-"`
 }
 
 // Exact is a row whose value has no spread: a size, a count.
@@ -57,27 +60,48 @@ func Find(all []Row, engine, scenario, phase, name string) (r Row, ok bool) {
 
 // record is a row as a line of a file. Numbers that JSON lacks are strings.
 type record struct {
-	Kind          string `json:"kind"`
-	SchemaVersion int    `json:"schema_version"`
-	CreatedBy     string `json:"created_by"`
-	Row
-	Value number `json:"value"`
-	Lo    number `json:"lo"`
-	Hi    number `json:"hi"`
+	Kind          string   `json:"kind"`
+	SchemaVersion int      `json:"schema_version"`
+	CreatedBy     string   `json:"created_by"`
+	Engine        string   `json:"engine"`
+	Scenario      string   `json:"scenario,omitempty"`
+	Phase         string   `json:"phase,omitempty"`
+	Name          string   `json:"name"`
+	Unit          string   `json:"unit"`
+	Value         Number   `json:"value"`
+	Lo            Number   `json:"lo"`
+	Hi            Number   `json:"hi"`
+	N             int      `json:"n"`
+	Samples       []Number `json:"samples,omitempty"`
+	Warnings      []string `json:"warnings,omitempty"`
 }
 
 // Write writes one line a row.
 func Write(w io.Writer, createdBy string, all []Row) error {
-	e := json.NewEncoder(w)
-	e.SetEscapeHTML(false)
 	for _, r := range all {
-		rec := record{Kind: "row", SchemaVersion: SchemaVersion, CreatedBy: createdBy, Row: r,
-			Value: number(r.Value), Lo: number(r.Lo), Hi: number(r.Hi)}
-		if err := e.Encode(rec); err != nil {
+		rec := record{
+			Kind: "row", SchemaVersion: SchemaVersion, CreatedBy: createdBy,
+			Engine: r.Engine, Scenario: r.Scenario, Phase: r.Phase, Name: r.Name, Unit: r.Unit,
+			Value: Number(r.Value), Lo: Number(r.Lo), Hi: Number(r.Hi), N: r.N, Samples: convert[Number](r.Samples), Warnings: r.Warnings,
+		}
+		b, err := keep.Marshal(rec, r.Extra)
+		if err == nil {
+			_, err = w.Write(append(b, '\n'))
+		}
+		if err != nil {
 			return fmt.Errorf("writing row %s %s: %w", r.Engine, r.Name, err)
 		}
 	}
 	return nil
+}
+
+// convert gives numbers another type, and nil where there are none.
+func convert[To, From ~float64](from []From) []To {
+	var to []To
+	for _, v := range from {
+		to = append(to, To(v))
+	}
+	return to
 }
 
 // maxLine bounds a line of an untrusted file: a row with a million samples.
@@ -95,7 +119,8 @@ func Read(r io.Reader, name string) ([]Row, error) {
 		}
 		at := fmt.Sprintf("%s:%d", name, line)
 		var rec record
-		if err := json.Unmarshal(s.Bytes(), &rec); err != nil {
+		extra, err := keep.Unmarshal(s.Bytes(), &rec)
+		if err != nil {
 			return nil, fault.Wrap(fault.Input, "reading rows", at, err, "make the file again")
 		}
 		if rec.Kind != "row" || rec.SchemaVersion < 1 || rec.SchemaVersion > SchemaVersion {
@@ -103,8 +128,13 @@ func Read(r io.Reader, name string) ([]Row, error) {
 				fmt.Sprintf("kind %q of version %d, this program reads rows up to version %d", rec.Kind, rec.SchemaVersion, SchemaVersion),
 				"use the trtforge that wrote the file, or make the file again")
 		}
-		row := rec.Row
-		row.Value, row.Lo, row.Hi = float64(rec.Value), float64(rec.Lo), float64(rec.Hi)
+		row := Row{
+			Engine: rec.Engine, Scenario: rec.Scenario, Phase: rec.Phase, Name: rec.Name, Unit: rec.Unit,
+			Value: float64(rec.Value), Lo: float64(rec.Lo), Hi: float64(rec.Hi), N: rec.N, Samples: convert[float64](rec.Samples), Warnings: rec.Warnings,
+		}
+		if len(extra) > 0 {
+			row.Extra = extra
+		}
 		all = append(all, row)
 	}
 	if err := s.Err(); err != nil {
@@ -113,10 +143,11 @@ func Read(r io.Reader, name string) ([]Row, error) {
 	return all, nil
 }
 
-// number is a float64 that writes NaN and the infinities as strings.
-type number float64
+// Number is a float64 that writes NaN and the infinities as strings.
+type Number float64
 
-func (n number) MarshalJSON() ([]byte, error) {
+// MarshalJSON writes a number, or the name of what is none.
+func (n Number) MarshalJSON() ([]byte, error) {
 	f := float64(n)
 	if math.IsNaN(f) || math.IsInf(f, 0) {
 		return json.Marshal(fmt.Sprint(f))
@@ -124,16 +155,17 @@ func (n number) MarshalJSON() ([]byte, error) {
 	return json.Marshal(f)
 }
 
-func (n *number) UnmarshalJSON(b []byte) error {
+// UnmarshalJSON reads what MarshalJSON wrote.
+func (n *Number) UnmarshalJSON(b []byte) error {
 	var s string
 	if json.Unmarshal(b, &s) == nil {
 		switch s {
 		case "NaN":
-			*n = number(math.NaN())
+			*n = Number(math.NaN())
 		case "+Inf", "Inf":
-			*n = number(math.Inf(1))
+			*n = Number(math.Inf(1))
 		case "-Inf":
-			*n = number(math.Inf(-1))
+			*n = Number(math.Inf(-1))
 		default:
 			return fmt.Errorf("%q is not a number", s)
 		}

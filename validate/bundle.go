@@ -8,6 +8,7 @@ import (
 	"os"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // A bundle is a directory of two files.
@@ -42,7 +43,21 @@ type Header struct {
 	DataDigest    string            `json:"data_sha256"` // of bundle.bin
 	Settings      map[string]string `json:"settings"`    // dtype, attention, tf32, threads
 	Versions      map[string]string `json:"versions"`    // torch, transformers, python
+
+	extra keep.Fields // of writers that know more
 }
+
+// plain is a Header without its methods.
+type plain Header
+
+// UnmarshalJSON keeps the fields that this program does not know.
+func (h *Header) UnmarshalJSON(b []byte) (err error) {
+	h.extra, err = keep.Unmarshal(b, (*plain)(h))
+	return err
+}
+
+// MarshalJSON writes the known fields in their order, then the kept ones by name.
+func (h Header) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(h), h.extra) }
 
 // Digests identify what a bundle was made from, each a sha256 in hexadecimal.
 type Digests struct {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // overrides is override.json: the runtimes that the user brought, by name.
@@ -17,7 +18,21 @@ type overrides struct {
 	SchemaVersion int                `json:"schema_version"`
 	CreatedBy     string             `json:"created_by"`
 	Runtimes      map[string]Runtime `json:"runtimes"`
+
+	extra keep.Fields // of writers that know more
 }
+
+// plain is overrides without its methods.
+type plain overrides
+
+// UnmarshalJSON keeps the fields that this program does not know.
+func (o *overrides) UnmarshalJSON(b []byte) (err error) {
+	o.extra, err = keep.Unmarshal(b, (*plain)(o))
+	return err
+}
+
+// MarshalJSON writes the known fields in their order, then the kept ones by name.
+func (o overrides) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(o), o.extra) }
 
 func overridePath() (string, error) {
 	base, err := root()

@@ -1,0 +1,375 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"flag"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/gate"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/validate"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+// formats are where docs/formats.md's examples lie.
+var formats = filepath.Join("..", "docs", "formats")
+
+const author = "trtforge 1.0.0"
+
+// a format is a file form as a user of its room sees it.
+type format struct {
+	file  string                                            // below docs/formats
+	write func(dir string) error                            // writes file into dir
+	read  func(path string) (again func() error, err error) // reads it; again writes it to the same path
+}
+
+// plan is a small one; its contract is that of a two-layer GPT-2.
+func samplePlan() (*profiles.Plan, error) {
+	return profiles.Derive(sampleContract(), profiles.Workload{Mode: "cached", Scenarios: []profiles.Scenario{
+		{Name: "chat", Batch: 1, PromptTokens: 6, NewTokens: 3, Weight: 1},
+	}}, profiles.Options{Strategy: "phase", CreatedBy: author})
+}
+
+func sampleContract() *contract.Contract {
+	dims := func(d ...contract.Dim) []contract.Dim { return d }
+	batch, seq := contract.Dim{Role: contract.Batch, Symbol: "batch_size"}, contract.Dim{Role: contract.Seq, Symbol: "sequence_length"}
+	past := contract.Dim{Role: contract.Past, Symbol: "past_sequence_length"}
+	total := contract.Dim{Role: contract.Total, Symbol: "past_sequence_length + sequence_length"}
+	heads, width := contract.Dim{Role: contract.Static, Size: 2}, contract.Dim{Role: contract.Static, Size: 16}
+	vocab := contract.Dim{Role: contract.Static, Size: 128}
+	return &contract.Contract{
+		Kind: "contract", SchemaVersion: contract.SchemaVersion, CreatedBy: author,
+		Inputs: []contract.Tensor{
+			{Name: "input_ids", Kind: contract.KindIDs, Type: "int64", Dims: dims(batch, seq)},
+			{Name: "attention_mask", Kind: contract.KindMask, Type: "int64", Dims: dims(batch, total)},
+			{Name: "position_ids", Kind: contract.KindPositions, Type: "int64", Dims: dims(batch, seq)},
+			{Name: "past_key_values.0.key", Kind: contract.KindPastKey, Type: "float", Dims: dims(batch, heads, past, width)},
+			{Name: "past_key_values.0.value", Kind: contract.KindPastValue, Type: "float", Dims: dims(batch, heads, past, width)},
+		},
+		Outputs: []contract.Tensor{
+			{Name: "logits", Kind: contract.KindLogits, Type: "float", Dims: dims(batch, seq, vocab)},
+			{Name: "present.0.key", Kind: contract.KindPresentKey, Type: "float", Dims: dims(batch, heads, total, width)},
+			{Name: "present.0.value", Kind: contract.KindPresentValue, Type: "float", Dims: dims(batch, heads, total, width)},
+		},
+		Layers: 1, Heads: 2, HeadDim: 16, Vocab: 128, MaxPositions: 64, Logits: "all",
+	}
+}
+
+func sampleManifest() (*engine.Manifest, error) {
+	p, err := samplePlan()
+	if err != nil {
+		return nil, err
+	}
+	return &engine.Manifest{
+		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: author, Key: strings.Repeat("c8", 32),
+		Backend: "rtx", Precision: engine.INT8, Achieved: engine.INT8, Target: "sm89", ModelDigest: strings.Repeat("a2", 32),
+		Builder: "tensorrt-rtx 1.7.1.116", File: "engine.plan", Files: []string{"layers.txt"}, Bytes: 5120, FileDigest: strings.Repeat("ce", 32),
+		Profiles: p.Profiles, Layers: map[string]int{"gemm int8": 8, "gemm fp16": 9, "softmax fp32": 4},
+		Measured: engine.Measured{BuildMS: 1840.5, PeakBytes: 901 << 20, Phases: []engine.Phase{{Name: "build", MS: 1700}}},
+		Licence:  "for evaluation only", Warnings: []string{"a doubt in words"},
+	}, nil
+}
+
+func sampleRows() []rows.Row {
+	return []rows.Row{
+		rows.Exact("ortcpu-int8", "engine_bytes", "bytes", 11919738),
+		{Engine: "ortcpu-int8", Phase: "prefill", Name: "ppl_ratio", Unit: "1", Value: 1.0002, Lo: 0.9998, Hi: 1.0006, N: 5110, Warnings: []string{"intervals come from 10 windows only"}},
+		{Engine: "ortcpu-int8", Scenario: "chat", Phase: "decode", Name: "tpot", Unit: "ms", Value: 1.5, Lo: 1.25, Hi: math.Inf(1), N: 3, Samples: []float64{1.25, 1.5, math.NaN()}},
+	}
+}
+
+func sampleSummary() *Result {
+	judged := gate.Verdict{Engine: "ortcpu-int8", Precision: "int8", Gate: "ppl_ratio_max", Phase: "prefill", Status: gate.Pass, Limit: 1.1, Value: 1.0002, Lo: 0.9998, Hi: 1.0006, Evidence: "perplexity over PyTorch FP32's: 1.0002, asked at most 1.1"}
+	idle := gate.Verdict{Engine: "rtx-int8", Precision: "int8", Gate: "speedup_min", Status: gate.NotEvaluated, Limit: 1, Reason: noGPU}
+	return &Result{
+		Kind: "summary", SchemaVersion: 1, CreatedBy: author, Name: "demo", Model: strings.Repeat("27", 32),
+		Plan: PlanSummary{Strategy: "phase", Profiles: 2, Shapes: 3}, Reference: 106.25,
+		Engines: []EngineResult{
+			{Name: "ortcpu-int8", Backend: "ortcpu", Precision: engine.INT8, Achieved: engine.INT8, Accuracy: map[string]Accuracy{
+				"prefill": {Perplexity: 106.27, Ratio: 1.0002, KL: 2.4e-5, Top1: 0.996},
+				"decode":  {Perplexity: math.Inf(1), Ratio: math.Inf(1), KL: math.NaN(), Top1: 0},
+			}},
+			{Name: "rtx-int8", Backend: "rtx", Precision: engine.INT8, Achieved: engine.INT8, Profiles: 2, Idle: noGPU},
+		},
+		Verdicts: []gate.Verdict{judged},
+		Measured: Measured{Engines: map[string]Timing{
+			"ortcpu-int8": {BuildMS: 52.2, Bytes: 11919738, Digest: strings.Repeat("ce", 32), TTFT: 3.5, TPOT: 1.5},
+			"rtx-int8":    {BuildMS: 1840.5, Bytes: 5120, Digest: strings.Repeat("5e", 32)},
+		}, Verdicts: []gate.Verdict{idle}},
+	}
+}
+
+func sampleBundle(dir string) error {
+	h := validate.Header{
+		CreatedBy: author, Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 3}, Tokens: 4, Windows: 1, Rows: 2, Vocab: 4, TopK: 2,
+		Digests:  validate.Digests{Model: strings.Repeat("3b", 32), Text: strings.Repeat("b2", 32), Tokenizer: strings.Repeat("57", 32), IDs: strings.Repeat("ac", 32)},
+		Settings: map[string]string{"dtype": "float32", "attention": "eager"}, Versions: map[string]string{"torch": "2.15.0"},
+	}
+	half := float32(math.Log(0.5))
+	row := validate.Row{NLL: -half, LSE: 1, Tail: 0.25, IDs: []uint32{3, 1}, LogProbs: []float32{half, 2 * half}}
+	return validate.Write(dir, h, func() (validate.Row, error) { return row, nil })
+}
+
+// plainly is the reader of a file that nothing reads back but people and
+// scripts: every field must be known.
+func plainly(path string, v any) (func() error, error) {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	d := json.NewDecoder(bytes.NewReader(b))
+	d.DisallowUnknownFields()
+	return func() error { return fsx.WriteJSON(path, v) }, d.Decode(v)
+}
+
+func allFormats() []format {
+	join := filepath.Join
+	return []format{
+		{"contract.json",
+			func(dir string) error { return sampleContract().Save(join(dir, contractFile)) },
+			func(path string) (func() error, error) {
+				c, err := contract.Load(path)
+				return func() error { return c.Save(path) }, err
+			}},
+		{"plan.json",
+			func(dir string) error {
+				p, err := samplePlan()
+				if err != nil {
+					return err
+				}
+				return p.Save(join(dir, planFile))
+			},
+			func(path string) (func() error, error) {
+				p, err := profiles.Load(path)
+				return func() error { return p.Save(path) }, err
+			}},
+		{"table.json",
+			func(dir string) error {
+				t := &calib.Table{Kind: "table", SchemaVersion: calib.SchemaVersion, CreatedBy: author, Model: strings.Repeat("45", 32), Text: strings.Repeat("90", 32),
+					Method: "absmax", Samples: 64, Tokens: 4896, Ranges: map[string]calib.Range{"/h.0/ln_1/LayerNormalization_output_0": {Lo: -4.125, Hi: 3.5, Amax: 4.125}}}
+				return t.WriteFile(join(dir, tableFile))
+			},
+			func(path string) (func() error, error) {
+				t, err := calib.ReadFile(path)
+				return func() error { return t.WriteFile(path) }, err
+			}},
+		{"manifest.json",
+			func(dir string) error {
+				m, err := sampleManifest()
+				if err != nil {
+					return err
+				}
+				return fsx.WriteJSON(join(dir, manifestFile), m)
+			},
+			func(path string) (func() error, error) {
+				m, err := readManifest(path)
+				return func() error { return fsx.WriteJSON(path, m) }, err
+			}},
+		{"rows.jsonl",
+			func(dir string) error { return writeRows(join(dir, rowsFile), author, sampleRows()) },
+			func(path string) (func() error, error) {
+				r, err := readRows(path)
+				return func() error { return writeRows(path, author, r) }, err
+			}},
+		{"bundle/bundle.json",
+			func(dir string) error { return sampleBundle(join(dir, "bundle")) },
+			func(path string) (func() error, error) {
+				b, err := validate.Read(filepath.Dir(path))
+				if err != nil {
+					return nil, err
+				}
+				return func() error { return fsx.WriteJSON(path, b.Header) }, b.Close()
+			}},
+		{"decisions.json",
+			func(dir string) error {
+				return fsx.WriteJSON(join(dir, decisionsFile), decisionList{"decisions", 1, author, []quant.Decision{
+					{Node: "/h.0/attn/c_attn/MatMul", Role: "qkv", Quantized: true, Reason: "the policy takes qkv", Activation: "/h.0/ln_1/LayerNormalization_output_0", Amax: 4.125, Weight: "transformer.h.0.attn.c_attn.weight", Axis: 1},
+					{Node: "/lm_head/MatMul", Role: "lm_head", Layer: -1, Reason: "the policy leaves lm_head in high precision", Activation: "/ln_f/LayerNormalization_output_0", Weight: "transformer.wte.weight"},
+				}})
+			},
+			func(path string) (func() error, error) { return plainly(path, &decisionList{}) }},
+		{"stage.json",
+			func(dir string) error {
+				in := map[string]string{"revision": "1", "strategy": "phase", "export/contract.json": strings.Repeat("2b", 32)}
+				return fsx.WriteJSON(join(dir, sidecarName), sidecar{Kind: "stage", SchemaVersion: 1, CreatedBy: author, Stage: "profiles", Key: key("profiles", in), Inputs: in,
+					Outputs: map[string]string{planFile: strings.Repeat("f0", 32)}, ElapsedMS: 1.25})
+			},
+			func(path string) (func() error, error) { return plainly(path, &sidecar{}) }},
+		{"summary.json",
+			func(dir string) error { return fsx.WriteJSON(join(dir, "summary.json"), sampleSummary()) },
+			func(path string) (func() error, error) { return plainly(path, &Result{}) }},
+	}
+}
+
+// TestFormats holds the examples of docs/formats.md to what is really written,
+// and reads them back.
+func TestFormats(t *testing.T) {
+	for _, f := range allFormats() {
+		t.Run(f.file, func(t *testing.T) {
+			dir := t.TempDir()
+			if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(f.file)), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.write(dir); err != nil {
+				t.Fatal(err)
+			}
+			if *update {
+				publish(t, dir)
+			}
+			path := filepath.Join(dir, filepath.FromSlash(f.file))
+			golden := readFile(t, filepath.Join(formats, filepath.FromSlash(f.file)))
+			if diff := cmp.Diff(golden, readFile(t, path)); diff != "" {
+				t.Errorf("what is written (-golden +written):\n%s", diff)
+			}
+			again, err := f.read(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := again(); err != nil {
+				t.Fatal(err)
+			}
+			if diff := cmp.Diff(golden, readFile(t, path)); diff != "" {
+				t.Errorf("read and written again (-golden +written):\n%s", diff)
+			}
+		})
+	}
+}
+
+// publish makes the files below dir the golden ones.
+func publish(t *testing.T, dir string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		to := filepath.Join(formats, name)
+		return errors.Join(os.MkdirAll(filepath.Dir(to), 0o755), os.WriteFile(to, []byte(readFile(t, path)), 0o644))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// exchanged are the files that one program writes and another reads.
+var exchanged = map[string]bool{"contract.json": true, "plan.json": true, "table.json": true, "manifest.json": true, "rows.jsonl": true, "bundle/bundle.json": true}
+
+func TestNewerVersionsAreRefused(t *testing.T) {
+	for _, f := range allFormats() {
+		if !exchanged[f.file] {
+			continue
+		}
+		path := variant(t, f, `"schema_version": 1`, `"schema_version": 2`)
+		if _, err := f.read(path); fault.Exit(err) != 4 {
+			t.Errorf("%s of a newer version: %v, want exit status 4", f.file, err)
+		}
+		path = variant(t, f, `"kind": "`, `"kind": "x`)
+		if _, err := f.read(path); fault.Exit(err) != 4 {
+			t.Errorf("%s of another kind: %v, want exit status 4", f.file, err)
+		}
+	}
+}
+
+func TestUnknownFieldsAreKept(t *testing.T) {
+	for _, f := range allFormats() {
+		if !exchanged[f.file] {
+			continue
+		}
+		path := variant(t, f, `"created_by"`, `"from_the_future": [1, {"a": null}], "created_by"`)
+		again, err := f.read(path)
+		if err != nil {
+			t.Errorf("%s: %v", f.file, err)
+			continue
+		}
+		if err := again(); err != nil {
+			t.Errorf("%s: %v", f.file, err)
+			continue
+		}
+		text := strings.Join(strings.Fields(readFile(t, path)), "")
+		if !strings.Contains(text, `"from_the_future":[1,{"a":null}]`) {
+			t.Errorf("%s: an unknown field was lost", f.file)
+		}
+	}
+}
+
+// variant is a copy of a golden file, and of what lies beside it, in which every
+// old is new.
+func variant(t *testing.T, f format, old, new string) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS(formats)); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(dir, filepath.FromSlash(f.file))
+	text := readFile(t, path)
+	if strings.HasSuffix(f.file, ".jsonl") { // one line a row leaves no room for spaces
+		old, new = strings.ReplaceAll(old, `": `, `":`), strings.ReplaceAll(new, `": `, `":`)
+	}
+	if !strings.Contains(text, old) {
+		t.Fatalf("%s has no %s", f.file, old)
+	}
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, old, new)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestPipelineFormat reads the commented pipeline, which `trtforge run --help`
+// shows, beside the files that it names.
+func TestPipelineFormat(t *testing.T) {
+	text := readFile(t, filepath.Join("..", "cmd", "trtforge", "pipeline.toml"))
+	golden := filepath.Join(formats, "pipeline.toml")
+	if *update {
+		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if diff := cmp.Diff(readFile(t, golden), text); diff != "" {
+		t.Errorf("the example of --help (-golden +help):\n%s", diff)
+	}
+	dir := t.TempDir()
+	for name, content := range map[string]string{"pipeline.toml": text, "calibrate.txt": "", "evaluate.txt": "", "model/config.json": "{}", "reference/bundle.json": "{}"} {
+		path := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c, err := Load(filepath.Join(dir, "pipeline.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Engines) != 2 || len(c.Workload.Scenarios) != 1 || c.Gates["int8"]["ppl_ratio_max"] != 1.1 || c.Output.Dir != filepath.Join(dir, "build") {
+		t.Errorf("read %+v", c)
+	}
+}
+
+func readFile(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
