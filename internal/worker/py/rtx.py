@@ -38,7 +38,7 @@ def build(call):
     builder = trt.Builder(log)
     network = builder.create_network(0)
     started = time.monotonic()
-    call.progress(0, 0, "parsing")
+    call.progress(0, SCALE, "parsing")
     parse(trt, network, log, request["model"])
     parsed = time.monotonic()
     config = builder.create_builder_config()
@@ -52,6 +52,7 @@ def build(call):
     if plan is None:
         raise wire.Fault("runtime", "the builder gave no engine: " + log.told(), "see the log; `trtforge profiles check` proves shapes")
     built = time.monotonic()
+    call.progress(SCALE, SCALE, "writing")
     out = request["out"]
     write(os.path.join(out, "engine.plan"), memoryview(plan))
     write(os.path.join(out, LAYERS), "\n".join(log.layers).encode() + b"\n")
@@ -75,13 +76,15 @@ def make_logger(trt):
 
         def log(self, severity, text):
             if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
-                self.errors.append(text)
+                if "catchCudaError" not in text:  # said after any other error where no GPU is
+                    self.errors.append(text)
                 print(text, flush=True)  # descriptor 1 is the log
             elif severity == trt.ILogger.WARNING:
-                self.warnings.append(text)
+                if not text.endswith("has Int64 binding."):  # said of every graph of tokens
+                    self.warnings.append(text)
                 print(text, flush=True)
             elif "LayerType: " in text:  # one message holds the lines of a profile
-                self.layers.extend(line for line in text.splitlines() if line.startswith("Name: "))
+                self.layers.extend(line for line in text.split("\n") if line.startswith("Name: "))
 
         def told(self):
             return "; ".join(self.errors[-3:]) or "it said nothing"
@@ -122,31 +125,46 @@ def add_profile(builder, config, network, log, wanted):
                          "derive the plan from this graph")
     profile = builder.create_optimization_profile()
     for r in wanted["inputs"]:
-        profile.set_shape(r["input"], r["min"], r["opt"], r["max"])
+        try:
+            profile.set_shape(r["input"], r["min"], r["opt"], r["max"])
+        except (RuntimeError, TypeError, ValueError) as e:
+            raise wire.Fault("runtime", f"the builder refuses profile {wanted['name']}, input {r['input']}, min {r['min']}, "
+                             f"opt {r['opt']}, max {r['max']}: {e}", "derive the plan again") from e
     if config.add_optimization_profile(profile) < 0:
         raise wire.Fault("runtime", f"the builder refuses profile {wanted['name']}: {log.told()}", "derive the plan again")
 
 
+SCALE = 1000  # what a build is counted in
+
+
 def make_monitor(trt, call):
     class Monitor(trt.IProgressMonitor):
-        """Reports the outermost phase as the count and inner ones as notes."""
+        """One count for the whole build. Phases lie inside each other, are many
+        and come again; each is a share of one step of the phase that holds it."""
 
         def __init__(self):
             trt.IProgressMonitor.__init__(self)
-            self.steps, self.outer = {}, None
+            self.shares, self.done = {}, 0  # by phase: [where it begins, width of a step, note]
 
         def phase_start(self, name, parent, steps):
-            self.steps[name] = steps
-            if self.outer is None:
-                self.outer = name
-            call.progress(0, steps, name, () if name == self.outer else (name,))
+            begin, width, note = self.shares.get(parent, (0.0, 1.0, name))
+            if note == parent:  # the second level says best what is being done
+                note = name
+            self.shares[name] = [begin, width / max(steps, 1), note]
+            self.report(name)
 
         def step_complete(self, name, step):
-            call.progress(step + 1, self.steps.get(name, 0), name, () if name == self.outer else (name,))
+            if name in self.shares:
+                self.shares[name][0] += self.shares[name][1]
+                self.report(name)
             return True  # the parent cancels by ending this process
 
         def phase_finish(self, name):
-            self.steps.pop(name, None)
+            self.shares.pop(name, None)
+
+        def report(self, name):
+            self.done = max(self.done, min(SCALE - 1, int(SCALE * self.shares[name][0])))
+            call.progress(self.done, SCALE, self.shares[name][2])
 
     return Monitor()
 
