@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -176,13 +177,27 @@ func lock(ctx context.Context, dir string, log *slog.Logger) (unlock func(), err
 	if err != nil || !held {
 		return nil, fault.Wrap(fault.Runtime, "locking", dir, err, "end the other run, or choose another [output] dir")
 	}
-	if err := fsx.Sweep(stages); err != nil {
-		return nil, err
-	}
-	if err := fsx.Sweep(dir); err != nil {
+	if err := sweep(dir, stages); err != nil {
+		_ = l.Unlock()
 		return nil, err
 	}
 	return func() { _ = l.Unlock() }, nil
+}
+
+// sweep removes half-written files and stages. Stages lie below stages/ or, like
+// engine/rtx-fp16, one level deeper, and also those that the file no longer names.
+func sweep(dir, stages string) error {
+	entries, err := os.ReadDir(stages)
+	if err != nil {
+		return fsx.Explain("reading", stages, err)
+	}
+	errs := []error{fsx.Sweep(dir), fsx.Sweep(stages)}
+	for _, e := range entries {
+		if e.IsDir() {
+			errs = append(errs, fsx.Sweep(filepath.Join(stages, e.Name())))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 func (o Options) bar(name string) Bar {
