@@ -3,6 +3,7 @@ package runtimes
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -89,6 +90,9 @@ func readOverrides() (overrides, error) {
 	}
 	if err := json.Unmarshal(text, &all); err != nil {
 		return overrides{}, fault.Wrap(fault.Input, "reading", path, err, "delete it and name your own runtimes again")
+	}
+	if all.Kind != "overrides" {
+		return overrides{}, fault.New(fault.Input, "reading", path, fmt.Sprintf("its kind is %q, not overrides", all.Kind), "delete it and name your own runtimes again")
 	}
 	if all.SchemaVersion > 1 {
 		return overrides{}, fault.New(fault.Input, "reading", path, "a newer trtforge wrote it", "use that trtforge, or delete it")
