@@ -1,0 +1,169 @@
+package onnx
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// described is a value's info as text: "int64[batch, 4]".
+func described(m *Model, name string) string {
+	for _, v := range m.Graph().GetValueInfo() {
+		if v.GetName() == name {
+			t, dims := TypeOf(v)
+			text := make([]string, len(dims))
+			for i, d := range dims {
+				text[i] = d.String()
+			}
+			return fmt.Sprintf("%s[%s]", t, strings.Join(text, ", "))
+		}
+	}
+	return ""
+}
+
+// Inputs of the cases: x float [b, s, 6], y float [b, p, 6], v int64 [p + s].
+func TestInferRules(t *testing.T) {
+	for _, c := range []struct {
+		want  string
+		nodes string // operator input,input attr=1,2; the last one makes "out"
+	}{
+		{"float[b, s, 6]", "Add x,x"},
+		{"float[b, -1, 6]", "Add x,y"}, // either may be 1
+		{"bool[b, s, 6]", "Less x,x"},
+		{"float[b, p + s, 6]", "Concat y,x axis=1"},
+		{"float[b, s, 12]", "Concat x,x axis=-1"},
+		{"float[6, b, s]", "Transpose x perm=2,0,1"},
+		{"float[6, s, b]", "Transpose x"},
+		{"float[b, s, 2, 3]", "Reshape x,c_0_0_2_-1"},
+		{"float[-1, 6]", "Reshape x,c_-1_6"}, // b * s is no sum
+		{"float[b, 6, s]", "Shape x; Slice t0,c_0,c_1; Shape x; Slice t2,c_1,c_2; Concat t1,c_6,t3 axis=0; Reshape x,t4"},
+		{"float[b, s, 6]", "Shape x; Reshape y,t0"},
+		{"int64[]", "Shape x; Gather t0,i_1"},
+		{"int64[1]", "Shape x; Gather t0,c_1"},
+		{"int64[2]", "Shape x start=-2"},
+		{"int64[p]", "Shape v; Gather t0,i_0; Shape x; Gather t2,i_1; Sub t1,t3; Range i_0,t4,i_1"},
+		{"int64[s]", "Shape y; Gather t0,i_1; Shape v; Gather t2,i_0; Range t1,t3,i_1"},
+		{"int64[s]", "Shape y; Slice t0,c_1,c_2; Slice v,t1,c_9223372036854775807,c_0"},
+		{"int64[-1]", "Slice v,c_-1,c_9223372036854775807,c_0"}, // 0 or 1
+		{"float[b, s, 2]", "Slice x,c_1,c_3,c_2"},
+		{"float[b, s, 1]", "Slice x,c_-1,c_9223372036854775807,c_2"},
+		{"float[b, s, 2]", "Split x axis=2 num_outputs=3"},
+		{"float[b, 1, s, 6, 1]", "Unsqueeze x,c_1_-1"},
+		{"float[b, s, 6]", "Unsqueeze x,c_0; Squeeze t0,c_0"},
+		{"float[b, s, s]", "Transpose x perm=0,2,1; MatMul x,t0"},
+		{"int64[b, s, 6]", "Cast x to=7"},
+		{"float[b, 3*s, 6]", "Concat x,x,x axis=1"},
+		{"float[b, s, 6]", "Shape x; ConstantOfShape t0"},
+		{"int64[2, p + s]", "Expand v,c_2_1"},
+		{"uint8[b, s, 6]", "QuantizeLinear x,x"},
+		{"float[b, p + s, 6]", "Gather y,v axis=1"},
+	} {
+		m := program(c.nodes)
+		if err := Infer(m); err != nil {
+			t.Errorf("%s: %v", c.nodes, err)
+		} else if got := described(m, "out"); got != c.want {
+			t.Errorf("%s: %s, want %s", c.nodes, got, c.want)
+		}
+	}
+}
+
+func TestInferRefuses(t *testing.T) {
+	for _, c := range []struct{ want, nodes string }{
+		{"the operator is not known", "Einsum x,x"},
+		{"inner sizes 6 and 2 differ", "Transpose x perm=2,1,0; Slice t0,c_0,c_2,c_0; Transpose x perm=0,2,1; Slice t2,c_0,c_2,c_1; MatMul x,t3"},
+		{"sizes 6 and 5", "Slice x,c_0,c_5,c_2; Add x,t0"},
+		{"axis 3 of a value of rank 3", "Concat x,x axis=3"},
+		{"its inputs are float and int64", "Add x,v"},
+		{"its shape is not known", "Reshape x,v"},
+		{"input 1 is missing", "Add x"},
+		{"it copies dimension 3 of rank 3", "Reshape x,c_0_0_0_0"},
+		{"two sizes are left open", "Reshape x,c_-1_-1"},
+		{"its bounds are not known", "Slice x,v,v"},
+		{"not constant", "Unsqueeze x,v"},
+		{"dimensions", "Gather x,c_1_1; Reshape c_1,c_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1_1; Gather t1,t1"},
+	} {
+		m := program(c.nodes)
+		if err := Infer(m); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: got %v, want %q", c.nodes, err, c.want)
+		}
+		if got := described(m, "out"); got != "" {
+			t.Errorf("%s: %s", c.nodes, got)
+		}
+	}
+}
+
+// All unknown operators are listed; a statement in the file lets the rest go on.
+func TestInferGoesOn(t *testing.T) {
+	m := program("Einsum x,x; Relu t0; Mish x; Relu t2")
+	m.Graph().ValueInfo = append(m.Graph().ValueInfo, ValueInfo("t2", Float16, Sym("k")))
+	m.Graph().Node = append(m.Graph().Node, Node("Celu", "celu", []string{"x"}, []string{"more"}))
+	err := Infer(m)
+	if err == nil || strings.Count(err.Error(), "not known") != 2 || !strings.Contains(err.Error(), "celu (Celu)") {
+		t.Errorf("got %v", err)
+	}
+	if got := described(m, "out"); got != "float16[k]" {
+		t.Errorf("out is %s", got)
+	}
+	m = program("Relu x")
+	m.Graph().Output = append(m.Graph().Output, ValueInfo("out", Float32, Sym("b"), Sym("s"), Fixed(7)))
+	if err := Infer(m); err == nil || !strings.Contains(err.Error(), "its node makes 6 at dimension 2") {
+		t.Errorf("got %v", err)
+	}
+	if err := Infer(read(t, filepath.Join("testdata", "raw.onnx"))); err != nil {
+		t.Error(err)
+	}
+}
+
+// program builds a graph from the text of the cases above. c_1_2 is the constant
+// tensor [1, 2], i_1 the scalar 1.
+func program(text string) *Model {
+	m := New("g")
+	g := m.Graph()
+	g.Input = append(g.Input, ValueInfo("x", Float32, Sym("b"), Sym("s"), Fixed(6)),
+		ValueInfo("y", Float32, Sym("b"), Sym("p"), Fixed(6)), ValueInfo("v", Int64, Sym("p + s")))
+	lines := strings.Split(text, "; ")
+	for i, line := range lines {
+		words := strings.Fields(line)
+		var inputs []string
+		for _, in := range strings.Split(strings.Join(words[1:2], ""), ",") {
+			inputs = append(inputs, in)
+			if kind, values, ok := strings.Cut(in, "_"); ok {
+				v := numbers(strings.Split(values, "_"))
+				dims := []int64{int64(len(v))}
+				if kind == "i" {
+					dims = nil
+				}
+				m.SetWeight(Ints(in, dims, v...))
+			}
+		}
+		out := []string{fmt.Sprintf("t%d", i)}
+		if i == len(lines)-1 {
+			out[0] = "out"
+		}
+		var attrs []any
+		for _, a := range words[min(2, len(words)):] {
+			name, value, _ := strings.Cut(a, "=")
+			if v := numbers(strings.Split(value, ",")); name == "perm" {
+				attrs = append(attrs, name, v)
+			} else {
+				attrs = append(attrs, name, v[0])
+			}
+			if name == "num_outputs" {
+				out = append(out, "second", "third")
+			}
+		}
+		g.Node = append(g.Node, Node(words[0], "", inputs, out, attrs...))
+	}
+	return m
+}
+
+func numbers(words []string) []int64 {
+	var all []int64
+	for _, w := range words {
+		var n int64
+		_, _ = fmt.Sscan(w, &n)
+		all = append(all, n)
+	}
+	return all
+}
