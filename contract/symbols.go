@@ -110,12 +110,12 @@ func spoken(symbol string) Role {
 // fits tells whether a name that says hint may stand where role is. "Sequence"
 // is said of any length, and without a cache total and sequence are the same.
 func fits(hint, role Role, cached bool) bool {
-	switch {
-	case hint == role:
+	switch hint {
+	case role:
 		return true
-	case hint == Seq:
+	case Seq:
 		return role == Total
-	case hint == Total:
+	case Total:
 		return role == Seq && !cached
 	}
 	return false

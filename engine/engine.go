@@ -27,6 +27,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -115,8 +116,11 @@ type Manifest struct {
 	Builder       string    `json:"builder"` // name and version
 	File          string    `json:"file"`
 	Files         []string  `json:"files,omitempty"` // what belongs to it besides File
-	Bytes         int64     `json:"bytes"`           // of all files together
+	Bytes         int64     `json:"bytes"`           // of File and Files together
 	FileDigest    string    `json:"file_sha256"`
+	// Account is a file in which the builder's own account of the engine is kept;
+	// the engine does not need it.
+	Account string `json:"account,omitempty"`
 	// Profiles are those that the engine holds.
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.
@@ -125,7 +129,21 @@ type Manifest struct {
 	Measured Measured `json:"measured"`
 	Licence  string   `json:"licence,omitempty"` // of the builder, where it says something about the engine
 	Warnings []string `json:"warnings,omitempty"`
+
+	extra keep.Fields // of writers that know more
 }
+
+// plain is a Manifest without its methods.
+type plain Manifest
+
+// UnmarshalJSON keeps the fields that this program does not know.
+func (m *Manifest) UnmarshalJSON(b []byte) (err error) {
+	m.extra, err = keep.Unmarshal(b, (*plain)(m))
+	return err
+}
+
+// MarshalJSON writes the known fields in their order, then the kept ones by name.
+func (m Manifest) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(m), m.extra) }
 
 // Measured is what a build took.
 type Measured struct {
@@ -181,7 +199,7 @@ func Achieved(want Precision, layers map[string]int) (Precision, error) {
 		got = FP16
 	}
 	if got != want {
-		return got, fault.New(fault.Runtime, "building", string(want)+" engine",
+		return got, fault.New(fault.Runtime, "checking that the engine is", string(want),
 			fmt.Sprintf("its matrix products run in %s; layers: %s", got, describe(layers)),
 			"check that the graph is typed and that scales lie on the weight's output axis")
 	}

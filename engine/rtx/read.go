@@ -40,6 +40,7 @@ var (
 	layerType = regexp.MustCompile(`, LayerType: ([A-Za-z0-9_]+),`)
 	behind    = regexp.MustCompile(`, (Constants|Outputs): \[`)
 	datatype  = regexp.MustCompile(`Datatype: ([A-Za-z0-9]+)`)
+	product   = regexp.MustCompile(`^Name: __myl_[A-Za-z]*Fc`) // "fully connected", with what was fused to it
 )
 
 // narrow orders data types by how much they promise: a layer is of the narrowest
@@ -51,7 +52,9 @@ var narrow = []string{"Int4", "Int8", "FP8", "Half", "BFloat16", "Float"}
 const maxLine = 16 << 20
 
 // Layers counts the layers of a builder's account by type and narrowest input:
-// "gemm Int8": 16. Lines that are about no layer are passed over.
+// "gemm Int8": 16. A fusion around a matrix product is a "fused_gemm" of the type
+// that it gives, since one that takes INT8 has been seen to convert it first.
+// Lines that are about no layer are passed over.
 func Layers(r io.Reader) (map[string]int, error) {
 	layers := map[string]int{}
 	s := bufio.NewScanner(r)
@@ -62,16 +65,30 @@ func Layers(r io.Reader) (map[string]int, error) {
 		if !strings.HasPrefix(line, "Name: ") || m == nil {
 			continue
 		}
-		in := line
-		if at := behind.FindStringIndex(line); at != nil {
-			in = line[:at[0]]
+		class, typ := m[1], narrowest(inputs(line))
+		if class == "runtime_fusion" && product.MatchString(line) {
+			class, typ = "fused_gemm", narrowest(outputs(line))
 		}
-		layers[strings.TrimSpace(m[1]+" "+narrowest(in))]++
+		layers[strings.TrimSpace(class+" "+typ)]++
 	}
 	if err := s.Err(); err != nil {
 		return nil, fault.Wrap(fault.Input, "reading layers", "", err, "build the engine again")
 	}
 	return layers, nil
+}
+
+// inputs is the part of a layer's line on its inputs.
+func inputs(line string) string {
+	if at := behind.FindStringIndex(line); at != nil {
+		return line[:at[0]]
+	}
+	return line
+}
+
+// outputs is the part of a layer's line on its outputs.
+func outputs(line string) string {
+	_, after, _ := strings.Cut(line, ", Outputs: [")
+	return after
 }
 
 func narrowest(text string) string {

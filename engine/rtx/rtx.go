@@ -6,8 +6,7 @@
 // is read from the line that the builder prints for each layer and held against
 // the request.
 //
-//	b := rtx.New(start)
-//	defer b.Close()
+//	b := &rtx.Builder{Start: start, Version: "1.7.1.116"}
 //	manifest, err := b.Build(ctx, request, dir, counter)
 //
 // Plans run on RTX GPUs only (compute capability 8.6, 8.9, 12.0 and above; 8.0
@@ -84,6 +83,11 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	if !slices.Contains(Targets, r.Target) {
 		return nil, fault.New(fault.Usage, "building", r.Name, fmt.Sprintf("there is no target %q", r.Target), fmt.Sprintf("want one of %q", Targets[1:]))
 	}
+	if r.Contract != nil {
+		if err := profiles.Validate(r.Contract, r.Plan.Profiles); err != nil {
+			return nil, fault.Wrap(fault.Usage, "building", r.Name, err, "derive the plan from this graph")
+		}
+	}
 	w, err := b.Start(ctx)
 	if err != nil {
 		return nil, err
@@ -123,9 +127,12 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 	if err != nil {
 		return nil, err
 	}
+	if err := whole(r, filepath.Join(dir, layerFile)); err != nil {
+		return nil, err
+	}
 	achieved, err := engine.Achieved(r.Precision, layers)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	digest, err := fsx.Digest(plan)
 	if err != nil {
@@ -134,7 +141,7 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
-		ModelDigest: r.ModelDigest, Builder: b.Revision(), File: planFile, Files: []string{layerFile},
+		ModelDigest: r.ModelDigest, Builder: b.Revision(), File: planFile, Account: layerFile,
 		Bytes: got.Bytes, FileDigest: digest, Profiles: r.Plan.Profiles, Layers: layers, Measured: measured,
 		Licence: licence, Warnings: got.Warnings,
 	}, nil

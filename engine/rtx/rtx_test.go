@@ -26,7 +26,7 @@ func TestLayersOfABuild(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := map[string]int{"gemm Int8": 2, "runtime_fusion Half": 2, "kgen Half": 1, "kgen": 1, "ShapeHostToDevice": 1, "shape_call": 1}
+	want := map[string]int{"gemm Int8": 2, "fused_gemm Half": 2, "kgen Half": 1, "kgen": 1, "ShapeHostToDevice": 1, "shape_call": 1}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}
