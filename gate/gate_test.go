@@ -38,7 +38,7 @@ func TestEvaluate(t *testing.T) {
 		measured("cpu-int8", "prefill", "ppl_ratio", 1.02, 0.01),
 		measured("cpu-int8", "decode", "ppl_ratio", 1.4, 0.01),
 		measured("cpu-int8", "prefill", "kl_top64_mean", 0.004, 0.001),
-		timed("cpu-fp32", "a", 40), timed("cpu-fp32", "b", 90), timed("cpu-fp32", "only", 9),
+		timed("cpu-fp32", "a", 40), timed("cpu-fp32", "b", 90),
 		timed("cpu-int8", "a", 20), timed("cpu-int8", "b", 80),
 		timed("cpu-fp16", "a", 1), timed("rtx-int8", "a", 1), // never compared
 	}
@@ -126,5 +126,13 @@ func TestVerdictsInJSON(t *testing.T) {
 	}
 	if json.Unmarshal([]byte(`{"value":"many"}`), &back) == nil {
 		t.Error("a value that is no number was read")
+	}
+}
+
+func TestSpeedOfAnEngineThatFailedAScenarioIsNotEvaluated(t *testing.T) {
+	all := []rows.Row{timed("cpu-fp32", "a", 40), timed("cpu-fp32", "slow", 90), timed("cpu-int8", "a", 20)}
+	got := Evaluate(engines[:3], map[string]Limits{"int8": {"speedup_min": 1}}, all)
+	if len(got) != 1 || got[0].Status != NotEvaluated {
+		t.Errorf("%+v", got)
 	}
 }

@@ -39,8 +39,8 @@ func baseline(e Engine, engines []Engine) (Engine, bool) {
 	return Engine{}, false
 }
 
-// Speedup is the geometric mean over the scenarios that both engines have of
-// base's median over engine's, and how many scenarios those are. Its interval
+// Speedup is the geometric mean over base's scenarios of base's median over
+// engine's, and how many scenarios those are: 0 where engine lacks one. Its interval
 // divides the unfavourable ends of both intervals, so it covers at least as often
 // as they do together.
 func Speedup(all []rows.Row, base, engine, name string) (rows.Row, int) {
@@ -52,7 +52,7 @@ func Speedup(all []rows.Row, base, engine, name string) (rows.Row, int) {
 		}
 		e, ok := rows.Find(all, engine, b.Scenario, b.Phase, name)
 		if !ok || !(b.Value > 0) || !(e.Value > 0) {
-			continue
+			return rows.Row{}, 0 // a mean without its worst scenario would flatter
 		}
 		n++
 		value += math.Log(b.Value / e.Value)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
@@ -60,7 +62,7 @@ type ProfilesConfig struct {
 type EngineConfig struct {
 	Backend   string           `toml:"backend"`   // ortcpu or rtx
 	Precision engine.Precision `toml:"precision"` // fp32, fp16 or int8
-	Target    string           `toml:"target"`    // rtx: "portable" or "sm80", "sm86", "sm89", "sm120", "sm121"
+	Target    string           `toml:"target"`    // rtx: one of rtx.Targets; "" is a portable plan
 }
 
 // Name is how reports and directories call the engine.
@@ -98,13 +100,32 @@ const maxConfig = 1 << 20
 // Load reads and checks a pipeline file. Unknown keys, bad values and missing
 // files are reported all at once, each key with its line, as class usage.
 func Load(path string) (*Config, error) {
-	b, err := os.ReadFile(path)
+	b, err := read(path)
+	if err != nil {
+		return nil, err
+	}
+	return parse(path, b)
+}
+
+// read is the text of a pipeline file, refused where it is too long for one.
+func read(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "give the path of a pipeline file; `trtforge run --help` shows one")
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, maxConfig+1))
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "give the path of a pipeline file; `trtforge run --help` shows one")
 	}
 	if len(b) > maxConfig {
-		return nil, fault.New(fault.Usage, "reading pipeline", path, fmt.Sprintf("%d bytes are more than a pipeline needs (%d)", len(b), maxConfig), "check the path")
+		return nil, fault.New(fault.Usage, "reading pipeline", path, fmt.Sprintf("more than the %d bytes that a pipeline needs", maxConfig), "check the path")
 	}
+	return b, nil
+}
+
+// parse reads and checks the text of the pipeline file at path.
+func parse(path string, b []byte) (*Config, error) {
 	c := &Config{}
 	meta, err := toml.NewDecoder(bytes.NewReader(b)).Decode(c)
 	if err != nil {
@@ -185,8 +206,8 @@ func (c *Config) check() []error {
 			bad("scenario %q: weight %v is not a share", s.Name, s.Weight)
 		}
 	}
-	if !slices.Contains([]string{"cached", "uncached", "both"}, string(c.Workload.Mode)) {
-		bad("[workload] mode %q: want cached, uncached or both", c.Workload.Mode)
+	if c.Workload.Mode != profiles.Cached {
+		bad("[workload] mode %q: this version measures cached decoding only", c.Workload.Mode)
 	}
 	if !slices.Contains([]string{"wide", "phase", "auto"}, c.Profiles.Strategy) {
 		bad("[profiles] strategy %q: want wide, phase or auto", c.Profiles.Strategy)
@@ -221,6 +242,9 @@ func (c *Config) checkEngines() []error {
 		}
 		if seen[e.Name()] {
 			errs = append(errs, fmt.Errorf("[[engine]] %s is asked for twice", e.Name()))
+		}
+		if e.Backend == "rtx" && !slices.Contains(rtx.Targets, e.Target) {
+			errs = append(errs, fmt.Errorf("[[engine]] target %q: want one of %s, or none for a portable plan", e.Target, strings.Join(rtx.Targets[1:], ", ")))
 		}
 		if e.Backend == "ortcpu" && e.Target != "" {
 			errs = append(errs, fmt.Errorf("[[engine]] %s: target belongs to rtx", e.Name()))
@@ -292,26 +316,38 @@ func (r RunConfig) memory() (int64, error) {
 	return n << shift, nil
 }
 
+var (
+	tableLine = regexp.MustCompile(`^\s*\[\[?\s*([^\]]+?)\s*\]`)
+	valueLine = regexp.MustCompile(`^\s*([^#=\[]+?)\s*=`)
+)
+
 // unknownKey names the line of a key that no table has. The TOML library
-// keeps positions to itself, so the line is searched for.
+// keeps positions to itself, so the line is searched for; a key of an inline
+// table is not found and has the file's name only.
 func unknownKey(path string, text []byte, key toml.Key) error {
-	table, last := key[:len(key)-1].String(), key[len(key)-1]
-	header := regexp.MustCompile(`^\s*\[\[?\s*([^\]]+?)\s*\]`)
-	assign := regexp.MustCompile(`^\s*"?` + regexp.QuoteMeta(last) + `"?\s*=`)
-	current, at := "", path
+	want, at := strings.Join(key, "."), path
+	table := ""
 	for i, line := range strings.Split(string(text), "\n") {
-		if m := header.FindStringSubmatch(line); m != nil {
-			current = m[1]
-			if current == key.String() {
-				at = fmt.Sprintf("%s:%d", path, i+1)
-				break
-			}
-			continue
+		full := ""
+		if m := tableLine.FindStringSubmatch(line); m != nil {
+			table = plainKey(m[1])
+			full = table
+		} else if m := valueLine.FindStringSubmatch(line); m != nil {
+			full = strings.TrimPrefix(table+"."+plainKey(m[1]), ".")
 		}
-		if current == table && assign.MatchString(line) {
+		if full == want {
 			at = fmt.Sprintf("%s:%d", path, i+1)
 			break
 		}
 	}
 	return fault.New(fault.Usage, "reading pipeline", at, fmt.Sprintf("unknown key %q", key), "remove it; `trtforge run --help` shows every key")
+}
+
+// plainKey is a dotted key without quotes and blanks.
+func plainKey(s string) string {
+	parts := strings.Split(s, ".")
+	for i, p := range parts {
+		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
+	}
+	return strings.Join(parts, ".")
 }

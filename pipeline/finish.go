@@ -152,12 +152,8 @@ func (j *job) describeRun(d *report.Data) error {
 	for _, name := range slices.Sorted(maps.Keys(b.Versions)) {
 		d.Versions = append(d.Versions, report.Fact{Name: name + " (reference)", Value: b.Versions[name]})
 	}
-	threads := j.config.Run.Threads
-	if threads == 0 {
-		threads = ort.Threads()
-	}
 	d.Machine = []report.Fact{
-		{Name: "threads", Value: fmt.Sprint(threads)},
+		{Name: "threads", Value: fmt.Sprint(j.threads)},
 		{Name: "CPU features", Value: ort.CPU()},
 		{Name: "platform", Value: runtime.GOOS + "/" + runtime.GOARCH},
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/bpe"
@@ -30,6 +31,7 @@ type Runtimes interface {
 type job struct {
 	config  *Config
 	options Options
+	threads int // that sessions use: the file's, or what the cgroup grants
 	stages  []*stage
 	steps   []Step
 
@@ -53,6 +55,9 @@ type engineStage struct {
 // newJob lays out the stages of a pipeline; it starts nothing.
 func newJob(c *Config, o Options) (*job, error) {
 	j := &job{config: c, options: o, models: map[string]*stage{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
+	if j.threads = c.Run.Threads; j.threads == 0 {
+		j.threads = ort.Threads()
+	}
 	tokenizer, err := bpe.Load(c.Model.Path)
 	if err != nil {
 		return nil, err
@@ -101,8 +106,8 @@ func (j *job) client(ctx context.Context) (*ort.Client, error) {
 	if err != nil {
 		return nil, err
 	}
-	run, memory := j.limits()
-	j.ort = &ort.Client{Library: r.Library, Log: log, Run: run.Run, Memory: memory}
+	timeout, memory := j.limits(0)
+	j.ort = &ort.Client{Library: r.Library, Log: log, Run: timeout, Memory: memory}
 	return j.ort, nil
 }
 
@@ -119,8 +124,8 @@ func (j *job) worker(ctx context.Context, kind worker.Kind) (*child.Child, error
 	if err != nil {
 		return nil, err
 	}
-	run, memory := j.limits()
-	c, err := worker.Start(ctx, kind, worker.Options{Python: r.Python, Log: log, Run: run.Run, Memory: memory})
+	timeout, memory := j.limits(longJob)
+	c, err := worker.Start(ctx, kind, worker.Options{Python: r.Python, Log: log, Run: timeout, Memory: memory})
 	if err != nil {
 		return nil, err
 	}
@@ -128,11 +133,17 @@ func (j *job) worker(ctx context.Context, kind worker.Kind) (*child.Child, error
 	return c, nil
 }
 
-// limits are what the file sets; zero leaves the default.
-func (j *job) limits() (run child.Spec, memory int64) {
-	run.Run, _ = j.config.Run.timeout() // checked by Load
+// longJob is the limit of a build, and of PyTorch's pass over a text.
+const longJob = 30 * time.Minute
+
+// limits are what the file sets, else a time limit; zero leaves the default.
+func (j *job) limits(otherwise time.Duration) (timeout time.Duration, memory int64) {
+	timeout, _ = j.config.Run.timeout() // checked by Load
 	memory, _ = j.config.Run.memory()
-	return run, memory
+	if timeout == 0 {
+		timeout = otherwise
+	}
+	return timeout, memory
 }
 
 // log is the file that keeps what a child prints.

@@ -49,6 +49,14 @@ func runtimeVersion(name string) string {
 	return lock.Versions[module[1]]
 }
 
+// runtimeText is all versions of a runtime.
+func runtimeText(name string) string {
+	if r, ok := runtimes.Find(name); ok && len(r.Versions) > 0 {
+		return r.VersionText()
+	}
+	return runtimes.Pinned()[name]
+}
+
 // model is the typed graph that an engine is built from.
 func (j *job) model(e EngineConfig) *stage {
 	if e.Backend == "rtx" && e.Precision == engine.INT8 {
@@ -60,8 +68,8 @@ func (j *job) model(e EngineConfig) *stage {
 // layOutEngine adds the stage that builds an engine.
 func (j *job) layOutEngine(e EngineConfig) {
 	model := j.model(e)
-	s := &stage{name: "engine/" + e.Name(), revision: 1, needs: []*stage{model}, params: map[string]string{
-		"precision": string(e.Precision), "target": e.Target, "builder": revision(e.Backend),
+	s := &stage{name: "engine/" + e.Name(), revision: 2, needs: []*stage{model}, params: map[string]string{
+		"precision": string(e.Precision), "target": e.Target, "builder": j.builder(e.Backend).Revision(),
 	}}
 	s.runtime = "ort"
 	if e.Backend == "rtx" {
@@ -122,7 +130,7 @@ func (j *job) layOutMeasurements() {
 	for name, path := range texts {
 		files[name] = path
 	}
-	params := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.config.Run.Threads)}
+	params := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.threads)}
 	runtime := "reference"
 	if bundle := j.config.Reference.Bundle; bundle != "" {
 		params["source"] = "recorded"
@@ -138,14 +146,14 @@ func (j *job) layOutMeasurements() {
 			continue
 		}
 		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 1, runtime: "ort", needs: []*stage{e.build, j.reference}, files: texts,
-			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.config.Run.Threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimeVersion("ort")},
+			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimeVersion("ort")},
 			run:    func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}
 	if len(timed) > 0 {
 		j.bench = j.add(&stage{name: "bench", revision: 1, runtime: "ort", needs: timed, files: texts, params: map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
-			"threads": fmt.Sprint(j.config.Run.Threads), "onnxruntime": runtimeVersion("ort"),
+			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimeVersion("ort"), "cpu": ort.CPU(),
 		}, run: j.runBench})
 	}
 }
@@ -205,7 +213,7 @@ func (j *job) runReference(ctx context.Context, dir string, p progress.Counter) 
 		return fsx.Explain("writing", path, err)
 	}
 	_, err = worker.Bundle(ctx, c, worker.BundleRequest{
-		Model: j.config.Model.Path, IDs: path, Convention: convention.String(), Out: dir, Threads: j.config.Run.Threads, Digests: worker.Digests(digests), CreatedBy: j.options.CreatedBy,
+		Model: j.config.Model.Path, IDs: path, Convention: convention.String(), Out: dir, Threads: j.threads, Digests: worker.Digests(digests), CreatedBy: j.options.CreatedBy,
 	}, p)
 	return err
 }
@@ -245,7 +253,7 @@ func (j *job) engineModel(e *engineStage) (jobs.Model, error) {
 	if err != nil {
 		return jobs.Model{}, err
 	}
-	return jobs.Model{Path: e.build.path(m.File), Contract: c, Threads: j.config.Run.Threads, Optimize: ort.OptimizeAll}, nil
+	return jobs.Model{Path: e.build.path(m.File), Contract: c, Threads: j.threads, Optimize: ort.OptimizeAll}, nil
 }
 
 func readManifest(path string) (*engine.Manifest, error) {
@@ -360,15 +368,12 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 			request.Scenarios = append(request.Scenarios, scenarios[name])
 		}
 		p.Note(t.Engine)
+		// A scenario that fails is a row; a process that dies is no measurement.
 		result, err := jobs.Bench(ctx, client, request, progress.Noop)
 		if err != nil {
-			if ctx.Err() != nil {
-				return err
-			}
-			samples = append(samples, jobs.Lost(request, err)...)
-		} else {
-			samples = append(samples, result.Samples...)
+			return fmt.Errorf("timing %s: %w", t.Engine, err)
 		}
+		samples = append(samples, result.Samples...)
 		p.Set(int64(i + 1))
 	}
 	return writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, bench.Rows(samples))
@@ -381,13 +386,4 @@ func share(n, rounds, round int) int {
 		k++
 	}
 	return k
-}
-
-// revision is what a builder takes from this machine. It is known without
-// starting the builder, so that a run that only verifies starts nothing.
-func revision(backend string) string {
-	if backend == "rtx" {
-		return runtimeVersion("rtx")
-	}
-	return runtimeVersion("ort") + " " + ort.CPU()
 }

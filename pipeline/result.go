@@ -202,23 +202,27 @@ func (r *Result) all() []gate.Verdict {
 	return append(append([]gate.Verdict{}, r.Verdicts...), r.Measured.Verdicts...)
 }
 
-// verdict is an engine's verdicts in one word: the worst.
+// verdict is an engine's verdicts in a word: one failure fails it, and it passes
+// only where every gate was evaluated.
 func (r *Result) verdict(name string) string {
-	word := "no gate"
+	count := map[gate.Status]int{}
 	for _, v := range r.all() {
-		if v.Engine != name {
-			continue
-		}
-		switch {
-		case v.Status == gate.Fail:
-			return "FAIL"
-		case v.Status == gate.NotEvaluated && word != "pass":
-			word = "not evaluated"
-		case v.Status == gate.Pass:
-			word = "pass"
+		if v.Engine == name {
+			count[v.Status]++
 		}
 	}
-	return word
+	pass, open := count[gate.Pass], count[gate.NotEvaluated]
+	switch {
+	case count[gate.Fail] > 0:
+		return "FAIL"
+	case pass > 0 && open > 0:
+		return fmt.Sprintf("pass (%d of %d)", pass, pass+open)
+	case pass > 0:
+		return "pass"
+	case open > 0:
+		return "not evaluated"
+	}
+	return "no gate"
 }
 
 // Err is an error of class gate where a gate failed.

@@ -43,6 +43,9 @@ type Step struct {
 // Plan says which stages a run would execute and why, and changes nothing.
 // A stage behind one that will run is to do as well: its inputs are not known.
 func Plan(c *Config, o Options) ([]Step, error) {
+	if err := fits(c); err != nil {
+		return nil, err
+	}
 	j, err := newJob(c, o)
 	if err != nil {
 		return nil, err
@@ -105,6 +108,9 @@ func stale(s *stage) string {
 // Run executes what is not cached, stage by stage, and writes the report. The
 // Result is complete also when a gate failed, which is an error of class gate.
 func Run(ctx context.Context, c *Config, o Options) (*Result, error) {
+	if err := fits(c); err != nil {
+		return nil, err
+	}
 	j, err := newJob(c, o)
 	if err != nil {
 		return nil, err

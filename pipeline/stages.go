@@ -41,7 +41,10 @@ func (j *job) layOut() error {
 	if err != nil {
 		return err
 	}
-	j.export = j.add(&stage{name: "export", revision: 1, files: files, run: j.runExport})
+	for name, path := range tokenizerFiles(j.config.Model.Path) {
+		files[name] = path // export refuses one that does not fit
+	}
+	j.export = j.add(&stage{name: "export", revision: 2, files: files, run: j.runExport})
 	j.plan = j.add(&stage{name: "profiles", revision: 1, needs: []*stage{j.export}, params: map[string]string{
 		"workload": encode(j.config.Workload), "strategy": j.config.Profiles.Strategy, "max_profiles": fmt.Sprint(j.config.Profiles.MaxProfiles),
 	}, run: j.runProfiles})
@@ -83,7 +86,7 @@ func (j *job) layOutModels() {
 	files := tokenizerFiles(j.config.Model.Path)
 	files["calibrate"], files["evaluate"] = j.config.Text.Calibrate, j.config.Text.Evaluate
 	table := j.add(&stage{name: "calibrate", revision: 1, runtime: "ort", needs: []*stage{j.export}, files: files, params: map[string]string{
-		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.config.Run.Threads), "onnxruntime": runtimeVersion("ort"),
+		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimeVersion("ort"),
 	}, run: j.runCalibrate})
 	if cpu {
 		j.models["int8"] = j.add(&stage{name: "quantize/int8", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, false)})
@@ -257,7 +260,7 @@ func (j *job) collect(ctx context.Context, cut string, ids []int64, observe []st
 		return nil, err
 	}
 	return jobs.Calibrate(ctx, client, jobs.CalibrateRequest{
-		Model: jobs.Model{Path: cut, Contract: c, Threads: j.config.Run.Threads},
+		Model: jobs.Model{Path: cut, Contract: c, Threads: j.threads},
 		Job:   calib.Job{IDs: ids, Plan: plan, Observe: observe},
 	}, p)
 }

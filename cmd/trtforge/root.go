@@ -46,7 +46,7 @@ it, calibrates and quantizes, builds with NVIDIA's own builder where no GPU is, 
 lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 ` + exitStatus,
 		Example: `  trtforge setup ort rtx reference --accept-licence
-  trtforge run examples/demo/pipeline.toml
+  trtforge run pipeline.toml
   trtforge doctor`,
 		SilenceUsage:  true,
 		SilenceErrors: true,
@@ -144,8 +144,9 @@ func (g *globals) print(v any, text func(w io.Writer) error) error {
 
 // report prints err, all that is joined in it, and gives the exit status.
 func (g *globals) report(err error) int {
-	if err == nil {
-		return 0
+	var shown printed
+	if err == nil || errors.As(err, &shown) {
+		return fault.Exit(err)
 	}
 	if cobraUsage(err) {
 		err = fault.Wrap(fault.Usage, "", "", err, "`trtforge --help` shows the commands, `trtforge COMMAND --help` their flags")
@@ -174,12 +175,7 @@ type problem struct {
 func (g *globals) reportJSON(err error) int {
 	var all []problem
 	for _, e := range flatten(err) {
-		p := problem{Code: fault.Classify(e), Cause: e.Error()}
-		var f *fault.Error
-		if errors.As(e, &f) {
-			p.Stage, p.Subject, p.Cause, p.Fix = f.Stage, f.Subject, f.Reason(), f.Fix
-		}
-		all = append(all, p)
+		all = append(all, describe(e))
 	}
 	out := map[string]any{"error": all[0]}
 	if len(all) > 1 {
@@ -190,6 +186,21 @@ func (g *globals) reportJSON(err error) int {
 	_ = e.Encode(out)
 	return fault.Exit(err)
 }
+
+// describe is an error as JSON.
+func describe(err error) problem {
+	p := problem{Code: fault.Classify(err), Cause: err.Error()}
+	var f *fault.Error
+	if errors.As(err, &f) {
+		p.Stage, p.Subject, p.Cause, p.Fix = f.Stage, f.Subject, f.Reason(), f.Fix
+	}
+	return p
+}
+
+// printed is an error that decides the exit status and has been shown already.
+type printed struct{ error }
+
+func (p printed) Unwrap() error { return p.error }
 
 // flatten is err as the list of what was joined in it.
 func flatten(err error) []error {

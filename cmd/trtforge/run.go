@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	_ "embed"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -49,7 +50,7 @@ Results are in [output] dir: report.html, summary.json, rows.jsonl and stages/.
 A pipeline file, with every key:
 
 ` + indent(pipelineExample, "    ") + exitStatus,
-		Example: `  trtforge run examples/demo/pipeline.toml
+		Example: `  trtforge run pipeline.toml
   trtforge run pipeline.toml --dry-run
   trtforge run pipeline.toml --json | jq .verdicts`,
 		Args: cobra.ExactArgs(1),
@@ -93,10 +94,14 @@ func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error
 		return err
 	}
 	g.bars.close()
-	if err := g.print(result, result.Write); err != nil {
-		return err
+	failed := result.Err()
+	if g.JSON && failed != nil { // one document: the summary, and in it the error
+		return errors.Join(g.print(struct {
+			*pipeline.Result
+			Error problem `json:"error"`
+		}{result, describe(failed)}, nil), printed{failed})
 	}
-	return result.Err()
+	return errors.Join(g.print(result, result.Write), failed)
 }
 
 func writeSteps(w io.Writer, steps []pipeline.Step) error {

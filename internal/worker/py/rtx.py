@@ -44,6 +44,7 @@ def build(call):
     config = builder.create_builder_config()
     # Layer lines are printed at this verbosity only.
     config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED
+    config.clear_flag(trt.BuilderFlag.TF32)  # FP32 means FP32; on by default
     set_target(trt, config, request["target"])
     for profile in request["profiles"]:
         add_profile(builder, config, network, log, profile)
@@ -144,13 +145,12 @@ def make_monitor(trt, call):
 
         def __init__(self):
             trt.IProgressMonitor.__init__(self)
-            self.shares, self.done = {}, 0  # by phase: [where it begins, width of a step, note]
+            self.shares, self.done = {}, 0  # by phase: [where it stands, width of a step, note, depth]
 
         def phase_start(self, name, parent, steps):
-            begin, width, note = self.shares.get(parent, (0.0, 1.0, name))
-            if note == parent:  # the second level says best what is being done
-                note = name
-            self.shares[name] = [begin, width / max(steps, 1), note]
+            at, width, note, depth = self.shares.get(parent, (0.0, 1.0, name, 0))
+            # The third level says best what is being done; those below flicker.
+            self.shares[name] = [at, width / max(steps, 1), name if depth < 3 else note, depth + 1]
             self.report(name)
 
         def step_complete(self, name, step):
