@@ -11,6 +11,12 @@
 // Names and symbolic dimensions are read the way PyTorch, transformers and
 // optimum write them. What they do not say is an error that asks for it by name;
 // nothing is guessed.
+//
+// It reads no meaning from the nodes of a graph, so a decoder whose inputs have
+// names of their own is refused; there is no way yet to state what they are.
+// Graphs without token ids and logits (encoders, vision), caches that are not
+// [batch, heads, past, head size] in two tensors a layer, and buffers of fixed
+// length that past and present share are not decoders to it.
 package contract
 
 import (
