@@ -5,7 +5,7 @@
 // gives a [Verdict]: pass, fail, or not evaluated with the reason, never silence:
 //
 //	verdicts := gate.Evaluate(engines, map[string]gate.Limits{"int8": {"ppl_ratio_max": 1.1}}, rows)
-//	if gate.Failed(verdicts) { … exit 1 }
+//	err := gate.Err(verdicts) // class gate: exit status 1
 //
 // Accuracy gates judge prefill and cached decode apart: an error in the cache
 // shows in the second only. Speed gates compare engines of one backend only, and

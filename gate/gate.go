@@ -163,11 +163,6 @@ func find(all []rows.Row, engine, phase, name string) (rows.Row, bool) {
 	return rows.Row{}, false
 }
 
-// Failed tells whether any gate failed.
-func Failed(verdicts []Verdict) bool {
-	return slices.ContainsFunc(verdicts, func(v Verdict) bool { return v.Status == Fail })
-}
-
 // Err is nil, or an error of class gate that names every failed gate with its evidence.
 func Err(verdicts []Verdict) error {
 	var causes []string
@@ -179,7 +174,7 @@ func Err(verdicts []Verdict) error {
 	if causes == nil {
 		return nil
 	}
-	return fault.New(fault.Gate, "judging", "engines", strings.Join(causes, "\n"),
+	return fault.New(fault.Gate, "judging", "engines", strings.Join(causes, "; "),
 		"look at the report, then quantize less (fewer layers) or set the limit that you can accept")
 }
 

@@ -136,9 +136,7 @@ func parse(path string, b []byte) (*Config, error) {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "mend the value")
 	}
 	var errs []error
-	for _, key := range meta.Undecoded() {
-		errs = append(errs, unknownKey(path, b, key))
-	}
+	errs = append(errs, unknownKeys(path, b, meta.Undecoded())...)
 	dir, err := filepath.Abs(filepath.Dir(path))
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
@@ -321,13 +319,29 @@ var (
 	valueLine = regexp.MustCompile(`^\s*([^#=\[]+?)\s*=`)
 )
 
-// unknownKey names the line of a key that no table has. The TOML library
-// keeps positions to itself, so the line is searched for; a key of an inline
-// table is not found and has the file's name only.
-func unknownKey(path string, text []byte, key toml.Key) error {
-	want, at := strings.Join(key, "."), path
-	table := ""
-	for i, line := range strings.Split(string(text), "\n") {
+// unknownKeys names the lines of keys that no table has. The TOML library
+// keeps positions to itself, so the first line with such a key is searched for;
+// a key of an inline table is not found and has the file's name only.
+func unknownKeys(path string, text []byte, keys []toml.Key) []error {
+	if len(keys) == 0 {
+		return nil
+	}
+	lines := keyLines(string(text))
+	var errs []error
+	for _, key := range keys {
+		at := path
+		if line, found := lines[strings.Join(key, ".")]; found {
+			at = fmt.Sprintf("%s:%d", path, line)
+		}
+		errs = append(errs, fault.New(fault.Usage, "reading pipeline", at, fmt.Sprintf("unknown key %q", key), "remove it; `trtforge run --help` shows every key"))
+	}
+	return errs
+}
+
+// keyLines is the first line of each table and key, by its full name.
+func keyLines(text string) map[string]int {
+	lines, table := map[string]int{}, ""
+	for i, line := range strings.Split(text, "\n") {
 		full := ""
 		if m := tableLine.FindStringSubmatch(line); m != nil {
 			table = plainKey(m[1])
@@ -335,12 +349,11 @@ func unknownKey(path string, text []byte, key toml.Key) error {
 		} else if m := valueLine.FindStringSubmatch(line); m != nil {
 			full = strings.TrimPrefix(table+"."+plainKey(m[1]), ".")
 		}
-		if full == want {
-			at = fmt.Sprintf("%s:%d", path, i+1)
-			break
+		if _, known := lines[full]; !known {
+			lines[full] = i + 1
 		}
 	}
-	return fault.New(fault.Usage, "reading pipeline", at, fmt.Sprintf("unknown key %q", key), "remove it; `trtforge run --help` shows every key")
+	return lines
 }
 
 // plainKey is a dotted key without quotes and blanks.

@@ -11,7 +11,6 @@ import (
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/gate"
-	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/rows"
@@ -226,15 +225,4 @@ func (r *Result) verdict(name string) string {
 }
 
 // Err is an error of class gate where a gate failed.
-func (r *Result) Err() error {
-	var failed []string
-	for _, v := range r.all() {
-		if v.Status == gate.Fail {
-			failed = append(failed, fmt.Sprintf("%s %s %s: %s", v.Engine, v.Phase, v.Gate, v.Evidence))
-		}
-	}
-	if failed == nil {
-		return nil
-	}
-	return fault.New(fault.Gate, "judging", r.Name, strings.Join(failed, "; "), "see report.html; quantize fewer layers, or move the limit if the loss is acceptable")
-}
+func (r *Result) Err() error { return gate.Err(r.all()) }

@@ -43,17 +43,6 @@ func Bench(ctx context.Context, c Caller, r BenchRequest, p progress.Counter) (*
 	return result, nil
 }
 
-// Lost are the samples of a turn whose process died or gave nothing: a failure
-// for each scenario, so that no engine vanishes from the rows.
-func Lost(r BenchRequest, err error) []bench.Sample {
-	var all []bench.Sample
-	for _, s := range r.Scenarios {
-		all = append(all, bench.Sample{Engine: r.Engine, Scenario: s.Name, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens,
-			Round: r.Round, Failure: bench.Classify(err)})
-	}
-	return all
-}
-
 func benchmark(_ context.Context, call *child.Call) (any, error) {
 	var r BenchRequest
 	if err := call.Decode(&r); err != nil {

@@ -238,14 +238,6 @@ func TestBenchOfNaN(t *testing.T) {
 	}
 }
 
-func TestLost(t *testing.T) {
-	r := BenchRequest{Engine: "cpu", Scenarios: []profiles.Scenario{{Name: "a"}, {Name: "b"}}}
-	lost := Lost(r, os.ErrDeadlineExceeded)
-	if len(lost) != 2 || lost[1].Scenario != "b" || lost[0].Failure == nil || lost[0].Engine != "cpu" {
-		t.Errorf("lost: %+v", lost)
-	}
-}
-
 func TestCalibrateAndProbe(t *testing.T) {
 	c := client(t)
 	m := gpt2(t, export.All)
