@@ -71,7 +71,7 @@ func GPT2(dir string, o Options) (*onnx.Model, error) {
 		{Key: MetaPositions, Value: strconv.FormatInt(cfg.Positions, 10)},
 		{Key: MetaLogits, Value: string(o.Logits)},
 	}
-	if err := onnx.Check(m); err != nil {
+	if err := errors.Join(onnx.Check(m), onnx.Infer(m)); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil
