@@ -93,11 +93,11 @@ func TestInferAgreesWithONNXAndRuntime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		int8, _, err := quant.Int8(m, ranges(t, m), quant.Policy{})
+		quantized, _, err := quant.Int8(m, ranges(t, m), quant.Policy{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, m := range map[string]*onnx.Model{v.File(): m, "half-" + v.File(): half, "int8-" + v.File(): int8} {
+		for name, m := range map[string]*onnx.Model{v.File(): m, "half-" + v.File(): half, "int8-" + v.File(): quantized} {
 			if err := onnx.Infer(m); err != nil {
 				t.Fatal(err)
 			}
