@@ -14,8 +14,6 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 )
 
-const version = "1.7.1.116" // of the builder that the lock pins
-
 func TestContract(t *testing.T) {
 	m := decoder(t)
 	enginetest.Run(t, func(t *testing.T) engine.Builder { return builder(t) },
@@ -54,7 +52,7 @@ func TestRequestedIsAchieved(t *testing.T) {
 				t.Errorf("%s: the engine has %s", v.precision, layer)
 			}
 		}
-		if h, err := ReadHeader(filepath.Join(dir, got.File)); err != nil || h.Version != version {
+		if h, err := ReadHeader(filepath.Join(dir, got.File)); err != nil || h.Version != b.Version {
 			t.Errorf("%s: header %+v, %v", v.precision, h, err)
 		}
 		size[v.precision] = got.Bytes
@@ -107,7 +105,7 @@ func TestBuildsThatFail(t *testing.T) {
 		{"a graph that does not parse", b, broken, 5, []string{"/odd/Node"}},
 		{"a torn file", b, torn, 5, []string{"test-fp32"}},
 		{"a file that is not there", b, gone, 4, []string{gone.Model}},
-		{"another builder than the lock says", &other, asked(t, m, engine.FP32), 5, []string{version, "want 1.2.3.4"}},
+		{"another builder than the lock says", &other, asked(t, m, engine.FP32), 5, []string{b.Version, "want 1.2.3.4"}},
 	} {
 		got, err := v.b.Build(t.Context(), v.r, t.TempDir(), progress.Noop)
 		if got != nil || fault.Exit(err) != v.exit {

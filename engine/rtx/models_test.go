@@ -11,6 +11,7 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/child"
+	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/internal/worker"
 	"github.com/trtforge/trtforge/onnx"
@@ -48,7 +49,11 @@ func builder(t *testing.T) *nvidia {
 			_ = n.worker.Close() // tests of its death have it end otherwise
 		}
 	})
-	n.Builder = &Builder{Start: start, Version: version, CreatedBy: "test"}
+	lock, err := runtimes.LockOf("rtx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	n.Builder = &Builder{Start: start, Version: lock.Versions["tensorrt-rtx-cu12-bindings"], CreatedBy: "test"}
 	return n
 }
 
