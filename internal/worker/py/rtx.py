@@ -49,6 +49,8 @@ def build(call):
     for profile in request["profiles"]:
         add_profile(builder, config, network, log, profile)
     config.progress_monitor = make_monitor(trt, call)
+    # The bindings let other threads run meanwhile: in a build of 20 s the
+    # heartbeat's thread was never more than 0.2 s late.
     plan = builder.build_serialized_network(network, config)
     if plan is None:
         raise wire.Fault("runtime", "the builder gave no engine: " + log.told(), "see the log; `trtforge profiles check` proves shapes")
