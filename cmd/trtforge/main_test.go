@@ -3,6 +3,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -39,6 +40,7 @@ func TestMain(m *testing.M) {
 //	bundle DIR                    a reference for it: all tokens are equally likely
 //	break KIND DIR                spoils a checkpoint, see breakages
 //	edit FILE OLD NEW             replaces text that must be there
+//	document                      demands that standard output is one JSON object
 //	tidy DIR...                   demands that no half-written file lies below
 //	absent PATTERN...             demands that nothing matches
 //
@@ -74,6 +76,9 @@ func TestScript(t *testing.T) {
 			"bundle": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(writeBundle(ts.MkAbs(args[0]))) },
 			"break":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(spoil(args[0], ts.MkAbs(args[1]))) },
 			"edit":   edit,
+			"document": func(ts *testscript.TestScript, _ bool, _ []string) {
+				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &map[string]any{}))
+			},
 			"tidy":   tidy,
 			"absent": absent,
 		},
