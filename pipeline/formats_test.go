@@ -312,8 +312,8 @@ func TestUnknownFieldsAreKept(t *testing.T) {
 }
 
 // variant is a copy of a golden file, and of what lies beside it, in which every
-// old is new.
-func variant(t *testing.T, f format, old, new string) string {
+// from is to.
+func variant(t *testing.T, f format, from, to string) string {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS(formats)); err != nil {
@@ -322,12 +322,12 @@ func variant(t *testing.T, f format, old, new string) string {
 	path := filepath.Join(dir, filepath.FromSlash(f.file))
 	text := readFile(t, path)
 	if strings.HasSuffix(f.file, ".jsonl") { // one line a row leaves no room for spaces
-		old, new = strings.ReplaceAll(old, `": `, `":`), strings.ReplaceAll(new, `": `, `":`)
+		from, to = strings.ReplaceAll(from, `": `, `":`), strings.ReplaceAll(to, `": `, `":`)
 	}
-	if !strings.Contains(text, old) {
-		t.Fatalf("%s has no %s", f.file, old)
+	if !strings.Contains(text, from) {
+		t.Fatalf("%s has no %s", f.file, from)
 	}
-	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, old, new)), 0o644); err != nil {
+	if err := os.WriteFile(path, []byte(strings.ReplaceAll(text, from, to)), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	return path
