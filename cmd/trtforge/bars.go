@@ -4,11 +4,12 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/vbauerster/mpb/v8"
-	"github.com/vbauerster/mpb/v8/decor"
 	"golang.org/x/term"
 
 	"github.com/trtforge/trtforge/internal/progress"
@@ -29,7 +30,7 @@ func newBars(w io.Writer, quiet bool) *bars {
 	b := &bars{w: w, quiet: quiet}
 	f, isFile := w.(*os.File)
 	if !quiet && isFile && term.IsTerminal(int(f.Fd())) && os.Getenv("TERM") != "dumb" {
-		b.mpb = mpb.New(mpb.WithOutput(f), mpb.WithWidth(28), mpb.WithRefreshRate(120*time.Millisecond))
+		b.mpb = mpb.New(mpb.WithOutput(f), mpb.WithWidth(barWidth), mpb.WithRefreshRate(120*time.Millisecond))
 	}
 	return b
 }
@@ -61,71 +62,15 @@ func (b *bars) open(name string) pipeline.Bar {
 	case b.mpb == nil:
 		return &lines{out: b, name: name, start: time.Now(), last: time.Now()}
 	}
-	return b.terminal(name)
+	return openTerminalBar(b.mpb, name)
 }
 
 type mute struct{ progress.Counter }
 
 func (mute) Done(error) {}
 
-// terminalBar is a bar of mpb; its notes stand behind it.
-type terminalBar struct {
-	bar  *mpb.Bar
-	note *note
-}
-
-// note is the text behind a bar, set by the worker and read by the renderer.
-type note struct {
-	mu   sync.Mutex
-	text string
-}
-
-func (n *note) set(s string) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.text = s
-}
-
-func (n *note) get(decor.Statistics) string {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return n.text
-}
-
 // nameWidth fits the longest stage name, "validate/ortcpu-int8".
 const nameWidth = 24
-
-func (b *bars) terminal(name string) pipeline.Bar {
-	n := &note{}
-	bar := b.mpb.New(0,
-		mpb.BarStyle().Lbound(" ").Rbound(" ").Filler("━").Tip("━").Padding("─"),
-		mpb.BarFillerClearOnComplete(), mpb.BarFillerOnComplete(""),
-		mpb.PrependDecorators(
-			decor.OnAbort(decor.OnComplete(decor.Spinner(nil, decor.WC{W: 2}), "✓ "), "✗ "),
-			decor.Name(name, decor.WC{W: nameWidth, C: decor.DindentRight}),
-			decor.Elapsed(decor.ET_STYLE_MMSS, decor.WC{W: 6}),
-		),
-		mpb.AppendDecorators(
-			decor.OnAbort(decor.OnComplete(decor.NewPercentage("%d ", decor.WC{W: 6}), ""), ""),
-			decor.OnAbort(decor.OnComplete(decor.AverageETA(decor.ET_STYLE_MMSS, decor.WC{W: 6}), ""), ""),
-			decor.OnAbort(decor.OnComplete(decor.Any(n.get, decor.WC{C: decor.DextraSpace}), ""), ""),
-		),
-	)
-	return &terminalBar{bar: bar, note: n}
-}
-
-func (t *terminalBar) SetMax(n int64)                   { t.bar.SetTotal(n, false) }
-func (t *terminalBar) Set(n int64)                      { t.bar.SetCurrent(n) }
-func (t *terminalBar) Note(text string)                 { t.note.set(text) }
-func (t *terminalBar) Sub(name string) progress.Counter { return part{t, name} }
-func (t *terminalBar) Done(err error) {
-	if err != nil {
-		t.bar.Abort(false)
-	} else {
-		t.bar.SetTotal(-1, true)
-	}
-	t.bar.Wait()
-}
 
 // part is a piece of work inside a bar: it shows as a note, since a bar that
 // jumps back with every part tells less than one that does not move.
@@ -139,8 +84,7 @@ func (p part) Set(int64)                        {}
 func (p part) Note(text string)                 { p.whole.Note(p.name + " " + text) }
 func (p part) Sub(name string) progress.Counter { return part{p.whole, p.name + "/" + name} }
 
-// lines reports a stage without a terminal: when it began to take long, every
-// ten seconds, and when it ended.
+// lines reports a stage without a terminal: every ten seconds, and when it ended.
 type lines struct {
 	out   io.Writer
 	name  string
@@ -156,7 +100,7 @@ const lineEvery = 10 * time.Second
 
 func (l *lines) SetMax(n int64) { l.update(func() { l.max = n }) }
 func (l *lines) Set(n int64)    { l.update(func() { l.done = n }) }
-func (l *lines) Note(s string)  { l.update(func() { l.note = s }) }
+func (l *lines) Note(s string)  { l.update(func() { l.note = oneLine(s) }) }
 
 func (l *lines) Sub(name string) progress.Counter { return part{l, name} }
 
@@ -168,11 +112,14 @@ func (l *lines) update(change func()) {
 		return
 	}
 	l.last = time.Now()
-	share := ""
+	line := fmt.Sprintf("%-*s %6s", nameWidth, l.name, since(l.start))
 	if l.max > 0 {
-		share = fmt.Sprintf(" %d %%", 100*l.done/l.max)
+		line += fmt.Sprintf(" %d %%", percent(l.done, l.max))
 	}
-	_, _ = fmt.Fprintf(l.out, "%-*s %6s%s %s\n", nameWidth, l.name, since(l.start), share, l.note)
+	if l.note != "" {
+		line += " " + l.note
+	}
+	_, _ = fmt.Fprintln(l.out, line)
 }
 
 func (l *lines) Done(err error) {
@@ -183,4 +130,26 @@ func (l *lines) Done(err error) {
 	_, _ = fmt.Fprintf(l.out, "%-*s %6s %s\n", nameWidth, l.name, since(l.start), mark)
 }
 
-func since(t time.Time) string { return fmt.Sprintf("%.1f s", time.Since(t).Seconds()) }
+// since is a time as people say it: "3.2 s", "4:05", "1:02:03".
+func since(t time.Time) string { return spell(time.Since(t)) }
+
+func spell(d time.Duration) string {
+	if d < time.Minute {
+		return fmt.Sprintf("%.1f s", d.Truncate(100*time.Millisecond).Seconds())
+	}
+	s := int(d.Seconds())
+	if s < 3600 {
+		return fmt.Sprintf("%d:%02d", s/60, s%60)
+	}
+	return fmt.Sprintf("%d:%02d:%02d", s/3600, s/60%60, s%60)
+}
+
+// percent keeps to 0 and 100 whatever a builder counts.
+func percent(done, of int64) int64 {
+	return int64(100 * min(1, max(0, float64(done)/float64(of))))
+}
+
+// oneLine is text without what would move the cursor: notes come from builders.
+func oneLine(s string) string {
+	return strings.Join(strings.FieldsFunc(s, func(r rune) bool { return unicode.IsControl(r) || r == ' ' }), " ")
+}
