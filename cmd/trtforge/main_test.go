@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 //	bundle DIR                    a reference for it: all tokens are equally likely
 //	break KIND DIR                spoils a checkpoint, see breakages
 //	edit FILE OLD NEW             replaces text that must be there
-//	document                      demands that standard output is one JSON object
+//	document                      demands one JSON object on standard output
 //	tidy DIR...                   demands that no half-written file lies below
 //	absent PATTERN...             demands that nothing matches
 //
