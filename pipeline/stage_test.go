@@ -110,13 +110,13 @@ func (f *fakes) sidecar(name string) string {
 var all = []string{"graph", "quantize/half", "engine/a"}
 
 func TestWhatRunsAgain(t *testing.T) {
-	edit := func(stage, old, new string) func(*testing.T, *fakes) {
+	edit := func(stage, before, after string) func(*testing.T, *fakes) {
 		return func(t *testing.T, f *fakes) {
 			b, err := os.ReadFile(f.sidecar(stage))
-			if err != nil || !strings.Contains(string(b), old) {
-				t.Fatalf("no %q in %s, %v", old, b, err)
+			if err != nil || !strings.Contains(string(b), before) {
+				t.Fatalf("no %q in %s, %v", before, b, err)
 			}
-			write(t, f.sidecar(stage), strings.Replace(string(b), old, new, 1))
+			write(t, f.sidecar(stage), strings.Replace(string(b), before, after, 1))
 		}
 	}
 	for name, test := range map[string]struct {

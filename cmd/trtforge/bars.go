@@ -62,7 +62,7 @@ func (b *bars) open(name string) pipeline.Bar {
 	case b.mpb == nil:
 		return &lines{out: b, name: name, start: time.Now(), last: time.Now()}
 	}
-	return openTerminalBar(b.mpb, name)
+	return openTerminalBar(b.mpb, b, name)
 }
 
 type mute struct{ progress.Counter }

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,14 +19,13 @@ import (
 // It uses no colour, so there is none for NO_COLOR to switch off.
 type terminalBar struct {
 	bar   *mpb.Bar
+	out   io.Writer // prints above the bars
 	name  string
 	start time.Time
 
 	mu        sync.Mutex
 	done, max int64
 	note      string
-	mark      string        // of the end; empty while the stage runs
-	took      time.Duration // once it has ended
 	turn      int
 }
 
@@ -37,8 +37,8 @@ const (
 
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
-func openTerminalBar(p *mpb.Progress, name string) pipeline.Bar {
-	t := &terminalBar{name: name, start: time.Now()}
+func openTerminalBar(p *mpb.Progress, out io.Writer, name string) pipeline.Bar {
+	t := &terminalBar{out: out, name: name, start: time.Now()}
 	t.bar = p.New(0,
 		mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
 		mpb.BarFillerTrim(),
@@ -53,7 +53,7 @@ func openTerminalBar(p *mpb.Progress, name string) pipeline.Bar {
 func (t *terminalBar) whileCounting(bar mpb.BarFiller) mpb.BarFiller {
 	return mpb.BarFillerFunc(func(w io.Writer, s decor.Statistics) error {
 		t.mu.Lock()
-		idle := t.mark != "" || t.max <= 0
+		idle := t.max <= 0
 		t.mu.Unlock()
 		if idle {
 			return nil
@@ -62,32 +62,28 @@ func (t *terminalBar) whileCounting(bar mpb.BarFiller) mpb.BarFiller {
 	})
 }
 
-// head is what stands before the bar.
+// head is what stands before the bar. It begins at the left edge, from which the
+// echo of a Ctrl-C moves the cursor.
 func (t *terminalBar) head(decor.Statistics) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.mark != "" {
-		return fmt.Sprintf("%s %-*s %7s", t.mark, nameWidth, t.name, spell(t.took))
-	}
 	t.turn++
-	return fmt.Sprintf("%c %-*s %7s  ", spinner[t.turn%len(spinner)], nameWidth, t.name, since(t.start))
+	return fmt.Sprintf("\r%c %-*s %7s  ", spinner[t.turn%len(spinner)], nameWidth, t.name, since(t.start))
 }
 
-// tail is what stands behind it, cut to the width that the bar leaves.
+// tail is what stands behind it, cut to the width that the bar leaves; in a
+// narrow terminal they share.
 func (t *terminalBar) tail(s decor.Statistics) string {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.mark != "" {
-		return ""
-	}
 	if t.max <= 0 {
 		return cut(t.note, s.AvailableWidth)
 	}
 	text := fmt.Sprintf(" %3d %%  ", percent(t.done, t.max))
 	if left, known := t.left(); known {
-		text += spell(left.Truncate(time.Second)) + " left  "
+		text += strings.Replace(spell(left.Truncate(time.Second)), ".0", "", 1) + " left  "
 	}
-	return cut(text+t.note, s.AvailableWidth-barWidth)
+	return cut(text+t.note, max(s.AvailableWidth-barWidth-2, s.AvailableWidth/2))
 }
 
 // left is how long the rest takes at the pace so far.
@@ -135,15 +131,14 @@ func (t *terminalBar) update(change func()) {
 	change()
 }
 
-// Done leaves one line. A bar without a total cannot be completed, so every bar
-// is aborted, and the mark is ours.
+// Done takes the bar away and leaves one line. Lines scroll where finished bars
+// would not: a pipeline may have more stages than the terminal has rows.
 func (t *terminalBar) Done(err error) {
-	t.update(func() {
-		t.took, t.mark = time.Since(t.start), "✓"
-		if err != nil {
-			t.mark = "✗"
-		}
-	})
-	t.bar.Abort(false)
+	mark := "✓"
+	if err != nil {
+		mark = "✗"
+	}
+	t.bar.Abort(true)
 	t.bar.Wait()
+	_, _ = fmt.Fprintf(t.out, "\r%s %-*s %7s\n", mark, nameWidth, t.name, since(t.start))
 }
