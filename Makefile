@@ -17,6 +17,7 @@ DEMO       := build/demo
 .PHONY: build demo test test-full bench lint vuln generate check-generated clean
 
 build: ## the binary, bin/trtforge
+	@test -x $(BIN) || echo "building $(BIN), a minute or two the first time"
 	@go build -ldflags '$(LDFLAGS)' -o $(BIN) ./cmd/trtforge
 
 demo: build $(DEMO)/text/evaluate.txt ## the whole job on the demo model: build/demo/report.html

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -174,12 +175,24 @@ func (c *Config) resolve(dir string) {
 	if c.Run.Repetitions == 0 {
 		c.Run.Repetitions = 10
 	}
+	if c.Gates == nil {
+		c.Gates = map[string]gate.Limits{}
+	}
+	for precision, ratio := range studyGates {
+		limits := gate.Limits{"ppl_ratio_max": ratio}
+		maps.Copy(limits, c.Gates[precision])
+		c.Gates[precision] = limits
+	}
 	for i := range c.Workload.Scenarios {
 		if c.Workload.Scenarios[i].Weight == 0 {
 			c.Workload.Scenarios[i].Weight = 1
 		}
 	}
 }
+
+// studyGates are the limits that hold where the file sets none: perplexity within
+// 1, 5 and 10 % of PyTorch FP32, those of the study that trtforge answers.
+var studyGates = map[string]float64{"fp32": 1.01, "fp16": 1.05, "int8": 1.10}
 
 // check is everything that can be wrong before any work.
 func (c *Config) check() []error {
@@ -269,12 +282,12 @@ func (c *Config) checkText() []error {
 	if c.Text.Evaluate == "" {
 		errs = append(errs, errors.New("[text] evaluate is missing: no engine is let out without a perplexity"))
 	}
-	for _, p := range []string{c.Model.Path, c.Text.Calibrate, c.Text.Evaluate, c.Reference.Bundle} {
-		if p == "" {
+	for _, p := range [][2]string{{"[model] path", c.Model.Path}, {"[text] calibrate", c.Text.Calibrate}, {"[text] evaluate", c.Text.Evaluate}, {"[reference] bundle", c.Reference.Bundle}} {
+		if p[1] == "" {
 			continue
 		}
-		if _, err := os.Stat(p); err != nil {
-			errs = append(errs, err)
+		if _, err := os.Stat(p[1]); err != nil {
+			errs = append(errs, fmt.Errorf("%s: %w", p[0], err))
 		}
 	}
 	return errs

@@ -39,6 +39,9 @@ func (j *job) finish() (*Result, error) {
 		Kind: "summary", SchemaVersion: 1, CreatedBy: j.options.CreatedBy, Name: j.config.Name,
 		Model: d.Model.Digest, Plan: summarisePlan(d.Plan), Dir: j.config.Output.Dir, Steps: j.steps,
 	}
+	if r.Reference, err = j.referencePerplexity(); err != nil {
+		return nil, err
+	}
 	r.fill(d, j.config.Workload.Scenarios)
 	return r, j.write(d, r)
 }
@@ -192,4 +195,13 @@ func (j *job) write(d report.Data, r *Result) error {
 		}
 	}
 	return nil
+}
+
+// referencePerplexity is PyTorch's own, which no engine need run to be known.
+func (j *job) referencePerplexity() (float64, error) {
+	b, err := validate.Read(j.reference.dir)
+	if err != nil {
+		return 0, err
+	}
+	return b.Perplexity, b.Close()
 }

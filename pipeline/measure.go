@@ -137,7 +137,7 @@ func (j *job) layOutMeasurements() {
 		runtime = ""
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
 	} else {
-		params["source"] = "live, torch " + runtimeVersion("reference")
+		params["source"] = "live, " + runtimeText("reference")
 	}
 	j.reference = j.add(&stage{name: "reference", revision: 1, runtime: runtime, files: files, params: params, run: j.runReference})
 	var timed []*stage

@@ -110,14 +110,14 @@ func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) {
 		m := e.Manifest
 		out := EngineResult{Name: e.Name, Backend: m.Backend, Precision: m.Precision, Achieved: m.Achieved, Profiles: len(m.Profiles), Idle: e.Idle}
 		for _, phase := range []string{bench.Prefill, bench.Decode} {
-			a, reference, ok := accuracy(d.Rows, e.Name, phase)
+			a, ok := accuracy(d.Rows, e.Name, phase)
 			if !ok {
 				continue
 			}
 			if out.Accuracy == nil {
 				out.Accuracy = map[string]Accuracy{}
 			}
-			out.Accuracy[phase], r.Reference = a, reference
+			out.Accuracy[phase] = a
 		}
 		r.Engines = append(r.Engines, out)
 		r.Measured.Engines[e.Name] = Timing{
@@ -136,7 +136,7 @@ func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) {
 }
 
 // accuracy is an engine's rows of one path.
-func accuracy(all []rows.Row, name, phase string) (a Accuracy, reference float64, ok bool) {
+func accuracy(all []rows.Row, name, phase string) (a Accuracy, ok bool) {
 	for _, r := range all {
 		if r.Engine != name || r.Phase != phase {
 			continue
@@ -144,8 +144,6 @@ func accuracy(all []rows.Row, name, phase string) (a Accuracy, reference float64
 		switch {
 		case r.Name == validate.Perplexity:
 			a.Perplexity, ok = r.Value, true
-		case r.Name == validate.RefPerplexity:
-			reference = r.Value
 		case r.Name == validate.PPLRatio:
 			a.Ratio = r.Value
 		case r.Name == validate.Top1Agreement:
@@ -154,7 +152,7 @@ func accuracy(all []rows.Row, name, phase string) (a Accuracy, reference float64
 			a.KL = r.Value
 		}
 	}
-	return a, reference, ok
+	return a, ok
 }
 
 // weighted is the mean over scenarios of a figure; 0 where none has it.
@@ -186,8 +184,8 @@ func (r *Result) Write(w io.Writer) error {
 			continue
 		}
 		p, d := e.Accuracy[bench.Prefill], e.Accuracy[bench.Decode]
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%.3f\t%.3f\t%.5f\t%.2e\t%.2f\t%.3f\t%s\t\n",
-			e.Name, size, p.Perplexity, d.Perplexity, max(p.Ratio, d.Ratio), max(p.KL, d.KL), m.TTFT, m.TPOT, r.verdict(e.Name))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%.3f\t%.3f\t%.5f\t%s\t%.2f\t%.3f\t%s\t\n",
+			e.Name, size, p.Perplexity, d.Perplexity, max(p.Ratio, d.Ratio), tiny(max(p.KL, d.KL)), m.TTFT, m.TPOT, r.verdict(e.Name))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -226,3 +224,12 @@ func (r *Result) verdict(name string) string {
 
 // Err is an error of class gate where a gate failed.
 func (r *Result) Err() error { return gate.Err(r.all()) }
+
+// tiny is a divergence for people: what lies below the accuracy of float32
+// log-probabilities may come out negative and means nothing.
+func tiny(kl float64) string {
+	if kl < 1e-9 {
+		return "<1e-9"
+	}
+	return fmt.Sprintf("%.2e", kl)
+}

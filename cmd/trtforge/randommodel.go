@@ -3,11 +3,14 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
 
@@ -36,7 +39,8 @@ func newRandomModelCommand(g *globals) *cobra.Command {
 		Short: "Write a GPT-2 checkpoint of any shape with random weights",
 		Long: `Random-model writes config.json and model.safetensors of a GPT-2 with random
 weights: for tests, and to measure how time and memory grow with a model's size
-without downloading one. The same seed and shape give the same bytes everywhere.
+without downloading one. The same seed and shape give the same bytes everywhere. It
+writes no tokenizer; for ` + "`trtforge run`" + ` copy one beside it whose tokens fit --vocab.
 ` + exitStatus,
 		Example: `  trtforge random-model gpt2-124m
   trtforge random-model tiny --layers 2 --width 64 --heads 4 --vocab 512 --positions 128`,
@@ -48,6 +52,11 @@ without downloading one. The same seed and shape give the same bytes everywhere.
 }
 
 func runRandomModel(opts RandomModelOptions, g *globals, dir string) error {
+	for _, name := range []string{"config.json", "model.safetensors"} {
+		if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+			return fault.New(fault.Usage, "writing a random model to", dir, "it holds a checkpoint already", "choose another directory, or remove that one")
+		}
+	}
 	if err := fsx.MkdirAll(dir); err != nil {
 		return err
 	}

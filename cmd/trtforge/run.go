@@ -30,9 +30,9 @@ type RunOptions struct {
 // AddFlags declares the flags.
 func (o *RunOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.DryRun, "dry-run", false, "print the stages, cached or to do and why, and change nothing")
-	f.StringVar(&o.Reference, "reference", "", "`live` PyTorch or the file's recorded bundle (live|recorded; default: recorded where the file names one)")
+	f.StringVar(&o.Reference, "reference", "", "`SOURCE` of PyTorch's figures: live or recorded; default: recorded where the file names a bundle")
 	f.BoolVar(&o.Setup, "setup", false, "install missing runtimes instead of ending with status 3")
-	f.BoolVar(&o.Accept, "accept-licence", false, "with --setup: accept the licences that `trtforge setup` shows")
+	f.BoolVar(&o.Accept, "accept-licence", false, "with --setup: accept the licences shown")
 }
 
 func newRunCommand(g *globals) *cobra.Command {
