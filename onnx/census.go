@@ -7,10 +7,11 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
 
-// census counts the messages of a serialized graph before they are made: an
-// empty node is two bytes of a file and hundreds in memory, and protobuf's own
-// limit on nesting, 10,000, is more than anything that walks a graph should meet.
-type census struct{ left int }
+// census counts the messages and fields of a serialized graph before they are
+// made: an empty node is two bytes of a file and hundreds in memory, an empty name
+// two and sixteen or more, and protobuf's own limit on nesting, 10,000, is more
+// than anything that walks a graph should meet.
+type census struct{ left, fields int }
 
 func (c *census) count(b []byte, d protoreflect.MessageDescriptor, depth int) error {
 	if c.left--; c.left < 0 {
@@ -23,6 +24,9 @@ func (c *census) count(b []byte, d protoreflect.MessageDescriptor, depth int) er
 		num, typ, n := protowire.ConsumeTag(b)
 		if n < 0 {
 			return errEnds
+		}
+		if c.fields--; c.fields < 0 {
+			return fmt.Errorf("the graph has more than %d fields", maxFields)
 		}
 		size := protowire.ConsumeFieldValue(num, typ, b[n:])
 		if size < 0 {

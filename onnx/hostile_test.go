@@ -189,6 +189,7 @@ func TestNoModels(t *testing.T) {
 		"nested":        {nested, "subgraphs inside each other"},
 		"raw twice":     {graphOnly(graph), "raw data twice"},
 		"million parts": {graphOnly(bytes.Repeat([]byte{0x0a, 0}, maxMessages)), "parts"},
+		"million names": {graphOnly(protowire.AppendBytes([]byte{0x0a}, bytes.Repeat([]byte{0x12, 0}, maxFields+1))), "fields"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			path := filepath.Join(dir, "m.onnx")

@@ -1,254 +1,178 @@
 package onnx
 
 import (
-	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
-// Infer fills the graph's value_info: the type and the symbolic shape of every
-// value that a node makes and that is no output. It knows the operators that
-// trtforge emits; what another one makes stays as value_info states it, or
-// without a type together with all that depends on it, and the returned error
-// names each such node. A graph output whose statement contradicts what its
-// node computes is an error too. Subgraphs are left alone.
+// Infer computes the type and shape of every value of m's graph, and of the
+// branches of an If, from its inputs and weights, and writes them to value_info.
+// Dimensions are sizes, symbols of the inputs, or expressions of those such as
+// "past_sequence_length + sequence_length"; a dimension that depends on the data
+// is left open. Small integer tensors are followed through the graph, so shapes
+// that it computes itself are known.
+//
+// Symbols may be zero: the last position of a sequence has size
+// "min(1, sequence_length)". Where value_info or an output states a size for
+// what is open or symbolic, that stands; otherwise what was stated before is
+// replaced. m is changed in place, and its nodes must be in order ([Check]).
+//
+// The error, of class input, lists every node whose inputs contradict each other,
+// every output that contradicts what it is declared as, and every operator that
+// is not known (of another domain, or rare in language models) and whose output
+// another node needs to be typed. Everything else is filled in all the same.
 func Infer(m *Model) error {
-	in := &inference{facts: map[string]*fact{}, opset: m.Opset()}
-	g := m.Graph()
-	for _, values := range [][]*onnxpb.ValueInfoProto{g.GetValueInfo(), g.GetInput()} {
-		for _, v := range values {
-			in.state(v)
+	i := &inferrer{opset: m.Opset(), reported: map[*value]bool{}}
+	s := newScope(nil)
+	for name, w := range m.weights {
+		s.values[name] = fromWeight(w)
+	}
+	i.graph(m.Graph(), s)
+	return fault.Wrap(fault.Input, "inferring shapes of", m.Graph().GetName(), errors.Join(i.errs...), "export the model again")
+}
+
+type inferrer struct {
+	opset    int64
+	reported map[*value]bool // values that somebody missed
+	errs     []error
+}
+
+func (i *inferrer) bad(format string, args ...any) {
+	i.errs = append(i.errs, fmt.Errorf(format, args...))
+}
+
+// scope is the values of a graph; outer are those of the graph around it.
+type scope struct {
+	values map[string]*value
+	stated map[string]*onnxpb.ValueInfoProto
+	outer  *scope
+}
+
+func newScope(outer *scope) *scope {
+	return &scope{values: map[string]*value{}, stated: map[string]*onnxpb.ValueInfoProto{}, outer: outer}
+}
+
+// find is the value of that name; one that nobody made is not typed.
+func (s *scope) find(name string) *value {
+	for ; s != nil; s = s.outer {
+		if v := s.values[name]; v != nil {
+			return v
 		}
 	}
-	for _, t := range g.GetInitializer() {
-		w := m.weights[t.GetName()]
-		if w == nil {
-			return fmt.Errorf("inferring shapes: weight %q has no data", t.GetName())
-		}
-		in.facts[w.Name] = weightFact(w)
-	}
-	for i, n := range g.GetNode() {
-		if err := in.node(n); err != nil {
-			in.errs = append(in.errs, fmt.Errorf("node %s (%s): %w", label(i, n), n.GetOpType(), err))
+	return &value{}
+}
+
+// graph infers a graph whose weights are in s already.
+func (i *inferrer) graph(g *onnxpb.GraphProto, s *scope) {
+	for _, in := range g.GetInput() {
+		if s.values[in.GetName()] == nil {
+			s.values[in.GetName()] = fromInfo(in)
 		}
 	}
-	outputs := map[string]bool{}
-	for _, v := range g.GetOutput() {
-		outputs[v.GetName()] = true
-		if err := in.confirm(v); err != nil {
-			in.errs = append(in.errs, err)
-		}
+	for _, info := range slices.Concat(g.GetValueInfo(), g.GetOutput()) {
+		s.stated[info.GetName()] = info
 	}
-	g.ValueInfo = nil
-	for _, n := range g.GetNode() {
+	declared := map[string]bool{"": true}
+	for _, out := range g.GetOutput() {
+		declared[out.GetName()] = true
+	}
+	var infos []*onnxpb.ValueInfoProto
+	for k, n := range g.GetNode() {
+		i.node(k, n, s)
 		for _, name := range n.GetOutput() {
-			if f := in.facts[name]; f != nil && name != "" && !outputs[name] {
-				g.ValueInfo = append(g.ValueInfo, f.valueInfo(name))
+			if v := s.values[name]; !declared[name] && (v.t != 0 || s.stated[name] != nil) {
+				infos = append(infos, v.info(name, s.stated[name]))
 			}
 		}
 	}
-	return errors.Join(in.errs...)
+	g.ValueInfo = infos
+	i.outputs(g, s)
 }
 
-// label is a node's name, or its number.
-func label(i int, n *onnxpb.NodeProto) string {
-	if n.GetName() != "" {
-		return n.GetName()
-	}
-	return fmt.Sprintf("number %d", i)
-}
-
-// fact is what is known of a value.
-type fact struct {
-	t     DType
-	dims  []sum
-	value []sum // elements of a small integer tensor; nil where they are not known
-}
-
-// rank is the number of dimensions.
-func (f *fact) rank() int { return len(f.dims) }
-
-// axis is a dimension's index counted from the front.
-func (f *fact) axis(i int64) (int, error) {
-	if i < 0 {
-		i += int64(f.rank())
-	}
-	if i < 0 || i >= int64(f.rank()) {
-		return 0, fmt.Errorf("axis %d of a value of rank %d", i, f.rank())
-	}
-	return int(i), nil
-}
-
-func (f *fact) valueInfo(name string) *onnxpb.ValueInfoProto {
-	dims := make([]Dim, f.rank())
-	for i, d := range f.dims {
-		dims[i] = d.dim()
-	}
-	v := ValueInfo(name, f.t, dims...)
-	for _, d := range v.GetType().GetTensorType().GetShape().GetDim() {
-		if d.GetDimValue() < 0 {
-			d.Value = nil
+// node infers a node's outputs.
+func (i *inferrer) node(k int, n *onnxpb.NodeProto, s *scope) {
+	at := &site{NodeProto: n, opset: i.opset, infer: i, scope: s}
+	for _, name := range n.GetInput() {
+		var v *value
+		if name != "" {
+			v = s.find(name)
 		}
+		at.in = append(at.in, v)
 	}
-	return v
-}
-
-// Limits on what is followed: a few hostile nodes could double a shape each.
-const (
-	maxValue = 64 // elements of an integer tensor, which is a shape
-	maxRank  = 64
-)
-
-func weightFact(w *Weight) *fact {
-	f := &fact{t: w.Type, dims: make([]sum, len(w.Dims))}
-	for i, d := range w.Dims {
-		f.dims[i] = constant(d)
+	for range n.GetOutput() {
+		at.out = append(at.out, &value{})
 	}
-	width := map[DType]int64{Int64: 8, Int32: 4}[w.Type]
-	if width == 0 || w.Data.Size() > maxValue*width {
-		return f
+	rule := ruleOf(n.GetOpType())
+	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+		rule = nil
 	}
-	b, err := w.Bytes()
-	if err != nil {
-		return f // whoever reads the weight will say so
-	}
-	f.value = []sum{}
-	for ; len(b) > 0; b = b[width:] {
-		n := int64(int32(binary.LittleEndian.Uint32(b)))
-		if width == 8 {
-			n = int64(binary.LittleEndian.Uint64(b))
+	if rule == nil {
+		for _, v := range at.out {
+			v.maker = label(k, n) + ": operator " + n.GetOpType() + " is not known"
 		}
-		f.value = append(f.value, constant(n))
+	} else if err := at.apply(rule); err != nil {
+		i.bad("node %s: %s: %w", label(k, n), n.GetOpType(), err)
 	}
-	return f
+	for j, v := range at.out {
+		v.complete(s.stated[n.GetOutput()[j]])
+		s.values[n.GetOutput()[j]] = v
+	}
+	if rule != nil {
+		i.missed(k, at)
+	}
 }
 
-type inference struct {
-	facts map[string]*fact
-	opset int64
-	errs  []error
+// label is a node's name, or its place where it has none.
+func label(k int, n *onnxpb.NodeProto) string {
+	if n.GetName() == "" {
+		return fmt.Sprintf("number %d", k)
+	}
+	return n.GetName()
 }
 
-// state takes over what a value info says, if it says all.
-func (in *inference) state(v *onnxpb.ValueInfoProto) {
-	t, dims := TypeOf(v)
-	if t == 0 || dims == nil {
+// missed reports the inputs for want of which an output has no type.
+func (i *inferrer) missed(k int, at *site) {
+	if !slices.ContainsFunc(at.out, func(v *value) bool { return v.t == 0 }) {
 		return
 	}
-	f := &fact{t: t, dims: make([]sum, len(dims))}
-	for i, d := range dims {
-		f.dims[i] = sumOf(d)
-	}
-	in.facts[v.GetName()] = f
-}
-
-// confirm holds a graph output's statement to what was found.
-func (in *inference) confirm(v *onnxpb.ValueInfoProto) error {
-	t, dims := TypeOf(v)
-	f := in.facts[v.GetName()]
-	if f == nil || dims == nil {
-		return nil
-	}
-	if t != f.t || len(dims) != f.rank() {
-		return fmt.Errorf("output %q is stated as %s %v, its node makes %s of rank %d", v.GetName(), t, dims, f.t, f.rank())
-	}
-	for i, d := range dims {
-		a, stated := sumOf(d).fixed()
-		b, found := f.dims[i].fixed()
-		if stated && found && a != b {
-			return fmt.Errorf("output %q is stated as %v, its node makes %d at dimension %d", v.GetName(), dims, b, i)
+	for j, v := range at.in {
+		if v != nil && v.t == 0 && v.maker != "" && !i.reported[v] {
+			i.reported[v] = true
+			i.bad("node %s, and node %s needs the type of its output %q", v.maker, label(k, at.NodeProto), at.GetInput()[j])
 		}
 	}
-	return nil
 }
 
-var errUnknownOp = errors.New("the operator is not known")
-
-// node finds the facts of a node's outputs. Nodes whose inputs are not known
-// are passed over: the error that matters is the first one's.
-func (in *inference) node(n *onnxpb.NodeProto) error {
-	o := &op{NodeProto: n, opset: in.opset}
-	rule, known := rules[n.GetOpType()]
-	if !known || (n.GetDomain() != "" && n.GetDomain() != "ai.onnx") {
-		for _, name := range n.GetOutput() {
-			if name != "" && in.facts[name] == nil {
-				return errUnknownOp
-			}
+// outputs holds a graph's outputs to what they are declared as, and fills in
+// what the declaration leaves open.
+func (i *inferrer) outputs(g *onnxpb.GraphProto, s *scope) {
+	for k, out := range g.GetOutput() {
+		v := s.find(out.GetName())
+		declared := fromInfo(out)
+		if v.t == 0 || out.GetType() != nil && out.GetType().GetTensorType() == nil {
+			continue // not typed, or no tensor
 		}
-		return nil // value_info states it
-	}
-	for _, name := range n.GetInput() {
-		f := in.facts[name]
-		if f == nil && name != "" {
-			return nil
+		if declared.t != 0 && declared.t != v.t {
+			i.bad("output %q is declared %s but is %s", out.GetName(), declared.t, v.t)
 		}
-		o.in = append(o.in, f)
-	}
-	if err := rule(o); err != nil {
-		return err
-	}
-	if len(o.out) < len(n.GetOutput()) {
-		return fmt.Errorf("output %q is not known", n.GetOutput()[len(o.out)])
-	}
-	for i, name := range n.GetOutput() {
-		if o.out[i].rank() > maxRank {
-			return fmt.Errorf("output %q has %d dimensions", name, o.out[i].rank())
+		if !compatible(declared.dims, v.dims) {
+			i.bad("output %q is declared %v but is %v", out.GetName(), declared.dims, v.dims)
+			continue
 		}
-		if len(o.out[i].value) > maxValue {
-			o.out[i].value = nil
+		if declared.dims == nil || slices.ContainsFunc(declared.dims, func(d expr) bool { return !d.known }) {
+			g.Output[k] = v.info(out.GetName(), out)
 		}
-		in.facts[name] = o.out[i]
 	}
-	return nil
 }
 
-// op is a node with what is known of its inputs.
-type op struct {
-	*onnxpb.NodeProto
-	in    []*fact
-	out   []*fact
-	opset int64
-}
-
-// need is input i, which must be there.
-func (o *op) need(i int) (*fact, error) {
-	if i >= len(o.in) || o.in[i] == nil {
-		return nil, fmt.Errorf("input %d is missing", i)
+// compatible tells whether two shapes may be of the same tensor.
+func compatible(a, b []expr) bool {
+	if a == nil || b == nil {
+		return true
 	}
-	return o.in[i], nil
-}
-
-// has tells whether the optional input i is there.
-func (o *op) has(i int) bool { return i < len(o.in) && o.in[i] != nil }
-
-// make adds an output.
-func (o *op) make(t DType, dims []sum) *fact {
-	f := &fact{t: t, dims: dims}
-	o.out = append(o.out, f)
-	return f
-}
-
-// constants are the elements of input i, or of the attribute that it once was.
-func (o *op) constants(i int, attr string) ([]int64, error) {
-	if a := Attr(o.NodeProto, attr); a != nil {
-		return a.GetInts(), nil
-	}
-	f, err := o.need(i)
-	if err != nil {
-		return nil, err
-	}
-	if f.value == nil {
-		return nil, fmt.Errorf("input %d is not constant", i)
-	}
-	out := make([]int64, len(f.value))
-	for k, v := range f.value {
-		n, ok := v.fixed()
-		if !ok {
-			return nil, fmt.Errorf("input %d is not constant", i)
-		}
-		out[k] = n
-	}
-	return out, nil
+	return len(a) == len(b) && !slices.ContainsFunc(seq(len(a)), func(i int) bool { return differ(a[i], b[i]) })
 }

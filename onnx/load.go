@@ -18,6 +18,7 @@ import (
 const (
 	maxGraph    = 256 << 20 // bytes of a graph without its weights
 	maxMessages = 2 << 20   // parts of a graph: two bytes of a file become a struct of hundreds
+	maxFields   = 8 << 20   // names and numbers of a graph, 16 bytes and more each
 	maxNested   = 64        // subgraphs inside subgraphs
 	inline      = 1 << 10   // bytes from which a weight is left in the file
 )
@@ -72,7 +73,7 @@ var errNotRegular = errors.New("not a regular file")
 // decode parses a model within the limits.
 func decode(graph []byte) (*onnxpb.ModelProto, error) {
 	p := &onnxpb.ModelProto{}
-	n := &census{left: maxMessages}
+	n := &census{left: maxMessages, fields: maxFields}
 	if err := n.count(graph, p.ProtoReflect().Descriptor(), 3*maxNested); err != nil {
 		return nil, err
 	}

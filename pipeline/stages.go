@@ -44,7 +44,7 @@ func (j *job) layOut() error {
 	for name, path := range tokenizerFiles(j.config.Model.Path) {
 		files[name] = path // export refuses one that does not fit
 	}
-	j.export = j.add(&stage{name: "export", revision: 2, files: files, run: j.runExport})
+	j.export = j.add(&stage{name: "export", revision: 3, files: files, run: j.runExport})
 	j.plan = j.add(&stage{name: "profiles", revision: 1, needs: []*stage{j.export}, params: map[string]string{
 		"workload": encode(j.config.Workload), "strategy": j.config.Profiles.Strategy, "max_profiles": fmt.Sprint(j.config.Profiles.MaxProfiles),
 	}, run: j.runProfiles})
