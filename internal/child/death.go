@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -94,6 +95,9 @@ func (c *Child) postMortem(said []string) *ending {
 	status, _ := c.cmd.ProcessState.Sys().(syscall.WaitStatus)
 	crash := crashLine(said)
 	switch {
+	case status.Signaled() && status.Signal() == syscall.SIGKILL && lostParent(said):
+		e := closedPipe()
+		return &e
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		return &ending{
 			what: fmt.Sprintf("was killed by SIGKILL from outside (it held %s when last looked at)", size(c.usage.resident)),
@@ -108,6 +112,14 @@ func (c *Child) postMortem(said []string) *ending {
 		return &ending{what: "crashed in native code: " + name, fix: "see its log; if it crashes again, report it with that log"}
 	}
 	return &ending{what: fmt.Sprintf("exited with status %d without an answer", status.ExitStatus()), fix: "see its log"}
+}
+
+func closedPipe() ending { return ending{what: "closed its end of the pipe"} }
+
+// lostParent tells whether the child ended itself, as it does when its pipe
+// breaks; whether it is that or the parent's notice that comes first is chance.
+func lostParent(said []string) bool {
+	return slices.ContainsFunc(said, func(line string) bool { return strings.HasPrefix(line, lostLine) })
 }
 
 func native(s syscall.Signal) bool {

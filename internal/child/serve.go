@@ -201,12 +201,15 @@ func (w *wire) beat() {
 	}
 }
 
+// lostLine begins what a child says of a broken pipe.
+const lostLine = "lost the parent:"
+
 // lost ends the process at once: the parent has closed the pipe or died, and
 // nobody is left to work for. What it started itself goes with it, if the
 // group is its own.
 func (w *wire) lost(err error) {
 	if !errors.Is(err, io.EOF) && !errors.Is(err, unix.EPIPE) {
-		fmt.Fprintln(os.Stderr, "lost the parent:", err)
+		fmt.Fprintln(os.Stderr, lostLine, err)
 	}
 	if unix.Getpgrp() == os.Getpid() {
 		_ = unix.Kill(0, unix.SIGKILL)

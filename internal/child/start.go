@@ -173,7 +173,7 @@ func (c *Child) listen(stdout *os.File) {
 				fix: "reinstall the runtime: a library may print to standard output"})
 			return
 		}
-		c.endUnlessExited(ending{what: "closed its end of the pipe"})
+		c.endUnlessExited(closedPipe())
 		return
 	}
 }
