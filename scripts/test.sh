@@ -13,7 +13,7 @@ python3 -m unittest discover -s internal/worker/pytest
 log=$(mktemp)
 trap 'rm -f "$log"' EXIT
 status=0
-go test -race -timeout 25m -json ./... >"$log" || status=$?
+go test -race -timeout "$([ -n "${TRTFORGE_FULL:-}" ] && echo 90m || echo 25m)" -json ./... >"$log" || status=$?
 go run ./internal/testreport <"$log"
 [ $status -eq 0 ] || exit $status
 
