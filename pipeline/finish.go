@@ -30,7 +30,11 @@ const (
 
 // finish gathers what the stages left, judges it and writes the report.
 func (j *job) finish() (*Result, error) {
-	d, err := j.data()
+	reference, err := j.referenceHeader()
+	if err != nil {
+		return nil, err
+	}
+	d, err := j.data(reference)
 	if err != nil {
 		return nil, err
 	}
@@ -39,9 +43,7 @@ func (j *job) finish() (*Result, error) {
 		Kind: "summary", SchemaVersion: 1, CreatedBy: j.options.CreatedBy, Name: j.config.Name,
 		Model: d.Model.Digest, Plan: summarisePlan(d.Plan), Dir: j.config.Output.Dir, Steps: j.steps,
 	}
-	if r.Reference, err = j.referencePerplexity(); err != nil {
-		return nil, err
-	}
+	r.Reference = reference.Perplexity
 	r.fill(d, j.config.Workload.Scenarios)
 	return r, j.write(d, r)
 }
@@ -68,7 +70,7 @@ func (e *engineStage) idle() string {
 }
 
 // data is everything that the report shows but the verdicts.
-func (j *job) data() (report.Data, error) {
+func (j *job) data(reference validate.Header) (report.Data, error) {
 	d := report.Data{
 		Title: j.config.Name, CreatedBy: j.options.CreatedBy, Created: time.Now().Format("2006-01-02 15:04 MST"),
 		Command: "trtforge run PIPELINE.toml", Scenarios: j.config.Workload.Scenarios,
@@ -86,7 +88,8 @@ func (j *job) data() (report.Data, error) {
 	if err := j.gather(&d); err != nil {
 		return d, err
 	}
-	return d, j.describeRun(&d)
+	j.describeRun(&d, reference)
+	return d, nil
 }
 
 // describeModel fills in what was compiled.
@@ -138,12 +141,7 @@ func (j *job) cached(s *stage) bool {
 }
 
 // describeRun fills in versions, the machine and the inputs.
-func (j *job) describeRun(d *report.Data) error {
-	b, err := validate.Read(j.reference.dir)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = b.Close() }()
+func (j *job) describeRun(d *report.Data, b validate.Header) {
 	source := "PyTorch, in this run"
 	if j.config.Reference.Bundle != "" {
 		source = "PyTorch, recorded"
@@ -169,7 +167,6 @@ func (j *job) describeRun(d *report.Data) error {
 		{Name: "checkpoint", Value: b.Digests.Model},
 		{Name: "seed", Value: fmt.Sprint(j.config.Run.Seed)},
 	}
-	return nil
 }
 
 // write writes the report, the summary and all rows: they are cheap to make and
@@ -197,11 +194,11 @@ func (j *job) write(d report.Data, r *Result) error {
 	return nil
 }
 
-// referencePerplexity is PyTorch's own, which no engine need run to be known.
-func (j *job) referencePerplexity() (float64, error) {
+// referenceHeader is what the reference says of itself.
+func (j *job) referenceHeader() (validate.Header, error) {
 	b, err := validate.Read(j.reference.dir)
 	if err != nil {
-		return 0, err
+		return validate.Header{}, err
 	}
-	return b.Perplexity, b.Close()
+	return b.Header, b.Close()
 }
