@@ -53,20 +53,30 @@ const (
 // Role is what the size of a dimension depends on.
 type Role string
 
-// The roles. Total is past + seq.
+// The roles.
 const (
 	Batch  Role = "batch"
 	Seq    Role = "seq"
 	Past   Role = "past"
-	Total  Role = "total"
+	Total  Role = "total"  // past + seq
+	Buffer Role = "buffer" // the capacity of a cache that past and present share: new keys are written into it
+	Free   Role = "free"   // no other size depends on it; Limits say what it takes
 	Static Role = "static"
 )
 
+// Limits are the sizes that a free dimension takes, and the one to tune for.
+type Limits struct {
+	Min int64 `json:"min"`
+	Opt int64 `json:"opt"`
+	Max int64 `json:"max"`
+}
+
 // Dim is one dimension.
 type Dim struct {
-	Role   Role   `json:"role"`
-	Size   int64  `json:"size,omitempty"`   // of a static dimension, or what any other is fixed at; 0 = it varies
-	Symbol string `json:"symbol,omitempty"` // its name in the graph
+	Role   Role    `json:"role"`
+	Size   int64   `json:"size,omitempty"`   // of a static dimension, or what any other is fixed at; 0 = it varies
+	Symbol string  `json:"symbol,omitempty"` // its name in the graph
+	Limits *Limits `json:"limits,omitempty"` // of a free dimension; nil = nobody said yet
 }
 
 // Tensor is one input or output.

@@ -10,8 +10,8 @@ import (
 
 func TestEmit(t *testing.T) {
 	all := []Profile{
-		{Inputs: []Range{{"input_ids", []int64{1, 8}, []int64{1, 16}, []int64{4, 32}}, {"past_key_values.0.key", []int64{1, 4, 0, 64}, []int64{1, 4, 0, 64}, []int64{4, 4, 0, 64}}}},
-		{Inputs: []Range{{"input_ids", []int64{1, 1}, []int64{1, 1}, []int64{4, 1}}, {"past_key_values.0.key", []int64{1, 4, 8, 64}, []int64{1, 4, 19, 64}, []int64{4, 4, 63, 64}}}},
+		{Inputs: []Range{{Input: "input_ids", Min: []int64{1, 8}, Opt: []int64{1, 16}, Max: []int64{4, 32}}, {Input: "past_key_values.0.key", Min: []int64{1, 4, 0, 64}, Opt: []int64{1, 4, 0, 64}, Max: []int64{4, 4, 0, 64}}}},
+		{Inputs: []Range{{Input: "input_ids", Min: []int64{1, 1}, Opt: []int64{1, 1}, Max: []int64{4, 1}}, {Input: "past_key_values.0.key", Min: []int64{1, 4, 8, 64}, Opt: []int64{1, 4, 19, 64}, Max: []int64{4, 4, 63, 64}}}},
 	}
 	got, err := EmitORT(all)
 	if err != nil {

@@ -22,12 +22,14 @@ type Span struct {
 	Max int `json:"max"`
 }
 
-// Range is an input's shapes in a profile, one size a dimension.
+// Range is an input's shapes in a profile, one size a dimension, or, of a shape
+// tensor, its values.
 type Range struct {
-	Input string  `json:"input"`
-	Min   []int64 `json:"min"`
-	Opt   []int64 `json:"opt"`
-	Max   []int64 `json:"max"`
+	Input  string  `json:"input"`
+	Min    []int64 `json:"min"`
+	Opt    []int64 `json:"opt"`
+	Max    []int64 `json:"max"`
+	Values bool    `json:"values,omitempty"` // the input's contents, not its shape
 }
 
 // Profile is one optimization profile. Batch, Seq and Past are what its ranges
