@@ -201,6 +201,18 @@ func TestArgmax(t *testing.T) {
 			t.Errorf("Argmax(%v) = %d, want %d", c.in, got, c.want)
 		}
 	}
+	for n := range 4 * block { // every position in and behind whole blocks
+		row := make([]float32, n+1)
+		for at := range row {
+			clear(row)
+			if row[at] = 1; Argmax(row) != int64(at) {
+				t.Errorf("the largest of %v is at %d, Argmax says %d", row, at, Argmax(row))
+			}
+			if row[at] = nan; Argmax(row) != -1 {
+				t.Errorf("Argmax(%v) = %d, want -1", row, Argmax(row))
+			}
+		}
+	}
 }
 
 func maxDiff(a, b []float32) float64 {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"slices"
 	"strconv"
 	"time"
@@ -60,6 +61,8 @@ func decodeSide(args []string) error {
 		return err
 	}
 	defer func() { _ = s.Close() }()
+	runtime.LockOSThread() // as a job of the child does
+	defer runtime.UnlockOSThread()
 	d, err := decoder(s, args[0])
 	if err != nil {
 		return err

@@ -15,6 +15,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
@@ -73,6 +74,10 @@ func (m Model) with(work func(s *ort.Session, load time.Duration) error) error {
 	if err != nil {
 		return err
 	}
+	// The thread that calls ONNX Runtime is one of its intra-op threads: let it
+	// stay the same, with what it has in its core's cache.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
 	return errors.Join(work(s, load), s.Close())
 }
 
