@@ -1,0 +1,17 @@
+package main
+
+import "github.com/spf13/cobra"
+
+func newProfilesCommand(*globals) *cobra.Command {
+	c := &cobra.Command{
+		Use:   "profiles",
+		Short: "Derive, prove, translate and compare optimization profiles",
+		Long: `Profiles says which shapes an engine is built for. TensorRT refuses every shape
+outside them, at run time. These commands derive profiles from a workload, prove
+that they hold all of it, and speak the syntax of every tool that takes them.
+` + exitStatus,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+	}
+	return c
+}
