@@ -57,6 +57,13 @@ func Plan(c *Config, o Options) ([]Step, error) {
 // be verified again.
 func (j *job) survey() ([]Step, error) {
 	var steps []Step
+	var errs []error
+	for _, s := range j.stages {
+		errs = append(errs, s.newer())
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
 	for _, s := range j.stages {
 		step := Step{Stage: s.name}
 		if up := stale(s); up != "" {

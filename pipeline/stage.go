@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 )
@@ -83,6 +84,26 @@ func key(name string, inputs map[string]string) string {
 	return hex.EncodeToString(h.Sum(nil))
 }
 
+// sidecarVersion is the version of the sidecar that this program writes and the
+// newest that it reads.
+const sidecarVersion = 1
+
+// newer refuses, as class input, a directory that a later program filled: it may
+// hold what this one would throw away.
+func (s *stage) newer() error {
+	b, err := os.ReadFile(s.path(sidecarName))
+	if err != nil {
+		return nil // not made yet
+	}
+	var old sidecar
+	if json.Unmarshal(b, &old) != nil || old.SchemaVersion <= sidecarVersion {
+		return nil // what is unreadable is made again
+	}
+	return fault.New(fault.Input, "reading the record of a stage", s.path(sidecarName),
+		fmt.Sprintf("it has version %d, by %s; this program reads up to version %d", old.SchemaVersion, old.CreatedBy, sidecarVersion),
+		"use that program, or another [output] dir")
+}
+
 // cached loads the stage's sidecar and verifies its outputs. why is empty for
 // a stage that need not run and otherwise says what differs.
 func (s *stage) cached(inputs map[string]string) (why string) {
@@ -91,7 +112,7 @@ func (s *stage) cached(inputs map[string]string) (why string) {
 		return "not made yet"
 	}
 	var old sidecar
-	if err := json.Unmarshal(b, &old); err != nil || old.Kind != "stage" || old.SchemaVersion != 1 {
+	if err := json.Unmarshal(b, &old); err != nil || old.Kind != "stage" || old.SchemaVersion != sidecarVersion {
 		return "its record is unreadable"
 	}
 	if old.Key != key(s.name, inputs) {
@@ -149,7 +170,7 @@ func (s *stage) execute(ctx context.Context, inputs map[string]string, createdBy
 			return err
 		}
 		s.sidecar = &sidecar{
-			Kind: "stage", SchemaVersion: 1, CreatedBy: createdBy, Stage: s.name,
+			Kind: "stage", SchemaVersion: sidecarVersion, CreatedBy: createdBy, Stage: s.name,
 			Key: key(s.name, inputs), Inputs: inputs, Outputs: outputs,
 			ElapsedMS: float64(time.Since(start).Microseconds()) / 1000,
 		}

@@ -163,7 +163,6 @@ func TestWhatRunsAgain(t *testing.T) {
 		"sidecar garbage":             {func(t *testing.T, f *fakes) { write(t, f.sidecar("graph"), "\x00{]") }, []string{"graph"}, "its record is unreadable"},
 		"sidecar null":                {func(t *testing.T, f *fakes) { write(t, f.sidecar("graph"), "null") }, []string{"graph"}, "its record is unreadable"},
 		"sidecar of another":          {edit("graph", `"kind": "stage"`, `"kind": "rows"`), []string{"graph"}, "its record is unreadable"},
-		"sidecar from future":         {edit("graph", `"schema_version": 1`, `"schema_version": 2`), []string{"graph"}, "its record is unreadable"},
 		"sidecar from past":           {edit("graph", `"key": "`, `"key": "0`), []string{"graph"}, "its record is of another program"},
 		"sidecar names files outside": {edit("graph", `"graph": "`, `"../../../source": "`), []string{"graph"}, "its record names a file outside of it"},
 	} {
@@ -342,5 +341,26 @@ func TestWaitingEndsWithTheContext(t *testing.T) {
 	defer cancel()
 	if _, err := lock(ctx, dir, log); err == nil || fault.Exit(err) != 5 {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestARecordOfALaterProgramIsLeftAlone(t *testing.T) {
+	f := newFakes(t)
+	f.run(t)
+	for _, stage := range []string{"graph", "engine/a"} {
+		b, err := os.ReadFile(f.sidecar(stage))
+		if err != nil {
+			t.Fatal(err)
+		}
+		write(t, f.sidecar(stage), strings.Replace(string(b), `"schema_version": 1`, `"schema_version": 2`, 1))
+	}
+	ran, err := f.try(t.Context())
+	if len(ran) > 0 || fault.Classify(err) != fault.Input {
+		t.Fatalf("%v ran, %v", ran, err)
+	}
+	for _, stage := range []string{"graph", "engine/a"} {
+		if !strings.Contains(err.Error(), f.sidecar(stage)) {
+			t.Errorf("%v does not name %s", err, f.sidecar(stage))
+		}
 	}
 }
