@@ -19,8 +19,8 @@ func TestDemand(t *testing.T) {
 		{Name: "c", Batch: 1, PromptTokens: 5},               // a score of the prompt
 	}}
 	want := []Shape{
-		{Prefill, 1, 5, 0, 1}, {Prefill, 2, 5, 0, 4}, {Prefill, 2, 6, 0, 1},
-		{Decode, 2, 1, 5, 4}, {Decode, 2, 1, 6, 4},
+		{Phase: Prefill, Batch: 1, Seq: 5, Count: 1}, {Phase: Prefill, Batch: 2, Seq: 5, Count: 4}, {Phase: Prefill, Batch: 2, Seq: 6, Count: 1},
+		{Phase: Decode, Batch: 2, Seq: 1, Past: 5, Count: 4, Run: 2},
 	}
 	if d := cmp.Diff(want, Demand(w)); d != "" {
 		t.Errorf("cached:\n%s", d)
@@ -32,9 +32,9 @@ func TestDemand(t *testing.T) {
 	w.Mode, w.FeedLast = Both, true
 	slices.Reverse(w.Scenarios)
 	want = []Shape{
-		{Prefill, 1, 5, 0, 1}, {Prefill, 2, 5, 0, 4}, {Prefill, 2, 6, 0, 1},
-		{Decode, 2, 1, 5, 4}, {Decode, 2, 1, 6, 5}, {Decode, 2, 1, 7, 4},
-		{UncachedDecode, 2, 6, 0, 4}, {UncachedDecode, 2, 7, 0, 5}, {UncachedDecode, 2, 8, 0, 4},
+		{Phase: Prefill, Batch: 1, Seq: 5, Count: 1}, {Phase: Prefill, Batch: 2, Seq: 5, Count: 4}, {Phase: Prefill, Batch: 2, Seq: 6, Count: 1},
+		{Phase: Decode, Batch: 2, Seq: 1, Past: 5, Count: 4}, {Phase: Decode, Batch: 2, Seq: 1, Past: 6, Count: 5}, {Phase: Decode, Batch: 2, Seq: 1, Past: 7, Count: 4},
+		{Phase: UncachedDecode, Batch: 2, Seq: 6, Count: 4}, {Phase: UncachedDecode, Batch: 2, Seq: 7, Count: 5}, {Phase: UncachedDecode, Batch: 2, Seq: 8, Count: 4},
 	}
 	if d := cmp.Diff(want, Demand(w)); d != "" {
 		t.Errorf("both, with the last token fed:\n%s", d)

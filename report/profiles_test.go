@@ -64,7 +64,7 @@ func TestManyBatchesShowThoseWithGaps(t *testing.T) {
 	}
 	var got []int
 	for _, p := range panels(plan)[:mostPanels] {
-		got = append(got, p.batch)
+		got = append(got, p.batch.from)
 	}
 	if fmt.Sprint(got) != "[1 2 3 4 5 20]" {
 		t.Errorf("panels of batches %v, want the five most frequent and the one with a gap", got)

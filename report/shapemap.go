@@ -101,7 +101,7 @@ func (m *shapeMap) draw(id string) string {
 // panel draws one batch size with its plot's upper left corner at x, y.
 func (m *shapeMap) panel(c *svg.Canvas, p panelOf, x, y float64) {
 	bottom := y + mapPlot
-	c.Text("panel", x, y-10, svg.Start, fmt.Sprintf("Batch %d", p.batch))
+	c.Text("panel", x, y-10, svg.Start, "Batch "+p.batch.String())
 	c.Rect("plotframe", x, y, m.plot, mapPlot, 3)
 	last := math.Inf(-1)
 	for _, past := range powers(0, m.mostPast) {
@@ -159,11 +159,11 @@ func (m *shapeMap) area(c *svg.Canvas, i int, x, bottom float64) {
 	}
 }
 
-func (m *shapeMap) dot(c *svg.Canvas, d dot, batch int, x, bottom float64) {
+func (m *shapeMap) dot(c *svg.Canvas, d dot, batch span, x, bottom float64) {
 	// The middle of what was joined, on the scale that it is seen on.
 	at := x + (m.across(d.past.from)+m.across(d.past.to))/2
 	up := bottom - (m.up(d.seq.from)+m.up(d.seq.to))/2
-	class, tip := fmt.Sprintf("shape p%d", d.profile%4), fmt.Sprintf("batch %d, past %s, new tokens %s: ", batch, d.past, d.seq)
+	class, tip := fmt.Sprintf("shape p%d", d.profile%4), fmt.Sprintf("batch %s, past %s, new tokens %s: ", batch, d.past, d.seq)
 	tip += plural(d.shapes, "shape")
 	if d.profile < 0 {
 		class, tip = "shape uncovered", tip+", held by no profile"
@@ -185,11 +185,6 @@ func (m *shapeMap) describe() string {
 	if len(m.plan.Demand) == 0 {
 		return fmt.Sprintf("What %s hold.", plural(len(m.plan.Profiles), "profile"))
 	}
-	covered := 0
-	for _, i := range coverage(m.plan) {
-		if i >= 0 {
-			covered++
-		}
-	}
-	return fmt.Sprintf("%d of %d distinct shapes of the workload lie inside one of %d profiles.", covered, len(m.plan.Demand), len(m.plan.Profiles))
+	total, covered := tallyShapes(m.plan)
+	return fmt.Sprintf("%d of %d distinct shapes of the workload lie inside one of %d profiles.", covered, total, len(m.plan.Profiles))
 }

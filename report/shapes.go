@@ -4,14 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"html/template"
-	"maps"
 	"slices"
 
 	"github.com/trtforge/trtforge/profiles"
 )
 
-// The map of shapes has a panel for each batch size, past tokens across and new
-// tokens up. Prefill is the column at past 0, decode the row at one new token.
+// The map of shapes has a panel for each batch size, or for neighbours that are
+// asked for the same, with past tokens across and new tokens up. Prefill is the
+// column at past 0, decode the row at one new token.
 
 // dot is passes of nearly one shape, close enough to be one mark.
 type dot struct {
@@ -34,9 +34,30 @@ func (s span) String() string {
 	return fmt.Sprintf("%d to %d", s.from, s.to)
 }
 
-// panelOf is what one batch size asks for and what holds it.
+// dotsOf divides a block into dots, few enough to draw and close enough to be
+// seen as a line where they are many.
+func dotsOf(block profiles.Shape, profile int) []dot {
+	const most = 200
+	last := block.Last()
+	n := max(last.Seq-block.Seq, last.Past-block.Past) + 1
+	batches := last.Batch - block.Batch + 1
+	var all []dot
+	for i := range min(n, most) {
+		a, b := i*n/min(n, most), (i+1)*n/min(n, most)-1
+		d := dot{span{block.Seq, block.Seq}, span{block.Past, block.Past}, (b - a + 1) * batches, block.Count * float64((b-a+1)*batches), profile}
+		if block.Phase == profiles.Decode {
+			d.past = span{block.Past + a, block.Past + b}
+		} else {
+			d.seq = span{block.Seq + a, block.Seq + b}
+		}
+		all = append(all, d)
+	}
+	return all
+}
+
+// panelOf is what one batch size asks for, or neighbours alike, and what holds it.
 type panelOf struct {
-	batch int
+	batch span
 	dots  []dot
 	areas []int // profiles that take this batch
 }
@@ -68,36 +89,39 @@ func drawShapes(plan *profiles.Plan) *picture {
 // panels are the batch sizes that occur, those with gaps and then those with the
 // most passes first where there are too many, else by size.
 func panels(plan *profiles.Plan) []panelOf {
-	byBatch := map[int]*panelOf{}
-	at := func(batch int) *panelOf {
+	byBatch := map[span]*panelOf{}
+	at := func(batch span) *panelOf {
 		if byBatch[batch] == nil {
 			byBatch[batch] = &panelOf{batch: batch}
 		}
 		return byBatch[batch]
 	}
-	serving := coverage(plan)
-	for i, s := range plan.Demand {
-		p := at(s.Batch)
-		p.dots = append(p.dots, dot{span{s.Seq, s.Seq}, span{s.Past, s.Past}, 1, s.Count, serving[i]})
+	demand, serving := coverage(plan)
+	for i, s := range demand {
+		p := at(span{s.Batch, s.Last().Batch})
+		p.dots = append(p.dots, dotsOf(s, serving[i])...)
 	}
-	if len(plan.Demand) == 0 {
+	if len(demand) == 0 {
 		for _, p := range plan.Profiles {
-			at(p.Batch.Opt)
+			at(span{p.Batch.Min, p.Batch.Max})
 		}
 	}
-	all := []panelOf{}
-	for _, batch := range slices.Sorted(maps.Keys(byBatch)) {
-		p := *byBatch[batch]
+	var all []panelOf
+	for _, p := range byBatch {
 		for i, profile := range plan.Profiles {
-			if within(batch, profile.Batch) {
+			if within(p.batch.from, profile.Batch) || within(p.batch.to, profile.Batch) {
 				p.areas = append(p.areas, i)
 			}
 		}
-		all = append(all, p)
+		all = append(all, *p)
 	}
+	bySize := func(a, b panelOf) int {
+		return cmp.Or(cmp.Compare(a.batch.from, b.batch.from), cmp.Compare(a.batch.to, b.batch.to))
+	}
+	slices.SortFunc(all, bySize)
 	if len(all) > mostPanels {
 		slices.SortStableFunc(all, func(a, b panelOf) int { return b.compare(a) })
-		slices.SortFunc(all[:mostPanels], func(a, b panelOf) int { return a.batch - b.batch })
+		slices.SortFunc(all[:mostPanels], bySize)
 	}
 	return all
 }
