@@ -72,7 +72,8 @@ func (o Options) metadata(positions int64) []*onnxpb.StringStringEntryProto {
 
 // staticBias is attentionBias over a buffer: column j is open to the new
 // position i if the mask says so and it is not behind the column that i is
-// written to. Stale columns are closed by the mask alone.
+// written to. So a column that is not written yet is closed even where a mask
+// of ones says otherwise.
 func (g *gpt2) staticBias(mask string) string {
 	position := g.input("cache_position", onnx.Int64, seq())
 	columns := g.op("Range", "/mask/columns", []string{g.scalarInt("zero", 0), g.scalarInt("capacity", g.capacity), g.scalarInt("one", 1)})
