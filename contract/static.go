@@ -33,6 +33,19 @@ func (c *Contract) Capacity() int64 {
 	return 0
 }
 
+// BufferBytes is what one set of a static cache's keys and values takes at that
+// batch, however few of its columns are written: 2 x layers x batch x heads x
+// capacity x head size x bytes of a number. 0 where the cache grows.
+func (c *Contract) BufferBytes(batch int64) int64 {
+	width := map[string]int64{"float": 4, "float16": 2, "bfloat16": 2}
+	for _, t := range c.Inputs {
+		if t.Kind == KindPastKey {
+			return 2 * int64(c.Layers) * batch * int64(c.Heads) * c.Capacity() * int64(c.HeadDim) * width[t.Type]
+		}
+	}
+	return 0
+}
+
 // takesPosition tells whether some input says where to write.
 func takesPosition(inputs []*onnxpb.ValueInfoProto) bool {
 	for _, v := range inputs {

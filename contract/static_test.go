@@ -36,6 +36,9 @@ func TestStaticCache(t *testing.T) {
 	if c.Capacity() != 20 {
 		t.Errorf("capacity %d, want 20", c.Capacity())
 	}
+	if got := c.BufferBytes(3); got != 2*2*3*4*20*8*4 {
+		t.Errorf("%d bytes of buffers", got)
+	}
 	cache := []int64{2, 4, 20, 8}
 	want := map[Kind][]int64{
 		KindIDs: {2, 3}, KindPositions: {2, 3}, KindMask: {2, 20}, KindCachePosition: {3}, KindLogits: {2, 3, 96},
