@@ -83,10 +83,6 @@ func newDriver(r Runner, c *contract.Contract, job Job) (*driver, error) {
 		}
 	}
 	for i, s := range job.Plan.Samples {
-		if capacity := c.Capacity(); capacity > 0 && int64(s.Len()) > capacity {
-			return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("sample %d", i),
-				fmt.Sprintf("its %d tokens do not fit the %d columns of the graph's buffer", s.Len(), capacity), "plan shorter windows")
-		}
 		if s.Start < 0 || s.Prefill < 1 || s.Decode < 0 || s.Start+s.Len() > len(job.IDs) {
 			return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("sample %d", i),
 				fmt.Sprintf("its window %+v is not inside the text of %d tokens", s, len(job.IDs)), "make the plan for this text")

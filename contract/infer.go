@@ -33,8 +33,8 @@ func Infer(m *onnx.Model) (*Contract, error) {
 	r.count()
 	r.symbols()
 	r.logits()
-	r.positions()
 	r.buffer()
+	r.positions()
 	if err := errors.Join(r.wrong...); err != nil {
 		return nil, fault.Wrap(fault.Input, "inferring the contract of", m.Graph().GetName(), err,
 			"name inputs and dimensions as optimum does, or say what they are")

@@ -18,7 +18,8 @@ const metaCapacity = "trtforge.capacity"
 
 // Capacity is the length of the buffer that past and present share; 0 where the
 // cache grows or there is none. It bounds padding, prompt and everything
-// decoded together, and attention looks at all of it in each step.
+// decoded together (MaxPositions says so too), and attention looks at all of it in
+// each step.
 func (c *Contract) Capacity() int64 {
 	for _, t := range c.Inputs {
 		if t.Kind != KindPastKey {

@@ -30,7 +30,7 @@ func TestStaticCache(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := factsOf(c), (facts{8, 2, 4, 8, 96, 24, "all"}); got != want {
+	if got, want := factsOf(c), (facts{8, 2, 4, 8, 96, 20, "all"}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
 	}
 	if c.Capacity() != 20 {

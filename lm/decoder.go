@@ -80,7 +80,7 @@ func (d *Decoder) check() error {
 	if d.o.Batch < 1 || d.o.Capacity < 1 {
 		bad("batch %d and capacity %d must be at least 1", d.o.Batch, d.o.Capacity)
 	}
-	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit {
+	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit && d.static == nil {
 		bad("capacity %d exceeds the model's %d positions", d.o.Capacity, limit)
 	}
 	for _, n := range d.o.Buckets {

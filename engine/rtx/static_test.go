@@ -28,7 +28,7 @@ func pinned(c *contract.Contract, batch int64, lengths ...int64) *profiles.Plan 
 	return p
 }
 
-// A static cache builds in FP32 and FP16, all of its profiles of one shape: two
+// A static cache builds in every precision, all of its profiles of one shape: two
 // buckets of prefill and one decode step. Nothing in it is as long as what the
 // past has grown to.
 func TestStaticCacheBuilds(t *testing.T) {
@@ -65,5 +65,31 @@ func TestStaticCacheBuilds(t *testing.T) {
 				t.Errorf("%s: achieved %s, %d profiles, warnings %q", r.Name, got.Achieved, len(got.Profiles), got.Warnings)
 			}
 		}
+	}
+}
+
+// A plan that is derived from the contract builds too: prefills of any length
+// beside the one decode step.
+func TestDerivedPlanOfStaticCacheBuilds(t *testing.T) {
+	dir := t.TempDir()
+	if err := export.Random(dir, export.Shape{Layers: 1, Width: 64, Heads: 2, Vocab: 128, Positions: 64}, 1); err != nil {
+		t.Fatal(err)
+	}
+	m, err := export.GPT2(dir, export.Options{Logits: export.Last, Cache: export.Static, Capacity: 40})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	r := asked(t, half(t, m), engine.FP16)
+	decode := r.Plan.Profiles[1]
+	for _, in := range decode.Inputs {
+		t.Log(in.Input, in.Min, in.Max)
+		if in.Input == "cache_position" && (in.Min[0] != 1 || in.Max[0] != 1) {
+			t.Errorf("decode writes %v to %v columns", in.Min, in.Max)
+		}
+	}
+	got, err := builder(t).Build(t.Context(), r, t.TempDir(), progress.Noop)
+	if err != nil || len(got.Profiles) != 2 {
+		t.Errorf("%+v, %v", got, err)
 	}
 }
