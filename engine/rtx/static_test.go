@@ -83,7 +83,6 @@ func TestDerivedPlanOfStaticCacheBuilds(t *testing.T) {
 	r := asked(t, half(t, m), engine.FP16)
 	decode := r.Plan.Profiles[1]
 	for _, in := range decode.Inputs {
-		t.Log(in.Input, in.Min, in.Max)
 		if in.Input == "cache_position" && (in.Min[0] != 1 || in.Max[0] != 1) {
 			t.Errorf("decode writes %v to %v columns", in.Min, in.Max)
 		}
