@@ -2,6 +2,7 @@ package lm
 
 import (
 	"fmt"
+	"slices"
 
 	"github.com/trtforge/trtforge/contract"
 )
@@ -13,7 +14,7 @@ import (
 // one column number and one more open column of the mask.
 type static struct {
 	capacity int   // columns of the graph's buffer
-	rows     int   // rows of each buffer: batch x heads
+	rows     int   // of each buffer, one behind the other: batch x heads
 	columns  *ints // what new keys are written to, [seq]
 	dirty    int   // columns from the left that earlier requests may have written
 }
@@ -23,7 +24,24 @@ func newStatic(c *contract.Contract, o Options) *static {
 	if c.Capacity() == 0 {
 		return nil
 	}
-	return &static{capacity: int(c.Capacity()), rows: o.Batch * c.Heads}
+	return &static{capacity: int(c.Capacity()), rows: rows(c, o.Batch)}
+}
+
+// rows is how many runs of columns lie one behind the other in a buffer: the
+// product of the dimensions before it.
+func rows(c *contract.Contract, batch int) int {
+	for _, t := range c.Inputs {
+		at := slices.IndexFunc(t.Dims, func(d contract.Dim) bool { return d.Role == contract.Buffer })
+		if at < 0 || !isPast(t.Kind) {
+			continue
+		}
+		n := 1
+		for _, size := range c.Shape(t, int64(batch), 1, 0)[:at] {
+			n *= int(size)
+		}
+		return n
+	}
+	return 0
 }
 
 // check gives the reasons why a decoder cannot feed a static cache, or has none
@@ -36,6 +54,8 @@ func (s *static) check(c *contract.Contract, o Options, counts map[contract.Kind
 	case s == nil:
 	case counts[contract.KindCachePosition] != 1:
 		bad("past and present share a buffer, and no input of kind %s says where to write", contract.KindCachePosition)
+	case s.capacity < 1 || s.rows < 1:
+		bad("past and present share a buffer of %d rows and %d columns", s.rows, s.capacity)
 	case counts[contract.KindMask] != 1:
 		bad("past and present share a buffer, and no mask says which columns of it are written")
 	case o.Capacity > s.capacity:
@@ -68,8 +88,8 @@ func (s *static) clean(set *caches, width int) {
 	for _, buffer := range set.buffers {
 		row := len(buffer) / s.rows
 		column := row / s.capacity
-		for at := 0; at+row <= len(buffer) && width < s.dirty; at += row {
-			clear(buffer[at+width*column : at+s.dirty*column])
+		for r := 0; r < s.rows && width < s.dirty; r++ {
+			clear(buffer[r*row+width*column : r*row+s.dirty*column])
 		}
 	}
 	s.dirty = width

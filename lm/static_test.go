@@ -120,8 +120,18 @@ func TestStaticRefusals(t *testing.T) {
 	for name, damage := range map[string]func(c *contract.Contract, o *Options){
 		"longer than the buffer": func(_ *contract.Contract, o *Options) { o.Capacity = 13 },
 		"bucket beyond capacity": func(_ *contract.Contract, o *Options) { o.Buckets = []int{11} },
-		"no place to write":      func(c *contract.Contract, _ *Options) { c.Inputs = c.Inputs[:len(c.Inputs)-1] },
-		"no mask":                func(c *contract.Contract, _ *Options) { c.Inputs = slices.Delete(c.Inputs, 1, 2) },
+		"no columns": func(c *contract.Contract, _ *Options) {
+			for _, t := range c.Inputs[3:7] {
+				t.Dims[2].Size = -1
+			}
+		},
+		"no heads": func(c *contract.Contract, _ *Options) {
+			for _, t := range c.Inputs[3:7] {
+				t.Dims[1].Size = 0
+			}
+		},
+		"no place to write": func(c *contract.Contract, _ *Options) { c.Inputs = c.Inputs[:len(c.Inputs)-1] },
+		"no mask":           func(c *contract.Contract, _ *Options) { c.Inputs = slices.Delete(c.Inputs, 1, 2) },
 		"a place and no buffer": func(c *contract.Contract, _ *Options) {
 			c.Inputs = append(fakeContract(fullKinds...).Inputs, c.Inputs[len(c.Inputs)-1])
 		},
