@@ -16,7 +16,8 @@
 // names of their own is refused; there is no way yet to state what they are.
 // Graphs without token ids and logits (encoders, vision), caches that are not
 // [batch, heads, past, head size] in two tensors a layer, and buffers of fixed
-// length that past and present share are not decoders to it.
+// length that past and present share, without cache_position to say where new keys
+// go, are not decoders to it.
 package contract
 
 import (

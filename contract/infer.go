@@ -27,11 +27,13 @@ const (
 func Infer(m *onnx.Model) (*Contract, error) {
 	r := &reader{m: m, c: &Contract{Kind: "contract", SchemaVersion: SchemaVersion, CreatedBy: m.Proto.GetProducerName()}}
 	r.cached = takesCache(m.Graph().GetInput())
+	r.static = takesPosition(m.Graph().GetInput())
 	r.c.Inputs = r.tensors(m.Graph().GetInput(), true)
 	r.c.Outputs = r.tensors(m.Graph().GetOutput(), false)
 	r.count()
 	r.symbols()
 	r.logits()
+	r.buffer()
 	r.positions()
 	if err := errors.Join(r.wrong...); err != nil {
 		return nil, fault.Wrap(fault.Input, "inferring the contract of", m.Graph().GetName(), err,
@@ -45,6 +47,7 @@ type reader struct {
 	m      *onnx.Model
 	c      *Contract
 	cached bool    // the graph takes past keys and values
+	static bool    // and is told where to write the new ones
 	cache  *Tensor // the first cache tensor, which all others are like
 	wrong  []error
 }
@@ -79,6 +82,9 @@ func (r *reader) tensor(v *onnxpb.ValueInfoProto, input bool) Tensor {
 		r.bad("%s: its type is %s, which %s never has", t.Name, typ, t.Kind)
 	}
 	roles := layout(t.Kind, r.cached, dims)
+	if r.static {
+		roles = staticLayout(t.Kind, roles)
+	}
 	if len(dims) != len(roles) {
 		r.bad("%s: it has %d dimensions, %s has %d", t.Name, len(dims), t.Kind, len(roles))
 		return t

@@ -22,6 +22,7 @@ var naming = map[bool][]named{
 		{regexp.MustCompile(`^input_ids$`), KindIDs},
 		{regexp.MustCompile(`^attention_mask$`), KindMask},
 		{regexp.MustCompile(`^position_ids$`), KindPositions},
+		{regexp.MustCompile(`^cache_position$`), KindCachePosition},
 		{regexp.MustCompile(`^past(?:_key_values)?[._](\d{1,5})[._]key$`), KindPastKey},
 		{regexp.MustCompile(`^past(?:_key_values)?[._](\d{1,5})[._]value$`), KindPastValue},
 	},
@@ -58,7 +59,7 @@ func takesCache(inputs []*onnxpb.ValueInfoProto) bool {
 // allowed are the element types of a kind.
 func allowed(k Kind, t onnx.DType) bool {
 	switch k {
-	case KindIDs, KindMask, KindPositions:
+	case KindIDs, KindMask, KindPositions, KindCachePosition:
 		return t == onnx.Int64 || t == onnx.Int32
 	}
 	return t == onnx.Float32 || t == onnx.Float16 || t == onnx.BFloat16

@@ -8,8 +8,17 @@ import (
 
 // positions finds the longest past + seq: what the metadata say, else the
 // number of rows of the table that position_ids index. A graph with neither
-// (rotary positions that are computed) states no limit.
+// (rotary positions that are computed) states no limit. A buffer that is shorter
+// is a limit too.
 func (r *reader) positions() {
+	r.stated()
+	if n := int(r.c.Capacity()); n > 0 && (r.c.MaxPositions == 0 || n < r.c.MaxPositions) {
+		r.c.MaxPositions = n
+	}
+}
+
+// stated is the limit that positions have, however long a buffer is.
+func (r *reader) stated() {
 	if said, ok := r.meta(metaPositions); ok {
 		n, err := strconv.Atoi(said)
 		if err != nil || n < 1 {

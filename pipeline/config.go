@@ -18,6 +18,7 @@ import (
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/rtx"
+	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
@@ -42,7 +43,14 @@ type Config struct {
 
 // ModelConfig says what is deployed.
 type ModelConfig struct {
-	Path string `toml:"path"` // a Hugging Face GPT-2 directory
+	Path     string       `toml:"path"`     // a Hugging Face GPT-2 directory
+	Cache    export.Cache `toml:"cache"`    // concat or static; empty = concat
+	Capacity int64        `toml:"capacity"` // columns of a static cache; 0 = n_positions
+}
+
+// variant is the graph whose logits are those.
+func (m ModelConfig) variant(l export.Logits) export.Options {
+	return export.Options{Logits: l, Cache: m.Cache, Capacity: m.Capacity}
 }
 
 // TextConfig names the two texts, which must not overlap.
@@ -166,6 +174,9 @@ func (c *Config) resolve(dir string) {
 	if c.Profiles.Strategy == "" {
 		c.Profiles.Strategy = "auto"
 	}
+	if c.Model.Cache == "" {
+		c.Model.Cache = export.Concat
+	}
 	if c.Workload.Mode == "" {
 		c.Workload.Mode = "cached"
 	}
@@ -200,6 +211,12 @@ func (c *Config) check() []error {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if c.Model.Path == "" {
 		bad("[model] path is missing: the directory of a checkpoint")
+	}
+	if !slices.Contains([]export.Cache{export.Concat, export.Static}, c.Model.Cache) {
+		bad("[model] cache %q: want concat or static", c.Model.Cache)
+	}
+	if c.Model.Capacity < 0 || c.Model.Capacity > 0 && c.Model.Cache != export.Static {
+		bad("[model] capacity %d: it is the columns of a static cache, and of nothing else", c.Model.Capacity)
 	}
 	if len(c.Workload.Scenarios) == 0 {
 		bad("no [[workload.scenario]]: without shapes there is nothing to build profiles for")

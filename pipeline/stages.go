@@ -44,7 +44,7 @@ func (j *job) layOut() error {
 	for name, path := range tokenizerFiles(j.config.Model.Path) {
 		files[name] = path // export refuses one that does not fit
 	}
-	j.export = j.add(&stage{name: "export", revision: 3, files: files, run: j.runExport})
+	j.export = j.add(&stage{name: "export", revision: 3, files: files, params: j.config.Model.params(), run: j.runExport})
 	j.plan = j.add(&stage{name: "profiles", revision: 1, needs: []*stage{j.export}, params: map[string]string{
 		"workload": encode(j.config.Workload), "strategy": j.config.Profiles.Strategy, "max_profiles": fmt.Sprint(j.config.Profiles.MaxProfiles),
 	}, run: j.runProfiles})
@@ -107,15 +107,34 @@ func tokenizerFiles(dir string) map[string]string {
 
 func (j *job) runExport(_ context.Context, dir string, p progress.Counter) error {
 	p.Note("streaming weights")
-	if err := export.Write(j.config.Model.Path, dir, export.All, export.Last); err != nil {
+	m := j.config.Model
+	if err := export.WriteVariants(m.Path, dir, m.variant(export.All), m.variant(export.Last)); err != nil {
 		return err
 	}
-	return j.open(filepath.Join(dir, modelFile), func(m *onnx.Model) error {
+	return j.open(filepath.Join(dir, m.variant(export.All).File()), func(m *onnx.Model) error {
 		if err := onnx.Check(m); err != nil {
 			return err
 		}
 		return saveContract(m, dir, j.options.CreatedBy)
 	})
+}
+
+// params are what the export depends on beside the checkpoint. A cache that
+// concatenates is not among them: it has always been what is exported.
+func (m ModelConfig) params() map[string]string {
+	if m.Cache != export.Static {
+		return nil
+	}
+	return map[string]string{"cache": string(m.Cache), "capacity": fmt.Sprint(m.Capacity)}
+}
+
+// graph is a stage's model with all logits. The export names its files after
+// what they are, the other stages have one each.
+func (j *job) graph(s *stage) string {
+	if s == j.export {
+		return s.path(j.config.Model.variant(export.All).File())
+	}
+	return s.path(modelFile)
 }
 
 // saveContract writes what the graph's inputs and outputs mean beside it.
@@ -162,7 +181,7 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 	if err != nil {
 		return err
 	}
-	return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+	return j.open(j.graph(j.export), func(m *onnx.Model) error {
 		targets, err := quant.Targets(m, quant.Policy{})
 		if err != nil {
 			return err
@@ -283,7 +302,7 @@ func (j *job) saveTable(m *onnx.Model, c *calib.Collector, dir string) error {
 // FP16 where that is asked for.
 func (j *job) quantizer(table *stage, half bool) func(context.Context, string, progress.Counter) error {
 	return func(_ context.Context, dir string, _ progress.Counter) error {
-		return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+		return j.open(j.graph(j.export), func(m *onnx.Model) error {
 			if table != nil {
 				t, err := calib.ReadFile(table.path(tableFile))
 				if err != nil {

@@ -313,6 +313,10 @@ func (d *Data) modelFacts() []Fact {
 	}
 	number("Hidden size", int64(m.Hidden), count)
 	number("Positions", int64(m.Positions), count)
+	if c := d.Contract; c != nil && c.Capacity() > 0 {
+		facts = append(facts, Fact{"Cache", fmt.Sprintf("static, %s columns, %s a row from the first token; every step attends over all of it",
+			count(c.Capacity()), size(float64(c.BufferBytes(1))))})
+	}
 	return append(facts, Fact{"Digest", m.Digest})
 }
 

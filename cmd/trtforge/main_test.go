@@ -172,13 +172,13 @@ func signalled(ts *testscript.TestScript, _ bool, args []string) {
 	expect(ts, want, c.Wait())
 }
 
-// edit replaces the first occurrence of a text in a file.
+// edit replaces the first occurrence of a text in a file by lines.
 func edit(ts *testscript.TestScript, _ bool, args []string) {
 	before := ts.ReadFile(args[0])
 	if !strings.Contains(before, args[1]) {
 		ts.Fatalf("%s does not contain %q", args[0], args[1])
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(before, args[1], args[2], 1)), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(before, args[1], strings.Join(args[2:], "\n"), 1)), 0o644))
 }
 
 // tidy demands that a command which failed left nothing half-written.
