@@ -44,7 +44,7 @@ func Read(b []byte, path string) (*File, error) {
 	first, err1 := interpret(vectors, 1)
 	switch {
 	case err2 == nil && err1 == nil:
-		return nil, bad(path, "it makes sense in both versions of the format", "say sidecar-v2 if ONNX Runtime 1.15 or later wrote it, else sidecar-v1")
+		return nil, bad(path, "it makes sense in both versions of the format", "say --from sidecar-v2 if ONNX Runtime 1.15 or later wrote it, else --from sidecar-v1")
 	case err2 == nil:
 		return second, nil
 	case err1 == nil:

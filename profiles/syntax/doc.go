@@ -151,7 +151,7 @@ func Detect(text string) (string, error) {
 		}
 	}
 	if len(found) > 1 {
-		return "", fault.New(fault.Input, "reading profiles", "", "the text holds profiles of "+strings.Join(found, " and of "), "say which with --syntax")
+		return "", fault.New(fault.Input, "reading profiles", "", "the text holds profiles of "+strings.Join(found, " and of "), "say which with --from")
 	}
 	pbtxt := looksLikeConfig(text)
 	switch {
