@@ -1,26 +1,33 @@
 #!/usr/bin/env python3
 """Writes the hash-pinned lock files of trtforge's runtimes.
 
-usage: lock.py OUT_DIR PYTHON...      e.g. lock.py internal/runtimes/locks python3.11 python3.12 python3.13
+usage: lock.py OUT_DIR [--only NAME,...] PYTHON...
+e.g.   lock.py internal/runtimes/locks python3.11 python3.12 python3.13
+       lock.py internal/runtimes/locks --only oracle python3.11 python3.12 python3.13
 
 Each PYTHON resolves for itself, so that environment markers mean what they will mean on a
 user's machine; the wheels are those of manylinux up to 2.28. A package whose version is the
 same everywhere gets one entry with all hashes, any other gets an entry per Python version.
 The wheels of the first PYTHON are then downloaded (about 3 GB) to learn sizes and licences.
+--only leaves the other locks as they are and takes from them what they pin.
 
 No index's address is written: only names, versions, hashes, sizes and licences.
 """
 import email, json, os, re, subprocess, sys, tempfile, zipfile
 
 ORT = "onnxruntime==1.32.0"
-# Of the ort runtime only the libraries inside the wheel are installed.
-LIBRARY = re.compile(r"/libonnxruntime\w*\.so[.\d]*$")
+# Of these only libraries inside the wheel are installed; the CUDA provider is 284 MB that nothing here loads.
+LIBRARIES = {
+    "ort": re.compile(r"/libonnxruntime\w*\.so[.\d]*$"),
+    "oracle-trt": re.compile(r"/libonnxruntime(?!_providers_cuda)\w*\.so[.\d]*$"),
+}
 # name: (what is asked for, pip's extra options, the runtime it is laid over)
 RUNTIMES = {
     "ort": ([ORT], ["--no-deps"], None),
     "rtx": (["tensorrt-rtx-cu12-libs==1.7.1.116", "tensorrt-rtx-cu12-bindings==1.7.1.116", "numpy==2.4.6"], [], None),
     "reference": (["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6"], [], None),
-    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1"], [], "reference"),
+    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1", "polygraphy==0.53.6", "tritonclient==2.73.0"], [], "reference"),
+    "oracle-trt": (["onnxruntime-gpu==1.31.1"], ["--no-deps"], None),
 }
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)] + [
     "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
@@ -111,22 +118,43 @@ def lock(name, out, pythons, done):
     head = [f"runtime {name}: written by tools/lock/lock.py, not by hand", "python: " + " ".join(pythons)]
     write(path, head, items, {})
     with tempfile.TemporaryDirectory() as work:
-        down, installed, licences = measure(next(iter(pythons.values())), path, work, LIBRARY if name == "ort" else re.compile(""))
+        down, installed, licences = measure(next(iter(pythons.values())), path, work, LIBRARIES.get(name, re.compile("")))
     write(path, head + [f"download_bytes: {down}", f"installed_bytes: {installed}"], items, licences)
     print(f"{name}: {len(items)} packages, {down/1e6:.0f} MB to download, {installed/1e6:.0f} MB installed")
 
 
-def main(out, pythons):
+PIN = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)(?: ; ([^\\]+))?")
+
+
+def pinned(path, minors):
+    """{minor: {name: (version, None)}} of a lock file as it stands."""
+    by_minor = {minor: {} for minor in minors}
+    for line in open(path):
+        if m := PIN.match(line):
+            for minor in minors:
+                if m[3] is None or f'"{minor}"' in m[3]:
+                    by_minor[minor][m[1]] = (m[2], None)
+    return by_minor
+
+
+def main(out, only, pythons):
     minors = {}
     for python in pythons:
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
         minors[subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()] = python
     done = {}
     for name in RUNTIMES:
-        lock(name, out, minors, done)
+        if only and name not in only:
+            done[name] = pinned(os.path.join(out, name + ".txt"), minors)
+        else:
+            lock(name, out, minors, done)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
+    rest = sys.argv[2:]
+    chosen = rest[1].split(",") if rest[:1] == ["--only"] else []
+    if chosen:
+        rest = rest[2:]
+    if not rest:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], chosen, rest)
