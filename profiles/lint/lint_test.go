@@ -169,7 +169,9 @@ var cases = []struct {
 		s.Demand = nil
 	}, "attention_mask at max is 32, the cache has room for 20", ""},
 	{"TF307", func(s *Subject) { s.Graph.Tables = []Table{{"causal", 20}} }, `attention_mask dimension 1 reaches 32, and the graph slices "causal", which has 20`, ""},
-	{"TF308", func(s *Subject) { span(s, 1, profiles.Span{Min: 1, Opt: 2, Max: 2}, one(1), profiles.Span{Min: 8, Opt: 23, Max: 64}) },
+	{"TF308", func(s *Subject) {
+		span(s, 1, profiles.Span{Min: 1, Opt: 2, Max: 2}, one(1), profiles.Span{Min: 8, Opt: 23, Max: 64})
+	},
 		"past.0.key (and 3 more) dimension 2 reaches 64, and the model's 64 positions leave 63", "TF413"},
 	{"TF401", func(s *Subject) {
 		span(s, 1, profiles.Span{Min: 1, Opt: 2, Max: 2}, one(1), profiles.Span{Min: 8, Opt: 23, Max: 28})

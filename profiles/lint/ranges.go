@@ -34,7 +34,7 @@ var rangeRules = []Rule{
 		check:    broken(profiles.BreachRank),
 	},
 	{
-		ID: "TF204", Severity: Error, Stricter: true,
+		ID: "TF204", Severity: Error,
 		What:     "A dimension that the graph fixes is given another size",
 		Why:      "TensorRT wants min = opt = max = the graph's size; ONNX Runtime takes the graph's and says nothing, so the engine does not do what its profile says",
 		Fix:      "give the graph's size, or export with that dimension dynamic",
