@@ -65,11 +65,21 @@ func Validate(c *contract.Contract, all []Profile) error {
 // contract only what the profiles themselves say is judged.
 func Violations(c *contract.Contract, all []Profile) []Violation {
 	var found []Violation
+	named := make(map[string]int)
+	for _, p := range all {
+		seen := make(map[string]bool, len(p.Inputs))
+		for _, r := range p.Inputs {
+			if !seen[r.Input] {
+				seen[r.Input] = true
+				named[r.Input]++
+			}
+		}
+	}
 	for i, p := range all {
-		v := validator{profile: i}
+		v := validator{profile: i, of: len(all), named: named}
 		ranges := v.ranges(p)
 		if c != nil {
-			v.against(c, ranges, all)
+			v.against(c, ranges)
 			v.strangers(c, p)
 		}
 		found = append(found, v.found...)
@@ -79,8 +89,9 @@ func Violations(c *contract.Contract, all []Profile) []Violation {
 
 // validator collects the violations of one profile.
 type validator struct {
-	profile int
-	found   []Violation
+	profile, of int
+	named       map[string]int // by input, the profiles that have a range for it
+	found       []Violation
 }
 
 func (v *validator) bad(b Breach, input string, dim int, at, format string, args ...any) {
@@ -135,14 +146,14 @@ var cornerNames = [3]string{"min", "opt", "max"}
 func (r Range) corners() [3][]int64 { return [3][]int64{r.Min, r.Opt, r.Max} }
 
 // against holds the ranges against the inputs of a graph.
-func (v *validator) against(c *contract.Contract, ranges map[string]Range, all []Profile) {
+func (v *validator) against(c *contract.Contract, ranges map[string]Range) {
 	var corners [3]corner
 	for _, t := range c.Inputs {
 		r, ok := ranges[t.Name]
 		switch n := len(t.Dims); {
 		case !ok && !dynamic(t): // TensorRT takes its shape from the graph
 		case !ok:
-			v.unranged(t.Name, all)
+			v.unranged(t.Name)
 		case len(r.lacks()) > 0: // said already
 		case r.Values:
 			v.values(t, r)
@@ -166,18 +177,13 @@ func dynamic(t contract.Tensor) bool {
 }
 
 // unranged tells an input that nobody names from one that some profiles name.
-func (v *validator) unranged(input string, all []Profile) {
-	n := 0
-	for _, p := range all {
-		if slices.ContainsFunc(p.Inputs, func(r Range) bool { return r.Input == input }) {
-			n++
-		}
-	}
+func (v *validator) unranged(input string) {
+	n := v.named[input]
 	if n == 0 {
 		v.bad(BreachMissing, input, -1, "", "%s has no range", input)
 		return
 	}
-	v.bad(BreachUnequal, input, -1, "", "%s has no range, and has one in %d of %d profiles", input, n, len(all))
+	v.bad(BreachUnequal, input, -1, "", "%s has no range, and has one in %d of %d profiles", input, n, v.of)
 }
 
 // maxValues is the largest shape tensor that TensorRT takes (NvInferRuntime.h,

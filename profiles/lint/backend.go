@@ -75,7 +75,7 @@ var backendRules = []Rule{
 	},
 	{
 		ID: "TF509", Severity: Warning, Only: []Backend{ORTTRT, RTXEP},
-		What:     "A tensor between pieces of the graph has no range",
+		What:     "A tensor that a piece of the graph gets from elsewhere has no range",
 		Why:      "every dynamic input of every piece needs one, also where it is no input of the whole graph",
 		Fix:      "name it in the profile, or export without the operators that cut the graph",
 		Prevents: "`Following input(s) has no associated shape profiles provided`; `has no shape specified` where its shape is not known",
@@ -118,10 +118,8 @@ func rebuilt(l *look) (all []Finding) {
 	if extra := broken(profiles.BreachUnknown)(l); len(extra) > 0 {
 		all = append(all, general(fmt.Sprintf("%s is in the options and not in the graph", several(extra[0].Inputs))))
 	}
-	if l.Graph != nil {
-		if n, _ := l.Graph.parts(l.Backend); n > 1 {
-			all = append(all, general(fmt.Sprintf("TensorRT takes the graph in at least %d pieces", n)))
-		}
+	if l.parts > 1 {
+		all = append(all, general(fmt.Sprintf("TensorRT takes the graph in at least %d pieces", l.parts)))
 	}
 	return all
 }
@@ -159,22 +157,17 @@ func selected(l *look) []Finding {
 }
 
 func pieces(l *look) []Finding {
-	n, _ := l.Graph.parts(l.Backend)
-	if n < 2 {
+	if l.parts < 2 {
 		return nil
 	}
-	return []Finding{general(fmt.Sprintf("at least %d pieces, cut by %s", n, strings.Join(l.Graph.lacking(l.Backend), ", ")))}
+	return []Finding{general(fmt.Sprintf("at least %d pieces, cut by %s", l.parts, strings.Join(l.Graph.lacking(l.Backend), ", ")))}
 }
 
 func borders(l *look) (all []Finding) {
-	n, names := l.Graph.parts(l.Backend)
-	if n < 2 {
-		return nil
-	}
-	for i, p := range l.Profiles {
+	for i := range l.Profiles {
 		var bare []string
-		for _, name := range names {
-			if !slices.ContainsFunc(p.Inputs, func(r profiles.Range) bool { return r.Input == name }) {
+		for _, name := range l.border {
+			if _, ranged := l.ranges[i][name]; !ranged {
 				bare = append(bare, name)
 			}
 		}

@@ -47,7 +47,8 @@ func join(all []profiles.Violation, kind profiles.Breach) []profiles.Violation {
 		}
 		p := place{v.Profile, v.Dim, v.Input}
 		if i, known := at[p]; known {
-			joined[i].Message += ";" + strings.TrimPrefix(v.Message, v.Input)
+			said := strings.TrimPrefix(v.Message, v.Input)
+			joined[i].Message += ";" + strings.TrimPrefix(said, fmt.Sprintf(" dimension %d:", v.Dim))
 			continue
 		}
 		at[p] = len(joined)

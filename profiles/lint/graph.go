@@ -103,47 +103,37 @@ func (g *Graph) lacking(b Backend) (ops []string) {
 // that a piece gets from elsewhere. A piece cannot hold both what a foreign node
 // needs and what comes of it, so the longest chain of alternations counts.
 func (g *Graph) parts(b Backend) (n int, border []string) {
-	if g == nil {
-		return 0, nil
-	}
 	type end struct {
-		level  int // pieces that precede it
+		pieces int // on the longest way here
 		theirs bool
 	}
 	ends := map[string]end{}
 	seen := map[string]bool{}
 	for _, node := range g.nodes {
 		e := end{theirs: !takes(b, node.op)}
+		if !e.theirs {
+			e.pieces = 1
+		}
 		for _, in := range node.in {
 			from, made := ends[in]
 			if !made {
 				continue
 			}
-			level := from.level
 			if from.theirs && !e.theirs {
-				level++
+				from.pieces++
 				if !seen[in] {
 					seen[in] = true
 					border = append(border, in)
 				}
 			}
-			e.level = max(e.level, level)
+			e.pieces = max(e.pieces, from.pieces)
 		}
 		if !e.theirs {
-			n = max(n, e.level+1)
+			n = max(n, e.pieces)
 		}
 		for _, out := range node.out {
 			ends[out] = e
 		}
 	}
 	return n, border
-}
-
-// border tells whether a name is a tensor between pieces of the graph.
-func (g *Graph) border(b Backend, name string) bool {
-	if b.whole() {
-		return false
-	}
-	_, names := g.parts(b)
-	return slices.Contains(names, name)
 }

@@ -95,21 +95,21 @@ var nameRules = []Rule{
 
 // strangers leaves out tensors at the border of a subgraph, which ONNX Runtime
 // wants named though they are no inputs of the whole graph.
-func strangers(l *look) []Finding {
-	all := broken(profiles.BreachUnknown)(l)
-	for i, f := range all {
-		f.Inputs = slices.DeleteFunc(slices.Clone(f.Inputs), func(name string) bool { return l.Graph.border(l.Backend, name) })
+func strangers(l *look) (all []Finding) {
+	for _, f := range broken(profiles.BreachUnknown)(l) {
+		f.Inputs = slices.DeleteFunc(f.Inputs, func(name string) bool { return slices.Contains(l.border, name) })
 		if len(f.Inputs) == 0 {
-			all[i].Message = ""
 			continue
 		}
-		if near := nearest(f.Inputs[0], l.inputs.Inputs); near != "" {
-			f.Fix = fmt.Sprintf("is %q meant?", near)
-		}
 		f.Message = several(f.Inputs) + " is no input of the graph"
-		all[i] = f
+		if len(all) < maxGuesses {
+			if near := nearest(f.Inputs[0], l.inputs.Inputs); near != "" {
+				f.Fix = fmt.Sprintf("is %q meant?", near)
+			}
+		}
+		all = append(all, f)
 	}
-	return slices.DeleteFunc(all, func(f Finding) bool { return f.Message == "" })
+	return all
 }
 
 // nearest is the input whose name differs least, or "" where none is alike.
@@ -126,7 +126,9 @@ func nearest(name string, inputs []contract.Tensor) string {
 	return best
 }
 
-const maxName = 200 // longer names are not compared: the effort grows with the square
+// Longer names are not compared, and not more of them: the effort grows with the
+// square of the length, and with both counts.
+const maxName, maxGuesses = 200, 20
 
 // distance is Levenshtein's: insertions, deletions and replacements.
 func distance(a, b string) int {

@@ -76,10 +76,9 @@ var rangeRules = []Rule{
 }
 
 func valueless(l *look) (all []Finding) {
-	for i, p := range l.Profiles {
+	for i := range l.Profiles {
 		for _, name := range l.Graph.ShapeInputs {
-			at := slices.IndexFunc(p.Inputs, func(r profiles.Range) bool { return r.Input == name })
-			if at < 0 || !p.Inputs[at].Values {
+			if !l.ranges[i][name].Values {
 				all = append(all, Finding{Profile: i, Inputs: []string{name}, Dim: -1, Message: name + " is a shape tensor and has no values"})
 			}
 		}
@@ -99,12 +98,8 @@ type sided struct {
 // sides are the ranges of every dimension of a role that varies.
 func (l *look) sides(profile int, roles ...contract.Role) (all []sided) {
 	for _, t := range l.inputs.Inputs {
-		at := slices.IndexFunc(l.Profiles[profile].Inputs, func(r profiles.Range) bool { return r.Input == t.Name })
-		if at < 0 {
-			continue
-		}
-		r := l.Profiles[profile].Inputs[at]
-		if n := len(t.Dims); r.Values || len(r.Min) != n || len(r.Opt) != n || len(r.Max) != n {
+		r := l.ranges[profile][t.Name]
+		if n := len(t.Dims); n == 0 || r.Values || len(r.Min) != n || len(r.Opt) != n || len(r.Max) != n {
 			continue
 		}
 		for i, d := range t.Dims {

@@ -37,6 +37,9 @@ type look struct {
 	violations []profiles.Violation
 	groups     []Uncovered
 	served     [][]profiles.Shape // by profile, the demand that it serves first
+	ranges     []map[string]profiles.Range
+	parts      int      // in how many pieces TensorRT takes the graph
+	border     []string // the tensors between them
 }
 
 func newLook(s Subject) *look {
@@ -49,6 +52,16 @@ func newLook(s Subject) *look {
 	l := &look{Subject: s, inputs: s.Contract}
 	if l.inputs == nil && s.Graph != nil {
 		l.inputs = &contract.Contract{Inputs: s.Graph.Inputs}
+	}
+	for _, p := range s.Profiles {
+		ranges := make(map[string]profiles.Range, len(p.Inputs))
+		for _, r := range p.Inputs {
+			ranges[r.Input] = r
+		}
+		l.ranges = append(l.ranges, ranges)
+	}
+	if s.Graph != nil && !s.Backend.whole() {
+		l.parts, l.border = s.Graph.parts(l.Backend)
 	}
 	l.violations = profiles.Violations(l.inputs, s.Profiles)
 	if s.Contract != nil && len(s.Demand) > 0 {

@@ -32,3 +32,6 @@ func without(all, some []profiles.Shape) (rest []profiles.Shape) {
 	}
 	return rest
 }
+
+// count is how many shapes are demanded.
+func count(demand []profiles.Shape) int { return len(demand) }

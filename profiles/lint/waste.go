@@ -86,7 +86,9 @@ func (l *look) reachable() int {
 
 func idle(l *look) (all []Finding) {
 	for i := range l.reachable() {
-		if len(l.served[i]) == 0 {
+		// What fails to serve its demand is said to be uncovered, not idle.
+		near := slices.ContainsFunc(l.groups, func(u Uncovered) bool { return u.Profile == i })
+		if len(l.served[i]) == 0 && !near {
 			all = append(all, Finding{Profile: i, Dim: -1, Message: fmt.Sprintf("profile %d serves none of %s", i, plural(len(l.Demand), "shape", "shapes"))})
 		}
 	}
