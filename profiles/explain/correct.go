@@ -1,0 +1,270 @@
+package explain
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/trtforge/trtforge/profiles"
+)
+
+// Correction is what the profiles at hand make of a finding.
+type Correction struct {
+	Notes   []string `json:"notes,omitempty"`   // which profile holds the shape, whether the engine is another's
+	Changes []string `json:"changes,omitempty"` // what was changed, one size each
+	Syntax  string   `json:"syntax,omitempty"`
+	Before  string   `json:"before,omitempty"`
+	After   string   `json:"after,omitempty"` // ready to paste
+
+	Profiles []profiles.Profile `json:"profiles,omitempty"`
+}
+
+// Emitters write profiles in the syntaxes that this room can write itself; the
+// command line brings the others.
+var Emitters = map[string]func([]profiles.Profile) (string, error){
+	"ort": func(all []profiles.Profile) (string, error) { return options("trt_profile", all) },
+	"rtx": func(all []profiles.Profile) (string, error) { return options("nv_profile", all) },
+	"trtexec": func(all []profiles.Profile) (string, error) {
+		args, err := profiles.EmitTrtexec(all)
+		return strings.Join(args, "\n"), err
+	},
+}
+
+func options(prefix string, all []profiles.Profile) (string, error) {
+	t, err := profiles.EmitORT(all)
+	return fmt.Sprintf("%s_min_shapes=%s\n%s_opt_shapes=%s\n%s_max_shapes=%s", prefix, t.Min, prefix, t.Opt, prefix, t.Max), err
+}
+
+// spoken is the syntax that each tool reads. A Triton model's engine was built by
+// trtexec, most often.
+var spoken = map[string]string{ORT: "ort", ORTRTX: "rtx", Trtexec: "trtexec", Polygraphy: "polygraphy", TensorRT: "trtexec", RTX: "trtexec", Triton: "trtexec"}
+
+// apply adds a correction to a root that profiles at hand say more about.
+func (c Context) apply(f *Finding, tools []string) {
+	if !f.Root || len(c.Profiles) == 0 || f.Class != Shape && f.Class != Profile {
+		return
+	}
+	d := &diagnosis{Context: c, f: f, first: onlyFirst(tools), out: &Correction{}}
+	if f.Class == Shape {
+		d.shape()
+	} else {
+		d.profile()
+	}
+	d.emit(tools)
+	if len(d.out.Notes)+len(d.out.Changes) > 0 || d.out.After != "" {
+		f.Correction = d.out
+	}
+}
+
+// onlyFirst tells whether the log's runtime never leaves the first profile.
+func onlyFirst(tools []string) bool { return slices.Contains(tools, ORT) && !slices.Contains(tools, ORTRTX) }
+
+// diagnosis holds one finding against the profiles at hand.
+type diagnosis struct {
+	Context
+	f     *Finding
+	first bool
+	out   *Correction
+	now   []profiles.Profile // corrected; nil = as they were
+}
+
+func (d *diagnosis) note(format string, args ...any) {
+	d.out.Notes = append(d.out.Notes, fmt.Sprintf(format, args...))
+}
+
+// selected is the profile that the context was on: the one that the message names,
+// or the first, on which every context begins.
+func (d *diagnosis) selected() int {
+	if n, err := strconv.Atoi(d.f.Fields["profile"]); err == nil && n >= 0 && n < len(d.Profiles) {
+		return n
+	}
+	return 0
+}
+
+func rangeOf(p profiles.Profile, input string) *profiles.Range {
+	for i := range p.Inputs {
+		if p.Inputs[i].Input == input {
+			return &p.Inputs[i]
+		}
+	}
+	return nil
+}
+
+func holds(r *profiles.Range, shape []int64) bool {
+	if r == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) {
+		return false
+	}
+	for i, n := range shape {
+		if n < r.Min[i] || n > r.Max[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// shape explains a shape that was refused at run time. Three things look alike
+// and are not: no profile holds the shape; another profile holds it than the one
+// that was selected; the engine was built from other profiles than these.
+func (d *diagnosis) shape() {
+	input := d.f.Fields["input"]
+	if input == "" || d.f.Fields["dims"] == "" {
+		if d.static() {
+			return
+		}
+		if n := len(d.Profiles); n > 1 {
+			d.note("there are %d profiles and a context begins on profile 0: a shape that only another holds is refused until that one is selected", n)
+		}
+		return
+	}
+	if d.static() || d.stale(input) {
+		return
+	}
+	for _, text := range strings.Split(d.f.Fields["dims"], "/") {
+		d.asked(input, text, parseShape(text))
+	}
+}
+
+// asked finds who holds a shape that was asked, and widens where nobody does.
+func (d *diagnosis) asked(input, text string, shape []int64) {
+	var in []string
+	selected := d.selected()
+	for i, p := range d.Profiles {
+		if r := rangeOf(p, input); holds(r, shape) {
+			if i == selected {
+				d.note("profile %d, which was selected, holds %s %s: the engine is not built from these profiles, it is stale; delete it and its cache and build again", i, input, text)
+				return
+			}
+			in = append(in, strconv.Itoa(i))
+		}
+	}
+	if len(in) > 0 {
+		d.note("%s %s lies inside profile %s; the selected profile %d does not hold it: the profiles are right, the selection is not", input, text, strings.Join(in, " and "), selected)
+		if d.first {
+			d.note("ONNX Runtime's TensorRT provider stays on profile 0, so profile 0 has to hold every shape")
+			d.widen(0, input, shape)
+		} else {
+			d.note("select profile %s before setting shapes (setOptimizationProfileAsync, trtexec --useProfile=%s), or keep one context for each profile", in[0], in[0])
+		}
+		return
+	}
+	d.widen(d.nearest(input, shape), input, shape)
+}
+
+// nearest is the profile with the fewest steps to go; the selected one where the
+// runtime reaches no other, or nothing is known of the input.
+func (d *diagnosis) nearest(input string, shape []int64) int {
+	best, least := d.selected(), int64(-1)
+	if d.first {
+		return 0
+	}
+	for i, p := range d.Profiles {
+		r := rangeOf(p, input)
+		if r == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) {
+			continue
+		}
+		steps := int64(0)
+		for k, n := range shape {
+			steps += max(r.Min[k]-n, n-r.Max[k], 0)
+		}
+		if least < 0 || steps < least {
+			best, least = i, steps
+		}
+	}
+	return best
+}
+
+// stale compares the range that the message gives for a profile with that
+// profile's range: where they differ, the engine was built from others.
+func (d *diagnosis) stale(input string) bool {
+	lo, hi := parseShape(d.f.Fields["min"]), parseShape(d.f.Fields["max"])
+	r := rangeOf(d.Profiles[d.selected()], input)
+	if lo == nil || hi == nil || r == nil || slices.Equal(lo, r.Min) && slices.Equal(hi, r.Max) {
+		return false
+	}
+	d.note("the engine's profile %d takes %s from %s to %s, these profiles say %s to %s: the engine was built from others and is stale; delete it and its cache and build again",
+		d.selected(), input, d.f.Fields["min"], d.f.Fields["max"], text(r.Min), text(r.Max))
+	return true
+}
+
+// static explains an axis that the engine holds fixed.
+func (d *diagnosis) static() bool {
+	if !slices.Contains([]string{"shape-static-mismatch", "trtexec-static-shapes"}, d.f.ID) {
+		return false
+	}
+	input := d.f.Fields["input"]
+	axis, err := strconv.Atoi(d.f.Fields["axis"])
+	r := rangeOf(d.Profiles[d.selected()], input)
+	if err == nil && d.Contract != nil {
+		for _, t := range d.Contract.Inputs {
+			if t.Name == input && axis < len(t.Dims) && t.Dims[axis].Size > 0 {
+				d.note("the graph fixes dimension %d of %s at %d: export it with that dimension dynamic; no profile can help", axis, input, t.Dims[axis].Size)
+				return true
+			}
+		}
+	}
+	if err == nil && r != nil && axis < len(r.Min) && axis < len(r.Max) && r.Min[axis] < r.Max[axis] {
+		d.note("these profiles let dimension %d of %s vary from %d to %d, the engine does not: it is a stale engine, built from another export or before these profiles; delete it and its cache and build again", axis, input, r.Min[axis], r.Max[axis])
+		return true
+	}
+	d.note("a profile cannot vary what the engine holds fixed: either the axis was exported static, or the engine is stale and was built from another export than these profiles are for")
+	return true
+}
+
+func text(shape []int64) string {
+	parts := make([]string, len(shape))
+	for i, n := range shape {
+		parts[i] = strconv.FormatInt(n, 10)
+	}
+	return strings.Join(parts, "x")
+}
+
+// emit writes the profiles before and after, in the syntax that the user uses.
+func (d *diagnosis) emit(tools []string) {
+	if d.now == nil {
+		return
+	}
+	d.out.Profiles = d.now
+	all := d.Emitters
+	if all == nil {
+		all = Emitters
+	}
+	d.out.Syntax = d.Syntax
+	for i := 0; d.out.Syntax == "" && i < len(tools); i++ {
+		d.out.Syntax = spoken[tools[i]]
+	}
+	if all[d.out.Syntax] == nil {
+		d.out.Syntax = "trtexec"
+	}
+	write := all[d.out.Syntax]
+	if write == nil {
+		return
+	}
+	before, err1 := write(d.Profiles)
+	after, err2 := write(d.now)
+	if err1 != nil || err2 != nil {
+		d.note("the corrected profiles cannot be written as %s: %v", d.out.Syntax, firstOf(err1, err2))
+		return
+	}
+	d.out.Before, d.out.After = before, after
+	if d.Contract != nil && len(d.Demand) > 0 {
+		reach := profiles.Any
+		if d.first {
+			reach = profiles.First
+		}
+		if gaps := profiles.Check(d.Contract, d.now, d.Demand, reach); len(gaps) > 0 {
+			d.note("of the workload's %d shapes the corrected profiles still lack %d, the first %s; `trtforge profiles derive` makes profiles for all of it", len(d.Demand), len(gaps), gaps[0].Shape)
+		} else {
+			d.note("the corrected profiles hold all %d shapes of the workload", len(d.Demand))
+		}
+	}
+}
+
+func firstOf(errs ...error) error {
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,177 @@
+package explain
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// SchemaVersion is the version of the JSON form of a report.
+const SchemaVersion = 1
+
+// Report is what a log says.
+type Report struct {
+	Kind          string     `json:"kind"` // "explanation"
+	SchemaVersion int        `json:"schema_version"`
+	CreatedBy     string     `json:"created_by"`
+	Lines         int        `json:"lines"`
+	Bytes         int64      `json:"bytes"`
+	Tools         []string   `json:"tools"`             // whose output it is, the one that speaks most first
+	Findings      []*Finding `json:"findings"`          // roots first, then by line
+	Unknown       []Evidence `json:"unknown,omitempty"` // lines that look like errors and that no pattern knows
+	UnknownMore   int        `json:"unknown_more,omitempty"`
+}
+
+// Roots are the causes: what no other finding explains.
+func (r *Report) Roots() (all []*Finding) {
+	for _, f := range r.Findings {
+		if f.Root {
+			all = append(all, f)
+		}
+	}
+	return all
+}
+
+// Root is the first cause; nil where nothing is wrong or nothing is known.
+func (r *Report) Root() *Finding {
+	if all := r.Roots(); len(all) > 0 {
+		return all[0]
+	}
+	return nil
+}
+
+// Failed tells whether the log shows an error, known or not.
+func (r *Report) Failed() bool {
+	return len(r.Unknown) > 0 || slices.ContainsFunc(r.Findings, func(f *Finding) bool { return f.Severity == Error })
+}
+
+// Explained tells whether an error was recognised, or there is none.
+func (r *Report) Explained() bool {
+	return len(r.Unknown) == 0 || slices.ContainsFunc(r.Findings, func(f *Finding) bool { return f.Severity == Error })
+}
+
+func (r *Report) sort() {
+	order := func(f *Finding) int {
+		if f.Root {
+			// A general statement is a root only where there is nothing better.
+			return -f.pattern.Rank
+		}
+		return slices.Index(severities, f.Severity)
+	}
+	slices.SortStableFunc(r.Findings, func(a, b *Finding) int {
+		return cmp.Or(cmp.Compare(order(a), order(b)), cmp.Compare(a.Evidence.Line, b.Evidence.Line))
+	})
+}
+
+// Text writes the report for people.
+func (r *Report) Text(w io.Writer) error {
+	p := &printer{w: w}
+	for i, f := range r.Roots() {
+		if i > 0 {
+			p.line("")
+		}
+		p.root(f)
+	}
+	p.rest(r)
+	if len(r.Unknown) > 0 {
+		p.unknown(r)
+	}
+	if !r.Failed() && r.Root() == nil {
+		p.line("nothing wrong found in %d lines", r.Lines)
+	}
+	return p.err
+}
+
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func (p *printer) root(f *Finding) {
+	p.line("%s: %s (%s)", f.Severity, f.Title, f.ID)
+	p.line("  cause  %s", f.Cause)
+	p.line("  line %d%s  %s", f.Evidence.Line, times(f.Evidence.Count), f.Evidence.Text)
+	p.line("  fix    %s", f.Fix)
+	if c := f.Correction; c != nil {
+		p.correction(c)
+	}
+}
+
+func (p *printer) correction(c *Correction) {
+	for _, n := range c.Notes {
+		p.line("  note   %s", n)
+	}
+	for _, ch := range c.Changes {
+		p.line("  change %s", ch)
+	}
+	if c.After == "" {
+		return
+	}
+	if c.Before != "" {
+		p.line("  before (%s)", c.Syntax)
+		p.block(c.Before)
+	}
+	p.line("  after (%s)", c.Syntax)
+	p.block(c.After)
+}
+
+func (p *printer) block(text string) {
+	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		p.line("    %s", l)
+	}
+}
+
+// rest is what is no root: what followed from it, and what is harmless.
+func (p *printer) rest(r *Report) {
+	for _, group := range []struct {
+		title string
+		of    func(*Finding) bool
+	}{
+		{"follows from it:", func(f *Finding) bool { return f.Follows != "" }},
+		{"also seen:", func(f *Finding) bool {
+			return !f.Root && f.Follows == "" && (f.Severity == Warning || f.Severity == Error)
+		}},
+		{"benign, needs nothing:", func(f *Finding) bool { return f.Severity == Benign }},
+		{"good to know:", func(f *Finding) bool { return f.Severity == Info }},
+	} {
+		shown := map[string]bool{}
+		for _, f := range r.Findings {
+			if !group.of(f) || f.Root || shown[f.ID] {
+				continue
+			}
+			if len(shown) == 0 {
+				p.line("%s", group.title)
+			}
+			shown[f.ID] = true
+			p.line("  line %d%s  %s (%s)", f.Evidence.Line, times(f.Evidence.Count), f.Title, f.ID)
+			if f.Follows == "" {
+				p.line("    %s", f.Cause)
+			}
+		}
+	}
+}
+
+func (p *printer) unknown(r *Report) {
+	p.line("not known to trtforge:")
+	for _, e := range r.Unknown {
+		p.line("  line %d%s  %s", e.Line, times(e.Count), e.Text)
+	}
+	if r.UnknownMore > 0 {
+		p.line("  and %d lines more", r.UnknownMore)
+	}
+}
+
+func times(n int) string {
+	if n > 1 {
+		return fmt.Sprintf(" (%d times)", n)
+	}
+	return ""
+}

@@ -1,0 +1,307 @@
+package explain
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// Bounds of what is kept of a log.
+const (
+	maxEach     = 16      // different findings of one pattern
+	maxTries    = 100_000 // regular expressions run for one pattern; later lines are only counted
+	maxUnknown  = 8       // different lines that look like errors and that no pattern knows
+	maxQuote    = 400     // bytes of a quoted line
+	maxJoined   = 8 << 10 // bytes of a message over several lines
+	maxPending  = 64      // messages that wait for their next lines at one time
+	joinedLines = 3       // a message that was wrapped is looked for in so many lines
+	maxBefore   = 1 << 10 // bytes of the line above that are kept for it
+)
+
+// Evidence is a line of the log.
+type Evidence struct {
+	Line  int    `json:"line"`
+	Text  string `json:"text"`
+	Count int    `json:"count"` // how often it was seen with the same names and numbers
+}
+
+// Finding is a message that a pattern knows.
+type Finding struct {
+	ID         string            `json:"id"`
+	Title      string            `json:"title"`
+	Severity   Severity          `json:"severity"`
+	Class      Class             `json:"class"`
+	Root       bool              `json:"root"` // nothing else in the log explains it
+	Cause      string            `json:"cause"`
+	Fix        string            `json:"fix"`
+	Evidence   Evidence          `json:"evidence"`
+	Fields     map[string]string `json:"fields,omitempty"`
+	Follows    string            `json:"follows,omitempty"` // the id of the finding that explains it
+	Correction *Correction       `json:"correction,omitempty"`
+
+	pattern *Pattern
+	last    int // the line where it was seen last
+}
+
+// Scanner reads logs against a set of patterns.
+type Scanner struct {
+	patterns []*Pattern
+	filter   *filter
+}
+
+// NewScanner prepares patterns, of [Patterns] or of one's own.
+func NewScanner(patterns []*Pattern) *Scanner {
+	s := &Scanner{patterns: patterns, filter: newFilter()}
+	for i, p := range patterns {
+		for _, l := range p.literals {
+			s.filter.add(l, i)
+		}
+	}
+	for i, m := range marks {
+		s.filter.add(m.text, len(patterns)+i)
+	}
+	return s
+}
+
+// Read explains a log with the patterns of this program. What it cannot read is
+// an error of class input; a log that nothing is known of is not, see
+// [Report.Explained].
+func Read(r io.Reader, c Context) (*Report, error) {
+	all, err := Patterns()
+	if err != nil {
+		return nil, err
+	}
+	return NewScanner(all).Read(r, c)
+}
+
+// Read explains a log.
+func (s *Scanner) Read(r io.Reader, c Context) (*Report, error) {
+	run := &scan{s: s, tried: make([]int, len(s.patterns)), at: map[string]*Finding{}, unknown: map[string]*Evidence{}, tools: map[string]int{}}
+	in := newLines(r)
+	for {
+		line, err := in.next()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return nil, fault.Wrap(fault.Input, "reading log", "", err, "check the path and try again")
+		}
+		run.line(in.number, line)
+	}
+	for _, p := range run.pending {
+		run.finish(p)
+	}
+	return run.report(in, c), nil
+}
+
+// scan is one pass over a log.
+type scan struct {
+	s        *Scanner
+	findings []*Finding
+	at       map[string]*Finding // by pattern and fields
+	each     map[*Pattern]int
+	tried    []int
+	pending  []*pending
+	unknown  map[string]*Evidence
+	unknowns []*Evidence
+	missed   int // lines that look like errors beyond maxUnknown different ones
+	tools    map[string]int
+	hits     []int  // owners, of one line
+	before   []byte // the line above
+}
+
+// pending is a message that may go on in the next lines.
+type pending struct {
+	owner   int
+	line    int
+	want    int
+	suspect bool   // if it is not one, its first line is unknown
+	before  string // the line above, for a message whose text stands in its second line
+	text    strings.Builder
+}
+
+// line takes one line: all patterns whose text it has, the tool that it shows, and
+// whether it looks like an error that no pattern knows.
+func (s *scan) line(number int, line []byte) {
+	s.feed(line)
+	s.hits = s.hits[:0]
+	suspect := glogError(line)
+	s.s.filter.find(line, func(owner int) {
+		if i := owner - len(s.s.patterns); i >= 0 {
+			suspect = suspect || marks[i].suspect
+			if marks[i].tool != "" {
+				s.tools[marks[i].tool]++
+			}
+		} else if !slices.Contains(s.hits, owner) {
+			s.hits = append(s.hits, owner)
+		}
+	})
+	known, text := false, ""
+	if len(s.hits) > 0 {
+		text = string(line)
+	}
+	waiting := len(s.pending)
+	for _, owner := range s.hits {
+		known = s.try(owner, number, text) || known
+	}
+	switch {
+	case suspect && !known && len(s.pending) > waiting:
+		s.pending[waiting].suspect = true
+	case suspect && !known:
+		s.remember(number, line)
+	}
+	s.before = append(s.before[:0], line[:min(len(line), maxBefore)]...)
+}
+
+// try runs a pattern on a line that has its text. It is true where the line is
+// the message; where more lines may make it one, it waits for them.
+func (s *scan) try(owner, number int, text string) bool {
+	p := s.s.patterns[owner]
+	if s.tried[owner]++; s.tried[owner] > maxTries {
+		f := s.newest(p)
+		if f != nil {
+			f.Evidence.Count++
+		}
+		return f != nil
+	}
+	if p.Lines == 1 && s.match(p, number, text, text, 0) {
+		return true
+	}
+	if len(s.pending) == maxPending {
+		return false
+	}
+	w := &pending{owner: owner, line: number, want: max(p.Lines, joinedLines) - 1, before: string(s.before)}
+	w.text.WriteString(text)
+	s.pending = append(s.pending, w)
+	return false
+}
+
+// feed gives a line to the messages that wait for one.
+func (s *scan) feed(line []byte) {
+	if len(s.pending) == 0 {
+		return
+	}
+	kept := s.pending[:0]
+	for _, w := range s.pending {
+		if w.text.Len()+len(line) < maxJoined {
+			w.text.WriteByte('\n')
+			w.text.Write(line)
+		}
+		if w.want--; w.want > 0 {
+			kept = append(kept, w)
+			continue
+		}
+		s.finish(w)
+	}
+	s.pending = kept
+}
+
+// finish tries a message that is whole: as it stands, and as one line, for logs
+// that a terminal or a mail has wrapped.
+func (s *scan) finish(w *pending) {
+	p, text := s.s.patterns[w.owner], w.text.String()
+	first, _, _ := strings.Cut(text, "\n")
+	flat := strings.ReplaceAll(text, "\n", " ")
+	switch {
+	case s.match(p, w.line, text, first, 0):
+	case s.match(p, w.line, flat, first, 0):
+	case s.match(p, w.line, w.before+" "+flat, first, len(w.before)):
+	case w.suspect:
+		s.remember(w.line, []byte(first))
+	}
+}
+
+// match notes a finding where one of the pattern's expressions matches beyond the
+// first skip bytes.
+func (s *scan) match(p *Pattern, number int, text, quote string, skip int) bool {
+	for _, re := range p.re {
+		if at := re.FindStringSubmatchIndex(text); at != nil && at[1] > skip {
+			s.note(p, number, quote, extract(re, text, at))
+			return true
+		}
+	}
+	return false
+}
+
+func (s *scan) note(p *Pattern, number int, quote string, fields map[string]string) {
+	key := p.ID + fmt.Sprint(fields) // fmt prints maps in the order of their keys
+	if f := s.at[key]; f != nil {
+		f.Evidence.Count++
+		f.last = number
+		return
+	}
+	if s.each == nil {
+		s.each = map[*Pattern]int{}
+	}
+	if s.each[p]++; s.each[p] > maxEach {
+		s.newest(p).Evidence.Count++
+		return
+	}
+	f := &Finding{ID: p.ID, Title: p.Title, Severity: p.Severity, Class: p.Class, Fields: fields, pattern: p, last: number,
+		Cause: fill(p.Cause, fields), Fix: fill(p.Fix, fields), Evidence: Evidence{Line: number, Text: around(quote, p), Count: 1}}
+	s.at[key] = f
+	s.findings = append(s.findings, f)
+}
+
+func (s *scan) newest(p *Pattern) *Finding {
+	for i := len(s.findings) - 1; i >= 0; i-- {
+		if s.findings[i].pattern == p {
+			return s.findings[i]
+		}
+	}
+	return nil
+}
+
+// around is the part of a long line that shows what was found.
+func around(quote string, p *Pattern) string {
+	if len(quote) > maxQuote {
+		for _, l := range p.literals {
+			if i := strings.Index(quote, l); i >= 0 {
+				quote = quote[max(0, i-maxQuote/2):]
+				break
+			}
+		}
+	}
+	return printable(quote, maxQuote)
+}
+
+var numbers = regexp.MustCompile(`\d+|0x[0-9a-f]+`)
+
+// remember keeps a line that looks like an error, once for all that differ in
+// their numbers only.
+func (s *scan) remember(number int, line []byte) {
+	text := printable(string(line), maxQuote)
+	key := numbers.ReplaceAllString(text, "0")
+	if e := s.unknown[key]; e != nil {
+		e.Count++
+		return
+	}
+	if len(s.unknowns) == maxUnknown {
+		s.missed++
+		return
+	}
+	e := &Evidence{Line: number, Text: text, Count: 1}
+	s.unknown[key] = e
+	s.unknowns = append(s.unknowns, e)
+}
+
+// report is what was found, with roots, corrections and the tools in the order of
+// how often they spoke.
+func (s *scan) report(in *lines, c Context) *Report {
+	reduce(s.findings)
+	r := &Report{Kind: "explanation", SchemaVersion: SchemaVersion, Lines: in.number, Bytes: in.bytes, Findings: s.findings, UnknownMore: s.missed}
+	for _, e := range s.unknowns {
+		r.Unknown = append(r.Unknown, *e)
+	}
+	r.Tools = ranked(s.tools)
+	r.sort()
+	for _, f := range r.Findings {
+		c.apply(f, r.Tools)
+	}
+	return r
+}
