@@ -90,12 +90,7 @@ func sumTo(n int) float64 {
 	return float64(n) * float64(n+1) / 2
 }
 
-func abs(n int) int {
-	if n < 0 {
-		return -n
-	}
-	return n
-}
+func abs(n int) int { return max(n, -n) }
 
 // StoresTwice tells whether a builder will store the weights a second time: a
 // profile of one batch and one token beside another profile of that one batch and

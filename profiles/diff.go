@@ -126,8 +126,6 @@ func match(a, b []Profile, ra, rb []map[string]Range) []int {
 	return partner
 }
 
-func abs(n int) int { return max(n, -n) }
-
 // overlap is between 0, nothing in common, and 2, equal: the mean over all sizes of
 // the part of their ranges that both hold, and half a point for each end and opt that
 // agree. Two profiles without a shape in common overlap if they are of the same inputs
