@@ -149,19 +149,28 @@ func (s Shape) cut(w window) (in Shape, around []Shape) {
 	return s.part(w.b0, w.b1, w.r0, w.r1), around
 }
 
-// distance is how far shapes are from a box: in how many sides, by how much.
+// distance is how far shapes are from a box: in how many quantities, by how much.
 type distance struct{ sides, steps int64 }
 
 func (d distance) less(e distance) bool {
 	return d.sides < e.sides || d.sides == e.sides && d.steps < e.steps
 }
 
-func (b box) from(s Shape) (d distance) {
+// from counts a total only where past and sequence both fit: it follows them, and
+// a profile that lacks nothing but past is nearer than one made for another phase.
+func (b box) from(s Shape) distance {
+	var d, total distance
 	for _, side := range b {
-		if off := side.off(s); off > 0 {
-			d.sides++
-			d.steps += off
+		switch off := side.off(s); {
+		case off == 0:
+		case side.role.Role == contract.Total:
+			total.sides, total.steps = total.sides+1, total.steps+off
+		default:
+			d.sides, d.steps = d.sides+1, d.steps+off
 		}
+	}
+	if d.sides == 0 {
+		return total
 	}
 	return d
 }

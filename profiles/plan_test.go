@@ -148,3 +148,16 @@ func FuzzRead(f *testing.F) {
 		}
 	})
 }
+
+// A decode that outgrew its profile is nearer to it than to the prefill's,
+// though by the sum of all distances it is not.
+func TestNearestIsOfThePhase(t *testing.T) {
+	c := cached()
+	d := &deriver{c: c}
+	prefill := d.with(Profile{Batch: Span{1, 1, 1}, Seq: Span{8, 19, 256}})
+	decode := d.with(Profile{Batch: Span{1, 1, 1}, Seq: Span{1, 1, 1}, Past: Span{8, 22, 33}})
+	gaps := Check(c, []Profile{prefill, decode}, []Shape{{Phase: Decode, Batch: 1, Seq: 1, Past: 34, Run: 52, Count: 1}}, Any)
+	if len(gaps) != 1 || gaps[0].Profile != 1 {
+		t.Errorf("gaps %v, want one, nearest to profile 1", gaps)
+	}
+}
