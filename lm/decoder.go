@@ -103,7 +103,7 @@ func (d *Decoder) check() error {
 	if counts[contract.KindIDs] != 1 || counts[contract.KindLogits] != 1 {
 		bad("%d inputs of token ids and %d outputs of logits, want one of each", counts[contract.KindIDs], counts[contract.KindLogits])
 	}
-	errs = append(errs, d.static.check(d.c, d.o, counts)...)
+	errs = append(errs, d.static.check(d.o, counts)...)
 	past, present := d.tensors(d.c.Inputs, isPast), d.tensors(d.c.Outputs, isPresent)
 	if len(past) != len(present) {
 		bad("%d tensors of cache read, %d written", len(past), len(present))

@@ -46,7 +46,7 @@ func rows(c *contract.Contract, batch int) int {
 
 // check gives the reasons why a decoder cannot feed a static cache, or has none
 // and is asked to.
-func (s *static) check(c *contract.Contract, o Options, counts map[contract.Kind]int) (errs []error) {
+func (s *static) check(o Options, counts map[contract.Kind]int) (errs []error) {
 	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	switch {
 	case s == nil && counts[contract.KindCachePosition] > 0:
