@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -11,7 +12,10 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/report"
 )
 
 // ShowOptions are the flags of profiles show.
@@ -19,12 +23,14 @@ type ShowOptions struct {
 	GraphFlags
 	From string
 	All  bool
+	HTML string
 }
 
 // AddFlags declares the flags.
 func (o *ShowOptions) AddFlags(f *pflag.FlagSet) {
 	fromFlag(f, &o.From)
 	f.BoolVar(&o.All, "all", false, "a line for each input, where inputs of the same shapes would share one")
+	f.StringVar(&o.HTML, "html", "", "write a page with a map of past and new tokens for each batch to `FILE`; needs a plan, or a graph")
 	o.GraphFlags.AddFlags(f)
 }
 
@@ -40,7 +46,8 @@ are filled in and every dimension gets its role.
 ` + exitStatus,
 		Example: `  trtforge profiles show plan.json
   trtforge profiles show engine.profile --model model.onnx
-  trtforge profiles show build.sh`,
+  trtforge profiles show build.sh
+  trtforge profiles show plan.json --html plan.html`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runShow(opts, g, args[0], c.InOrStdin()) },
 	}
@@ -77,6 +84,11 @@ func runShow(o ShowOptions, g *globals, path string, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if o.HTML != "" {
+		if err := writeProfilesPage(o.HTML, l, c); err != nil {
+			return err
+		}
+	}
 	shown := shownProfiles{Form: l.Form}
 	roles := rolesOf(c)
 	for _, p := range l.Profiles {
@@ -87,6 +99,21 @@ func runShow(o ShowOptions, g *globals, path string, in io.Reader) error {
 		shown.Profiles = append(shown.Profiles, s)
 	}
 	return g.print(shown, func(w io.Writer) error { return writeProfiles(w, l, roles, o.All) })
+}
+
+// writeProfilesPage writes the page of a plan with the proof that it carries, or of
+// profiles in any other form with what they hold.
+func writeProfilesPage(path string, l *loadedProfiles, c *contract.Contract) error {
+	page := report.Profiles{CreatedBy: createdBy(), Title: filepath.Base(l.Path), Source: l.Form, Plan: l.Plan}
+	switch {
+	case l.Plan == nil && c == nil:
+		return fault.New(fault.Usage, "drawing", l.Path, "what its dimensions mean is not known", "name the graph with --model or --contract")
+	case l.Plan == nil:
+		page.Plan = &profiles.Plan{Profiles: profiles.WithSpans(c, l.Profiles)}
+	case c != nil:
+		page.Gaps = profiles.Check(c, l.Plan.Profiles, l.Plan.Demand, l.Plan.Reach)
+	}
+	return fsx.WriteFile(path, func(w io.Writer) error { return report.ProfilesHTML(w, page) })
 }
 
 // knownSizes is a shape with nil for what is unknown.
