@@ -151,7 +151,7 @@ func (v *validator) against(c *contract.Contract, ranges map[string]Range) {
 	for _, t := range c.Inputs {
 		r, ok := ranges[t.Name]
 		switch n := len(t.Dims); {
-		case !ok && !dynamic(t): // TensorRT takes its shape from the graph
+		case !dynamic(t) && len(r.Min)+len(r.Opt)+len(r.Max) == 0: // TensorRT takes its shape from the graph
 		case !ok:
 			v.unranged(t.Name)
 		case len(r.lacks()) > 0: // said already

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -284,5 +285,30 @@ func TestRules(t *testing.T) {
 		if !met[r.ID] {
 			t.Errorf("no case breaks %s", r.ID)
 		}
+	}
+}
+
+// Ten thousand inputs, all misspelt, take no time that a person would notice.
+func TestManyInputs(t *testing.T) {
+	const n = 10_000
+	c := &contract.Contract{}
+	var all []profiles.Profile
+	for range 8 {
+		all = append(all, profiles.Profile{})
+	}
+	for i := range n {
+		name := fmt.Sprintf("past_key_values.%d.key", i)
+		c.Inputs = append(c.Inputs, contract.Tensor{Name: name, Type: "float", Dims: []contract.Dim{{Role: contract.Batch}, {Role: contract.Past}}})
+		for p := range all {
+			all[p].Inputs = append(all[p].Inputs, profiles.Range{Input: name[:len(name)-1] + "_", Min: []int64{1, 1}, Opt: []int64{1, 1}, Max: []int64{1, 1}})
+		}
+	}
+	demand := profiles.Demand(profiles.Workload{Scenarios: []profiles.Scenario{{Name: "a", Batch: 1, PromptTokens: 10, NewTokens: 20}}})
+	found := map[string]int{}
+	for _, f := range Check(Subject{Contract: c, Profiles: all, Demand: demand, Backend: TensorRT}) {
+		found[f.ID] += len(f.Inputs)
+	}
+	if found["TF101"] != 8*n || found["TF102"] != 8*n {
+		t.Errorf("found %v", found)
 	}
 }
