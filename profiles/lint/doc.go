@@ -64,9 +64,6 @@ func (b Backend) Reach() profiles.Reach {
 	return profiles.Any
 }
 
-// textual tells backends whose profiles travel as "name:1x8,name:1x8".
-func (b Backend) textual() bool { return b == ORTTRT || b == RTXEP || b == Trtexec }
-
 // whole tells backends whose parser must take every node of a graph; the others
 // leave what it lacks to another execution provider.
 func (b Backend) whole() bool { return b != ORTTRT && b != RTXEP }

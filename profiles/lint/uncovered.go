@@ -149,7 +149,7 @@ func (u Uncovered) fixed() bool {
 	return slices.ContainsFunc(u.Corrections, func(c Correction) bool { return c.Fixed })
 }
 
-// Shapes in words: "decode of batch 4, seq 1, past 511 to 620".
+// String is the shapes in words: "decode of batch 4, seq 1, past 511 to 620".
 func (u Uncovered) String() string {
 	return fmt.Sprintf("%s of batch %d, seq %s, past %s", strings.ReplaceAll(string(u.Phase), "_", " "), u.Batch, u.Seq, u.Past)
 }
