@@ -100,7 +100,7 @@ type Timing struct {
 }
 
 func summarisePlan(p *profiles.Plan) PlanSummary {
-	return PlanSummary{Strategy: p.Strategy, Profiles: len(p.Profiles), Shapes: len(p.Demand)}
+	return PlanSummary{Strategy: p.Strategy, Profiles: len(p.Profiles), Shapes: profiles.Count(p.Demand)}
 }
 
 // fill takes the figures of the summary out of the report's data.

@@ -9,10 +9,11 @@ import (
 	"github.com/trtforge/trtforge/profiles"
 )
 
-// cell is one demanded shape on the map.
+// cell is one demanded shape on the map, or of very many a stretch of them.
 type cell struct {
 	batch, length int // length: prompt tokens in prefill, total tokens else
 	profile       int // the profile that serves it; -1 = none
+	more          int // lengths after the first
 }
 
 // chart is one phase's part of the coverage map.
@@ -48,13 +49,14 @@ func (d *Data) shapes() *picture {
 func charts(plan *profiles.Plan) []chart {
 	prefill := chart{title: "Prefill", axis: "prompt tokens"}
 	decode := chart{title: "Decode", axis: "total tokens in the cache"}
-	serving := coverage(plan)
-	for i, s := range plan.Demand {
-		c := cell{batch: s.Batch, length: s.Total(), profile: serving[i]}
+	demand, serving := coverage(plan)
+	few := profiles.Count(demand) <= maxCells
+	for i, s := range demand {
+		cells := cells(s, serving[i], few)
 		if s.Past == 0 {
-			prefill.cells = append(prefill.cells, c)
+			prefill.cells = append(prefill.cells, cells...)
 		} else {
-			decode.cells = append(decode.cells, c)
+			decode.cells = append(decode.cells, cells...)
 		}
 	}
 	for i, p := range plan.Profiles {
@@ -83,23 +85,49 @@ func charts(plan *profiles.Plan) []chart {
 	return all
 }
 
-// coverage gives for each demanded shape the profile that serves it, -1 where
-// none does: as the plan says, or else by its profiles' spans.
-func coverage(plan *profiles.Plan) []int {
-	if len(plan.Coverage) == len(plan.Demand) {
-		return plan.Coverage
+// maxCells is how many shapes are drawn one by one.
+const maxCells = 4000
+
+// cells are the shapes of a block: all of them where they are few, else a
+// stretch of lengths for its smallest and its largest batch.
+func cells(s profiles.Shape, profile int, few bool) (all []cell) {
+	if few {
+		for one := range profiles.Each([]profiles.Shape{s}) {
+			all = append(all, cell{batch: one.Batch, length: one.Total(), profile: profile})
+		}
+		return all
 	}
-	var all []int
-	for _, s := range plan.Demand {
-		all = append(all, covering(plan, s))
+	last := s.Last()
+	for b := s.Batch; b <= last.Batch; b += max(last.Batch-s.Batch, 1) {
+		all = append(all, cell{b, s.Total(), profile, last.Total() - s.Total()})
 	}
 	return all
 }
 
-// covering is the first profile whose spans hold the shape, or -1.
+// coverage is the demand and for each of its blocks the profile that serves it,
+// -1 where none does: as the plan says, or else by its profiles' spans.
+func coverage(plan *profiles.Plan) (demand []profiles.Shape, serving []int) {
+	if len(plan.Coverage) == len(plan.Demand) {
+		return plan.Demand, plan.Coverage
+	}
+	for _, s := range plan.Demand {
+		if at := covering(plan, s); at >= 0 || s.Shapes() > maxCells {
+			demand, serving = append(demand, s), append(serving, at)
+			continue
+		}
+		for one := range profiles.Each([]profiles.Shape{s}) {
+			demand, serving = append(demand, one), append(serving, covering(plan, one))
+		}
+	}
+	return demand, serving
+}
+
+// covering is the first profile whose spans hold a block of shapes, or -1.
 func covering(plan *profiles.Plan, s profiles.Shape) int {
+	last := s.Last()
 	return slices.IndexFunc(plan.Profiles, func(p profiles.Profile) bool {
-		return within(s.Batch, p.Batch) && within(s.Seq, p.Seq) && within(s.Past, p.Past)
+		return within(s.Batch, p.Batch) && within(s.Seq, p.Seq) && within(s.Past, p.Past) &&
+			within(last.Batch, p.Batch) && within(last.Seq, p.Seq) && within(last.Past, p.Past)
 	})
 }
 
@@ -120,7 +148,7 @@ func drawCharts(id string, charts []chart, width float64, plan *profiles.Plan) s
 	for range charts {
 		height += chartHead + chartFoot + bandHeight*float64(len(batches))
 	}
-	c := svg.New(id, width, height, "Coverage of shapes by profiles", describe(charts, plan))
+	c := svg.New(id, width, height, "Coverage of shapes by profiles", describe(plan))
 	x := svg.Scale{From: 0.5, To: float64(longest) + 0.5, A: mapLeft, B: width - 8}
 	y := 0.0
 	for _, ch := range charts {
@@ -134,7 +162,7 @@ func drawCharts(id string, charts []chart, width float64, plan *profiles.Plan) s
 func extent(charts []chart) (longest int, batches []int) {
 	for _, ch := range charts {
 		for _, c := range ch.cells {
-			longest, batches = max(longest, c.length), append(batches, c.batch)
+			longest, batches = max(longest, c.length+c.more), append(batches, c.batch)
 		}
 		for _, a := range ch.areas {
 			longest, batches = max(longest, a.l1), append(batches, a.b0, a.b1)
@@ -197,10 +225,10 @@ func runs(cells []cell, x svg.Scale) []run {
 	var all []run
 	for _, c := range sorted {
 		if n := len(all); join && n > 0 && all[n-1].batch == c.batch && all[n-1].profile == c.profile && c.length <= all[n-1].to+1 {
-			all[n-1].to, all[n-1].cells = c.length, all[n-1].cells+1
+			all[n-1].to, all[n-1].cells = max(all[n-1].to, c.length+c.more), all[n-1].cells+1+c.more
 			continue
 		}
-		all = append(all, run{cell: c, to: c.length, cells: 1})
+		all = append(all, run{cell: c, to: c.length + c.more, cells: 1 + c.more})
 	}
 	return all
 }
@@ -238,15 +266,19 @@ func (a area) draw(c *svg.Canvas, x svg.Scale, top, bottom float64, band func(in
 }
 
 // describe says in words what the map shows.
-func describe(charts []chart, plan *profiles.Plan) string {
-	total, covered := 0, 0
-	for _, ch := range charts {
-		for _, c := range ch.cells {
-			total++
-			if c.profile >= 0 {
-				covered++
-			}
+func describe(plan *profiles.Plan) string {
+	total, covered := tallyShapes(plan)
+	return fmt.Sprintf("%d of %d distinct shapes of the workload lie inside one of %d profiles.", covered, total, len(plan.Profiles))
+}
+
+// tallyShapes counts the distinct shapes of the demand, and those that a profile
+// holds.
+func tallyShapes(plan *profiles.Plan) (total, covered int) {
+	demand, serving := coverage(plan)
+	for i, s := range demand {
+		if total += s.Shapes(); serving[i] >= 0 {
+			covered += s.Shapes()
 		}
 	}
-	return fmt.Sprintf("%d of %d distinct shapes of the workload lie inside one of %d profiles.", covered, total, len(plan.Profiles))
+	return total, covered
 }

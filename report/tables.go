@@ -117,12 +117,12 @@ func (d *Data) planLines() []planLine {
 		}
 		return fmt.Sprintf("%d – %d – %d", s.Min, s.Opt, s.Max)
 	}
-	serving := coverage(d.Plan)
+	demand, serving := coverage(d.Plan)
 	for i, p := range d.Plan.Profiles {
 		l := planLine{Class: fmt.Sprintf("p%d", i%4), Name: p.Name, Index: i, Batch: span(p.Batch), Seq: span(p.Seq), Past: span(p.Past)}
-		for _, c := range serving {
+		for k, c := range serving {
 			if c == i {
-				l.Shapes++
+				l.Shapes += demand[k].Shapes()
 			}
 		}
 		all = append(all, l)
