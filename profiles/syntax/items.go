@@ -1,0 +1,170 @@
+package syntax
+
+import (
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/trtforge/trtforge/profiles"
+)
+
+// item is NAME:SHAPE.
+type item struct {
+	name  string
+	sizes []int64
+	at    int
+}
+
+// group is what a text says of one profile.
+type group struct {
+	at    int
+	lists [3][]item // of minimum, optimum, maximum
+	given [3]bool
+}
+
+// ends are the words for the three lists.
+var ends = [3]string{"minimum", "optimum", "maximum"}
+
+// sizes reads numbers between separators; all that is wrong with them is noted.
+// bits is the width of the tool's integers.
+func (r *reader) sizes(v value, sep byte, bits int) ([]int64, bool) {
+	parts := v.split(sep)
+	if len(parts) > maxSizes {
+		r.bad(v.pos(0), fmt.Sprintf("%d sizes are more than TensorRT takes", len(parts)), "")
+		return nil, false
+	}
+	sizes, ok := make([]int64, 0, len(parts)), true
+	for _, p := range parts {
+		n, err := number(p.s, bits)
+		if err != nil {
+			cause, fix := explainSize(p.s, sep, bits, err)
+			r.bad(p.pos(0), cause, fix)
+			ok = false
+			continue
+		}
+		sizes = append(sizes, n)
+	}
+	return sizes, ok
+}
+
+var errNoNumber = errors.New("not a number")
+
+// number is a decimal integer in ASCII. A sign before it is taken: values of a
+// shape tensor may be negative. What the tools' std::stoi would forgive, as 8abc,
+// is no number here.
+func number(s string, bits int) (int64, error) {
+	digits := strings.TrimPrefix(s, "-")
+	if digits == "" || strings.Trim(digits, "0123456789") != "" {
+		return 0, errNoNumber
+	}
+	n, err := strconv.ParseInt(s, 10, bits)
+	return n, err
+}
+
+func explainSize(s string, sep byte, bits int, err error) (cause, fix string) {
+	if !errors.Is(err, errNoNumber) {
+		return fmt.Sprintf("%s does not fit into %d bits", clip(s), bits), ""
+	}
+	if s == "" {
+		return "a size is missing", fmt.Sprintf("write numbers separated by %q", sep)
+	}
+	if c := foreign(s); c != "" {
+		return c, "write ASCII digits and separators"
+	}
+	return fmt.Sprintf("%q is not a number", clip(s)), fmt.Sprintf("write numbers separated by %q; profiles know no symbolic sizes", sep)
+}
+
+// lookalikes are characters that editors and documents put in the place of those
+// that the grammars want.
+var lookalikes = map[rune]string{'×': "x", '✕': "x", 'х': "x", 'ｘ': "x", '：': ":", '∶': ":", '，': ",", '、': ",", '‘': "'", '’': "'", '“': `"`, '”': `"`, '−': "-", '–': "-", '—': "--", '\u00a0': "a space", '\u200b': "nothing", '\ufeff': "nothing"}
+
+// foreign names the first character of s that is not ASCII.
+func foreign(s string) string {
+	for _, c := range s {
+		if c < 0x80 {
+			continue
+		}
+		if means := lookalikes[c]; means != "" {
+			return fmt.Sprintf("%U %q stands where %s is meant", c, c, means)
+		}
+		return fmt.Sprintf("%U %q is no ASCII digit", c, c)
+	}
+	return ""
+}
+
+// clip shortens what an error quotes.
+func clip(s string) string {
+	if r := []rune(s[:min(len(s), 4*60)]); len(r) > 60 {
+		return string(r[:60]) + "…"
+	}
+	return s
+}
+
+// count notes the first item beyond what is read.
+func (r *reader) count(at int) bool {
+	r.items++
+	if r.items == maxItems+1 {
+		r.bad(at, fmt.Sprintf("more than %d shapes", maxItems), "")
+	}
+	return r.items <= maxItems
+}
+
+// profiles makes profiles of groups. names are what the lists are called.
+func (r *reader) profiles(groups []group, names [3]string) []profiles.Profile {
+	if len(groups) > maxProfiles {
+		r.bad(groups[maxProfiles].at, fmt.Sprintf("more than %d profiles", maxProfiles), "")
+		return nil
+	}
+	var all []profiles.Profile
+	for i, g := range groups {
+		whole := true
+		for k := range g.given {
+			if !g.given[k] {
+				r.bad(g.at, fmt.Sprintf("profile %d has no %s", i, names[k]), "give minimum, optimum and maximum; nothing is taken for granted")
+				whole = false
+			}
+		}
+		if whole {
+			all = append(all, r.profile(i, g, names))
+		}
+	}
+	return all
+}
+
+func (r *reader) profile(i int, g group, names [3]string) (p profiles.Profile) {
+	var by [3]map[string]item
+	for k, list := range g.lists {
+		by[k] = make(map[string]item, len(list))
+		for _, it := range list {
+			if _, twice := by[k][it.name]; twice {
+				r.bad(it.at, fmt.Sprintf("profile %d: %s names %s twice", i, names[k], clip(it.name)), "")
+			}
+			by[k][it.name] = it
+		}
+	}
+	for _, lo := range g.lists[0] {
+		opt, ok1 := by[1][lo.name]
+		hi, ok2 := by[2][lo.name]
+		switch {
+		case !ok1 || !ok2:
+			missing := names[1]
+			if ok1 {
+				missing = names[2]
+			}
+			r.bad(lo.at, fmt.Sprintf("profile %d: %s is missing in %s", i, clip(lo.name), missing), "")
+		case len(opt.sizes) != len(lo.sizes) || len(hi.sizes) != len(lo.sizes):
+			r.bad(lo.at, fmt.Sprintf("profile %d: %s has %d sizes at minimum, %d at optimum, %d at maximum", i, clip(lo.name), len(lo.sizes), len(opt.sizes), len(hi.sizes)), "")
+		default:
+			p.Inputs = append(p.Inputs, profiles.Range{Input: lo.name, Min: lo.sizes, Opt: opt.sizes, Max: hi.sizes})
+		}
+	}
+	for k := 1; k < 3; k++ {
+		for _, it := range g.lists[k] {
+			if _, ok := by[0][it.name]; !ok {
+				r.bad(it.at, fmt.Sprintf("profile %d: %s is missing in %s", i, clip(it.name), names[0]), "")
+			}
+		}
+	}
+	return p
+}

@@ -1,0 +1,146 @@
+package syntax
+
+import (
+	"strings"
+)
+
+// word is an argument as a shell passes it on.
+type word struct {
+	value
+	first bool // a new command may begin here: after a line's end, ; | or &
+	shell bool // it holds a $ or a ` that only a shell can fill in
+	open  bool // its quote does not end on its line
+}
+
+// words cuts text into arguments the way a POSIX shell does: quotes, backslashes,
+// lines continued by a backslash, comments. A quote ends with its line, for what
+// stands around a command may be prose with an apostrophe in it. The literals of a
+// list, as in Python's ["trtexec", "--profile=0"], are words too.
+func (r *reader) words() []word {
+	var all []word
+	first := true
+	for p := 0; p < len(r.text); {
+		switch c := r.text[p]; {
+		case c == '\\' && newline(r.text, p+1) > 0:
+			p += 1 + newline(r.text, p+1)
+		case c == '\n' || c == ';' || c == '|' || c == '&':
+			first = true
+			p++
+		case c == ' ' || c == '\t' || c == '\r':
+			p++
+		case c == '#':
+			p = lineEnd(r.text, p)
+		case strings.IndexByte("[(,", c) >= 0 && p+1 < len(r.text) && strings.IndexByte("'\" \n", r.text[p+1]) >= 0:
+			p++
+			first = false // inside a list a new line begins no command
+		default:
+			w, next := r.word(p)
+			w.first = first
+			all, first, p = append(all, w), false, next
+		}
+	}
+	return all
+}
+
+// word reads the one that begins at p.
+func (r *reader) word(p int) (w word, next int) {
+	quoted := r.text[p] == '"' || r.text[p] == '\''
+	var b builder
+	defer func() { w.value = b.value(min(next, len(r.text))) }()
+	for p < len(r.text) {
+		switch c := r.text[p]; c {
+		case ' ', '\t', '\r', '\n', ';', '|', '&':
+			return w, p
+		case '\'', '"':
+			p = r.quoted(&w, &b, p)
+			if quoted && listEnds(r.text, p) {
+				return w, p + 1
+			}
+		case '\\':
+			if n := newline(r.text, p+1); n > 0 {
+				p += 1 + n
+			} else if p+1 < len(r.text) {
+				b.add(r.text[p+1:p+2], p)
+				p += 2
+			} else {
+				p++
+			}
+		case '$', '`':
+			w.shell = true
+			fallthrough
+		default:
+			b.add(r.text[p:p+1], p)
+			p++
+		}
+	}
+	return w, p
+}
+
+// quoted reads what stands between quotes and gives the place after it.
+func (r *reader) quoted(w *word, b *builder, p int) int {
+	quote := r.text[p]
+	for p++; p < len(r.text) && r.text[p] != '\n'; p++ {
+		c := r.text[p]
+		switch {
+		case c == quote:
+			return p + 1
+		case quote == '"' && c == '\\' && p+1 < len(r.text) && strings.IndexByte("\\\"$`", r.text[p+1]) >= 0:
+			p++
+			b.add(r.text[p:p+1], p-1)
+			continue
+		case quote == '"' && (c == '$' || c == '`'):
+			w.shell = true
+		}
+		b.add(r.text[p:p+1], p)
+	}
+	w.open = true
+	return p
+}
+
+// listEnds tells whether a literal of a list ends at p: a comma or a bracket that
+// nothing but space, another literal or a bracket follows.
+func listEnds(text string, p int) bool {
+	if p >= len(text) || strings.IndexByte(",])", text[p]) < 0 {
+		return false
+	}
+	return p+1 == len(text) || strings.IndexByte(" \t\r\n'\"]),", text[p+1]) >= 0
+}
+
+// newline is the length of the line's end at p, or 0.
+func newline(text string, p int) int {
+	switch {
+	case strings.HasPrefix(text[min(p, len(text)):], "\n"):
+		return 1
+	case strings.HasPrefix(text[min(p, len(text)):], "\r\n"):
+		return 2
+	}
+	return 0
+}
+
+func lineEnd(text string, p int) int {
+	if i := strings.IndexByte(text[p:], '\n'); i >= 0 {
+		return p + i
+	}
+	return len(text)
+}
+
+// shellQuote writes s so that a POSIX shell passes it on as it is.
+func shellQuote(s string) string {
+	if s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-+=:,./@%") == "" {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// sound tells whether a word means what it says, and notes why not.
+func (r *reader) sound(w word) bool {
+	switch {
+	case w.open:
+		r.bad(w.pos(0), "a quote does not end on its line", "")
+	case w.shell:
+		r.bad(w.pos(0), "it holds a $ or ` that only a shell can fill in", "expand it first, as with `set -x` or echo")
+	default:
+		return true
+	}
+	return false
+}
