@@ -40,8 +40,8 @@ func TestRealExports(t *testing.T) {
 		"gpt2-genai-symbols": {7, 2, 4, 4, 48, 40, "all"},
 		"gpt2-dynamo":        {7, 2, 4, 4, 48, 40, "all"},
 		"gpt2-first":         {3, 0, 4, 4, 48, 40, "all"}, // gives a cache and takes none
-		"gpt2-uncached":      {2, 0, 4, 4, 48, 0, "all"},  // makes its own positions
-		"llama-gqa":          {7, 2, 2, 4, 48, 0, "all"},  // computes rotations: no limit stated
+		"gpt2-first-nopos":      {2, 0, 4, 4, 48, 0, "all"},  // makes its own positions
+		"llama":          {7, 2, 2, 4, 48, 0, "all"},  // computes rotations: no limit stated
 		"qwen2":              {7, 2, 1, 4, 48, 0, "all"},
 		"neox":               {7, 2, 4, 4, 48, 0, "all"},
 		"opt":                {6, 2, 4, 4, 48, 0, "all"},

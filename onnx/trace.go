@@ -30,6 +30,12 @@ func (s Size) Equal(o Size) bool { return s.e.equal(o.e) }
 // Plus is the sum.
 func (s Size) Plus(o Size) Size { return Size{s.e.plus(o.e)} }
 
+// Minus is the difference.
+func (s Size) Minus(o Size) Size { return Size{s.e.minus(o.e)} }
+
+// AtMost is the smaller one of the size and n, which is no less than 0.
+func (s Size) AtMost(n int64) Size { return Size{s.e.least(n)} }
+
 // String is the expression, "?" where nothing is known.
 func (s Size) String() string { return s.e.String() }
 
