@@ -126,6 +126,10 @@ type Contract struct {
 	// the mask, or nobody stores them, it is false.
 	PositionsTable bool `json:"positions_table,omitempty"`
 
+	// Doubts are names of outputs that contradict the graph. Nothing depends on
+	// them, and whoever wrote them may have meant another graph.
+	Doubts []string `json:"doubts,omitempty"`
+
 	extra keep.Fields // of writers that know more
 }
 

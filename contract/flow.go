@@ -20,6 +20,7 @@ type flow struct {
 	counts []table   // whose rows are selected by a count of the mask
 	angle  []bool    // by input: it is turned into an angle
 	column []bool    // by input: it says where to write
+	images []bool    // by input: a convolution takes it, [batch, channels, sizes...]
 	total  onnx.Size // what an operator is told to be past and sequence together
 	slots  map[int]Kind
 	pairs  []pair
@@ -69,7 +70,8 @@ func newFlow(m *onnx.Model) *flow {
 			f.inputs = append(f.inputs, v)
 		}
 	}
-	f.tables, f.angle, f.column = make([][]table, len(f.inputs)), make([]bool, len(f.inputs)), make([]bool, len(f.inputs))
+	f.tables, f.angle = make([][]table, len(f.inputs)), make([]bool, len(f.inputs))
+	f.column, f.images = make([]bool, len(f.inputs)), make([]bool, len(f.inputs))
 	for i, v := range f.inputs {
 		n := f.value(m, v.GetName())
 		f.facts[n].varies, f.facts[n].origin = true, i+1

@@ -21,6 +21,8 @@ func (f *flow) forth(s *step) {
 		out.origin, out.count, out.offset = -1, true, 1
 	case s.op == "Softmax":
 		out.probs, out.origin = true, -1
+	case s.op == "Conv" && first.origin > 0 && !first.shifted:
+		f.images[first.origin-1] = true
 	}
 	f.counted(s, &out)
 	f.cached(s, &out)
@@ -177,8 +179,12 @@ func (f *flow) cached(s *step, out *fact) {
 			out.written = first.written
 		}
 	case "Concat":
+		if len(s.in) == 1 { // TorchScript does that
+			out.holds, out.grown, out.axis, out.written = first.holds, first.grown, first.axis, first.written
+			return
+		}
 		for i := range s.in {
-			if h := f.of(s, i).holds; h > 0 && len(s.in) > 1 {
+			if h := f.of(s, i).holds; h > 0 {
 				out.grown, out.axis = h, f.axis(s)
 			}
 		}

@@ -163,7 +163,7 @@ func (r *reader) bind(all Bindings) error {
 		case d.Size > 0 && b.Size > 0 && b.Size != d.Size, d.Size > 0 && b.Limits != nil && (b.Limits.Min != d.Size || b.Limits.Max != d.Size):
 			bad("the graph fixes dimension %d of %s at %d", b.Dim, b.Input, d.Size)
 			continue
-		case b.Role == Static && b.Size == 0 && d.Size == 0:
+		case b.Role == Static && b.Size == 0 && d.Size == 0 && !r.sized(b):
 			bad("static needs a size, since the graph leaves dimension %d of %s open: give the number", b.Dim, b.Input)
 			continue
 		}
@@ -173,6 +173,12 @@ func (r *reader) bind(all Bindings) error {
 		r.binds[b.Input][b.Dim] = b
 	}
 	return errors.Join(errs...)
+}
+
+// sized tells whether the nodes fix a dimension that the file leaves open.
+func (r *reader) sized(b Binding) bool {
+	_, ok := r.forced(b.Input, b.Dim)
+	return ok
 }
 
 // list is the first inputs with their shapes.

@@ -86,6 +86,9 @@ func (r *reader) dimension(t *Tensor, i int, v voices, input bool) {
 func (r *reader) bindTo(t *Tensor, i int, b Binding, v voices) {
 	d := &t.Dims[i]
 	d.Role, d.Limits, d.Source = b.Role, b.Limits, Bound
+	if n, ok := r.forced(t.Name, i); ok && d.Role == Static {
+		d.Size = n
+	}
 	if b.Size > 0 {
 		d.Size = b.Size
 	}
@@ -109,19 +112,19 @@ func (r *reader) contradicted(t *Tensor, i int, v voices, input bool) bool {
 		fact = v.layout
 	}
 	if v.graph != "" && v.layout != "" && v.graph != v.layout {
-		r.report(t, i, input, v.graph, "is %s in the graph, and %s of %s has %s there", v.graph, v.layout, t.Name, t.Kind)
-		return true
+		r.report(t, i, input, v.graph, "is %s in the graph, where %s has %s", v.graph, t.Kind, v.layout)
+		return input
 	}
 	if fact == "" || d.Symbol == "" {
 		return false
 	}
 	if hint := spoken(d.Symbol); hint != "" && !r.fits(hint, fact) && fact != Static {
 		r.report(t, i, input, fact, "is called %q, and %s makes it %s", d.Symbol, r.because(t, v), fact)
-		return true
+		return input
 	}
 	if v.name != "" && v.name != fact {
 		r.report(t, i, input, fact, "is called %q, which elsewhere is %s, and %s makes it %s", d.Symbol, v.name, r.because(t, v), fact)
-		return true
+		return input
 	}
 	return false
 }
@@ -133,13 +136,35 @@ func (r *reader) because(t *Tensor, v voices) string {
 	return "the layout of " + string(t.Kind)
 }
 
-// report is a contradiction: an input's can be settled by a binding.
+// report is a contradiction. An input's must be settled, by a binding; how long
+// an output is turns out, whatever it is called, so there it is a doubt.
 func (r *reader) report(t *Tensor, i int, input bool, answer Role, format string, args ...any) {
 	if input {
-		r.ask(t, i, string(answer), format, args...)
+		r.ask(t, i, r.answer(t, i, answer), format, args...)
 		return
 	}
-	r.bad("%s: dimension %d %s", t.Name, i, fmt.Sprintf(format, args...))
+	if len(r.c.Doubts) < maxWrong {
+		r.c.Doubts = append(r.c.Doubts, fmt.Sprintf("%s: dimension %d %s", t.Name, i, fmt.Sprintf(format, args...)))
+	}
+}
+
+// answer is what a binding would say: a role, or the size of what is static.
+func (r *reader) answer(t *Tensor, i int, role Role) string {
+	if role != Static {
+		return string(role)
+	}
+	if n, ok := r.forced(t.Name, i); ok {
+		return fmt.Sprint(n)
+	}
+	return "SIZE"
+}
+
+// forced is the size that the nodes give a dimension that the file leaves open.
+func (r *reader) forced(name string, i int) (int64, bool) {
+	if dims := r.flow.trace.Dims(name); i < len(dims) {
+		return dims[i].Value()
+	}
+	return 0, false
 }
 
 // constant is a dimension that the file leaves open and the nodes do not.
@@ -182,9 +207,24 @@ func (r *reader) byName(t *Tensor, i int, v voices, input bool) {
 		r.ask(t, i, "batch|seq|past|total|buffer|SIZE|MIN..MAX", "%s, and neither names nor nodes say what it is", described(*d))
 		return
 	}
+	if v.layout == "" && input && role != Free && r.twice(t, i, role) {
+		return
+	}
 	if d.Role = role; role != "" && role != Free {
 		d.Source = FromName
 	}
+}
+
+// twice reports a role that only a name gives and another dimension of the tensor
+// has already.
+func (r *reader) twice(t *Tensor, i int, role Role) bool {
+	for k, d := range t.Dims {
+		if k != i && d.Role == role {
+			r.ask(t, i, "MIN..MAX|SIZE|seq|past|total", "%s, but dimension %d is %s", described(t.Dims[i]), k, role)
+			return true
+		}
+	}
+	return false
 }
 
 // sure tells whether the layout of a kind may be believed without a node that
@@ -213,7 +253,7 @@ func (r *reader) learn(t *Tensor, i int, input bool) bool {
 	if role, known := r.named[d.Symbol]; known && role != d.Role {
 		if t.Kind != KindOther || input {
 			r.report(t, i, input, d.Role, "is called %q, which elsewhere is %s, not %s", d.Symbol, role, d.Role)
-			return false
+			return !input
 		}
 		return true
 	}

@@ -51,6 +51,9 @@ func (r *reader) anchors(i int, t *Tensor) map[int]Role {
 		}
 		all[r.lengthAxis(i)] = role
 	}
+	if r.flow.images[i] {
+		all[0] = Batch
+	}
 	for axis, b := range r.binds[t.Name] {
 		if delete(all, axis); b.Role != "" {
 			all[axis] = b.Role
@@ -75,7 +78,7 @@ func (r *reader) lengthAxis(input int) int {
 // a binding says so, or an operator that can do both has a present of the same
 // name or size as its past. Where names say neither, it is asked.
 func (r *reader) share() {
-	said, open := false, false
+	said, open, same := false, false, false
 	for _, p := range r.flow.pairs {
 		past := &r.c.Inputs[p.past]
 		b, bound := r.binds[past.Name][2]
@@ -86,11 +89,12 @@ func (r *reader) share() {
 		case bound:
 			said = true
 		case p.open:
-			same, different := r.samePresent(past, p)
-			open = open || !same && !different
-			r.shared, said = r.shared || same, said || different
+			one, other := r.samePresent(past, p)
+			open = open || !one && !other
+			same, said = same || one, said || other
 		}
 	}
+	r.shared = r.shared || same && !said
 	for _, t := range r.c.Inputs {
 		if b := r.binds[t.Name][2]; r.isPast(&t) && b.Role == Buffer {
 			r.shared = true
