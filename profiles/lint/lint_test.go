@@ -140,7 +140,7 @@ var cases = []struct {
 	{"TF206", func(s *Subject) {
 		s.Contract.Inputs = append(s.Contract.Inputs, contract.Tensor{Name: "keep", Type: "int64", Dims: []contract.Dim{{Role: contract.Static, Size: 1}}})
 		s.Graph.ShapeInputs = []string{"keep"}
-	}, "keep is a shape tensor and has no values", "TF401"},
+	}, "keep is a shape tensor and has no values", ""},
 	{"TF207", func(s *Subject) {
 		span(s, 0, profiles.Span{Min: 0, Opt: 1, Max: 2}, profiles.Span{Min: 8, Opt: 8, Max: 16}, one(0))
 	}, "input_ids (and 6 more) dimension 0 may be 0", "TF412"},
@@ -176,7 +176,7 @@ var cases = []struct {
 		"past.0.key (and 3 more) dimension 2 reaches 64, and the model's 64 positions leave 63", "TF413"},
 	{"TF401", func(s *Subject) {
 		span(s, 1, profiles.Span{Min: 1, Opt: 2, Max: 2}, one(1), profiles.Span{Min: 8, Opt: 23, Max: 28})
-	}, "decode of batch 2, seq 1, past 29 to 31 (3 shapes, 11.5 % of passes; scenario bulk, step 14 to 16): attention_mask dimension 1 is 30 to 32, profile 1 holds 9 to 29; past.0.key (and 3 more) dimension 2 is 29 to 31, profile 1 holds 8 to 28", ""},
+	}, "decode batch 2, seq 1, past 29 to 31 (3 shapes, 11.5 % of passes; asked for by bulk steps 14 to 16): attention_mask dimension 1 is 30 to 32, profile 1 holds 9 to 29; past.0.key (and 3 more) dimension 2 is 29 to 31, profile 1 holds 8 to 28", ""},
 	{"TF402", func(s *Subject) {
 		for i := range s.Contract.Inputs {
 			s.Contract.Inputs[i].Dims[0].Size = 1
@@ -209,7 +209,7 @@ var cases = []struct {
 		s.Demand = nil
 		span(s, 0, one(1), profiles.Span{Min: 1, Opt: 8, Max: 16}, one(0))
 		span(s, 1, one(1), one(1), profiles.Span{Min: 1, Opt: 8, Max: 16})
-	}, "profile 1 fixes the sequence, profile 0 does not", ""},
+	}, "one profile is of one batch and one token, another of that batch and more tokens", ""},
 	{"TF501", func(s *Subject) { s.Backend = ORTTRT }, "only profile 0 of 2 is ever used", "TF401"},
 	{"TF502", func(s *Subject) { s.Options.Refittable = true }, "refittable and has 2 profiles", ""},
 	{"TF503", func(s *Subject) {
