@@ -1,10 +1,6 @@
 package contract
 
-import (
-	"strconv"
-
-	"github.com/trtforge/trtforge/onnx/onnxpb"
-)
+import "strconv"
 
 // KindCachePosition is the columns that new keys and values are written to,
 // [seq], the same for all rows: the input that makes a cache static. Past,
@@ -45,30 +41,6 @@ func (c *Contract) BufferBytes(batch int64) int64 {
 		}
 	}
 	return 0
-}
-
-// takesPosition tells whether some input says where to write.
-func takesPosition(inputs []*onnxpb.ValueInfoProto) bool {
-	for _, v := range inputs {
-		if k, _ := kindOf(v.GetName(), naming[true]); k == KindCachePosition {
-			return true
-		}
-	}
-	return false
-}
-
-// staticLayout is the layout of a graph that is told where to write: what else
-// is as long as past, or past and sequence, is as long as the buffer.
-func staticLayout(k Kind, roles []Role) []Role {
-	if k == KindCachePosition {
-		return []Role{Seq}
-	}
-	for i, role := range roles {
-		if role == Past || role == Total {
-			roles[i] = Buffer
-		}
-	}
-	return roles
 }
 
 // buffer sees that the buffer has one fixed length everywhere: what varies could

@@ -110,11 +110,12 @@ type assigned struct {
 }
 
 func replay(boxes []box, demand []Shape) (blocks []Shape, serving []int) {
-	var out []assigned
+	out := make([]assigned, 0, len(demand))
+	var rest, left []Shape // of one block, what no profile holds so far
 	for _, s := range demand {
-		rest := []Shape{s}
+		rest = append(rest[:0], s)
 		for i, b := range boxes {
-			var left []Shape
+			left = left[:0]
 			for _, r := range rest {
 				w := b.inside(r)
 				if w.empty() {
@@ -125,7 +126,7 @@ func replay(boxes []box, demand []Shape) (blocks []Shape, serving []int) {
 				out = append(out, assigned{in, i})
 				left = append(left, around...)
 			}
-			if rest = left; len(rest) == 0 {
+			if rest, left = left, rest; len(rest) == 0 {
 				break
 			}
 		}

@@ -3,7 +3,6 @@ package profiles
 import (
 	"errors"
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -33,10 +32,6 @@ const (
 	BreachSum      Breach = "sum"      // total is not past + sequence
 	BreachBuffer   Breach = "buffer"   // total is longer than the cache that holds it
 )
-
-// unknown stands for a size that a source of profiles does not tell, as ONNX
-// Runtime's .profile does not tell fixed ones. No rule is broken by it.
-const unknown = math.MinInt32
 
 // Violation is one broken rule.
 type Violation struct {
@@ -114,7 +109,7 @@ func (v *validator) ranges(p Profile) map[string]Range {
 		for d := range min(len(r.Min), len(r.Opt), len(r.Max)) {
 			lo, opt, hi := r.Min[d], r.Opt[d], r.Max[d]
 			switch {
-			case lo == unknown || opt == unknown || hi == unknown: // nothing is said
+			case lo == Unknown || opt == Unknown || hi == Unknown: // nothing is said
 			case !r.Values && min(lo, opt, hi) < 0:
 				v.bad(BreachNegative, r.Input, d, "", "%s dimension %d: %d, %d, %d is not 0 <= min <= opt <= max", r.Input, d, lo, opt, hi)
 			case lo > opt || opt > hi:
@@ -151,7 +146,7 @@ func (v *validator) against(c *contract.Contract, ranges map[string]Range) {
 	for _, t := range c.Inputs {
 		r, ok := ranges[t.Name]
 		switch n := len(t.Dims); {
-		case !ok && !dynamic(t): // TensorRT takes its shape from the graph
+		case !dynamic(t) && len(r.Min)+len(r.Opt)+len(r.Max) == 0: // TensorRT takes its shape from the graph
 		case !ok:
 			v.unranged(t.Name)
 		case len(r.lacks()) > 0: // said already
@@ -241,7 +236,7 @@ func (c *corner) add(v *validator, at string, t contract.Tensor, shape []int64) 
 		c.sizes, c.first = map[shared]int64{}, map[shared]string{}
 	}
 	for i, d := range t.Dims {
-		if d.Size > 0 && shape[i] != d.Size && shape[i] != unknown {
+		if d.Size > 0 && shape[i] != d.Size && shape[i] != Unknown {
 			v.bad(BreachFixed, t.Name, i, at, "%s dimension %d: the graph fixes it at %d, %s is %d", t.Name, i, d.Size, at, shape[i])
 		}
 		k := shared{role: d.Role}
@@ -252,7 +247,7 @@ func (c *corner) add(v *validator, at string, t contract.Tensor, shape []int64) 
 		if d.Size > 0 {
 			size = d.Size
 		}
-		if size == unknown {
+		if size == Unknown {
 			continue
 		}
 		// A batch fixed at 1 is broadcast; a free dimension without a name is its own.

@@ -49,12 +49,12 @@ func TestValidate(t *testing.T) {
 				r.Min[2], r.Opt[2], r.Max[2] = 10, 10, 10
 			}
 		}, []string{"attention_mask at max is"}},
-		{"free sizes of one name", func(c *contract.Contract, p []Profile) {
+		{"free sizes of one name", func(c *contract.Contract, _ []Profile) {
 			for i := range 2 {
 				c.Inputs[i].Dims[1] = contract.Dim{Role: contract.Free, Symbol: "n"}
 			}
 		}, []string{"profile 1 (decode): attention_mask dimension 1: min of n is"}},
-		{"free sizes without a name", func(c *contract.Contract, p []Profile) {
+		{"free sizes without a name", func(c *contract.Contract, _ []Profile) {
 			for i := range 2 {
 				c.Inputs[i].Dims[1] = contract.Dim{Role: contract.Free}
 			}

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strings"
 
@@ -20,8 +21,8 @@ import (
 
 // CheckOptions are the flags of profiles check.
 type CheckOptions struct {
-	Model    string
-	Contract string
+	Graph    GraphFlags
+	From     string
 	Workload string
 	Backend  string
 	Reach    string
@@ -33,8 +34,8 @@ type CheckOptions struct {
 
 // AddFlags declares the flags.
 func (o *CheckOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Model, "model", "", "the `GRAPH` (.onnx) that the profiles are for")
-	f.StringVar(&o.Contract, "contract", "", "the contract `FILE` of the graph; without it the graph's own names decide")
+	o.Graph.AddFlags(f)
+	fromFlag(f, &o.From)
 	f.StringVar(&o.Workload, "workload", "", "the workload `FILE` to replay; without it a plan's own demand")
 	f.StringVar(&o.Backend, "backend", string(lint.TensorRT), "who gets the profiles: "+backends())
 	f.StringVar(&o.Reach, "reach", "", "which profiles it can run, any or first; without it the backend's")
@@ -63,9 +64,10 @@ func newProfilesCheckCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "check PROFILES",
 		Short: "Prove that profiles hold a workload, and find what will fail later",
-		Long: `Check replays a whole workload against profiles: each shape that no reachable
-profile holds is named with its scenario and step, the input and dimension, the
-nearest profile and the smallest correction. Then it looks for mistakes that
+		Long: `Check replays a whole workload against profiles: a plan, the options of any tool,
+an engine's manifest.json or the .profile beside it, told apart by what is in them.
+Each shape that no reachable profile holds is named with who asks for it in which
+step, the input and dimension, the nearest profile and the smallest correction. Then it looks for mistakes that
 TensorRT and ONNX Runtime accept and fail on later. Each finding has an id, a
 severity and a fix; docs/rules.md explains every rule.
 
@@ -75,7 +77,8 @@ how many were not.
 ` + exitStatus,
 		Example: `  trtforge profiles check plan.json --model model.onnx
   trtforge profiles check plan.json --model model.onnx --workload workload.json --backend orttrt
-  trtforge profiles check plan.json --contract contract.json --junit report.xml --github`,
+  trtforge profiles check options.txt --model model.onnx --workload workload.json --backend trtexec
+  trtforge profiles check engine.profile --contract contract.json --junit report.xml --github`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runProfilesCheck(opts, g, args[0]) },
 	}
@@ -117,43 +120,48 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 	if s.Reach != "" && s.Reach != profiles.Any && s.Reach != profiles.First {
 		return s, fault.New(fault.Usage, "", "", fmt.Sprintf("--reach %q", o.Reach), "want any or first")
 	}
-	if s.Profiles, s.Demand, err = checkedProfiles(path); err != nil {
+	if err := o.graph(g, &s); err != nil {
 		return s, err
 	}
-	if o.Workload != "" {
-		if s.Workload, s.Demand, err = checkedWorkload(o.Workload); err != nil {
-			return s, err
-		}
+	inputs := s.Contract
+	if inputs == nil && s.Graph != nil {
+		inputs = &contract.Contract{Inputs: s.Graph.Inputs} // enough to fill in what a .profile leaves out
 	}
-	if o.Contract != "" {
-		if s.Contract, err = contract.Load(o.Contract); err != nil {
-			return s, err
-		}
-	}
-	if o.Model == "" {
-		return s, nil
-	}
-	m, err := onnx.Load(o.Model)
+	loaded, err := loadProfiles(path, o.From, inputs, os.Stdin)
 	if err != nil {
 		return s, err
+	}
+	if s.Profiles = loaded.Profiles; loaded.Plan != nil {
+		s.Demand = loaded.Plan.Demand
+	}
+	if o.Workload != "" {
+		s.Workload, s.Demand, err = checkedWorkload(o.Workload)
+	}
+	return s, err
+}
+
+// graph reads the contract, and the facts of the graph where it is given. A graph
+// without a contract is judged by its names, ranks and fixed sizes.
+func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
+	if o.Graph.Contract != "" {
+		if s.Contract, err = contract.Load(o.Graph.Contract); err != nil {
+			return err
+		}
+	}
+	if o.Graph.Model == "" {
+		return nil
+	}
+	m, err := onnx.Load(o.Graph.Model)
+	if err != nil {
+		return err
 	}
 	defer func() { _ = m.Close() }()
 	s.Graph = lint.Facts(m)
 	if s.Contract == nil {
 		if s.Contract, err = contract.Infer(m); err != nil {
-			// An encoder has no contract, and its names and ranks can be judged all the same.
-			g.Log.Warn("the graph is no decoder that is understood: rules about past and sequence are not judged", "why", err)
+			g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
 			s.Contract = nil
 		}
 	}
-	return s, nil
-}
-
-// checkedProfiles reads profiles and, where the file has one, their demand.
-func checkedProfiles(path string) ([]profiles.Profile, []profiles.Shape, error) {
-	p, err := profiles.Load(path)
-	if err != nil {
-		return nil, nil, err
-	}
-	return p.Profiles, p.Demand, nil
+	return nil
 }

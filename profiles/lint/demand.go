@@ -33,21 +33,22 @@ var demandRules = []Rule{
 	},
 }
 
-func outside(l *look) (all []Finding) { return grouped(l, false) }
-func refused(l *look) (all []Finding) { return grouped(l, true) }
+func outside(l *look) []Finding { return ungiven(l, false) }
+func refused(l *look) []Finding { return ungiven(l, true) }
 
-func grouped(l *look, fixed bool) (all []Finding) {
-	for i := range l.groups {
-		u := &l.groups[i]
-		if u.fixed() != fixed {
+func ungiven(l *look, fixed bool) (all []Finding) {
+	passes := profiles.Passes(l.Demand)
+	for i := range l.gaps {
+		g := &l.gaps[i]
+		if fixedBy(*g) != fixed {
 			continue
 		}
-		f := Finding{Profile: u.Profile, Dim: -1, Message: u.message(), Fix: u.fix(), Uncovered: u}
-		for _, c := range u.Corrections {
-			f.Inputs = append(f.Inputs, c.Inputs...)
+		f := Finding{Profile: g.Profile, Dim: -1, Message: message(*g, passes), Fix: correction(*g), Uncovered: g}
+		for _, o := range g.Outside {
+			f.Inputs = append(f.Inputs, o.Inputs...)
 		}
-		if len(u.Corrections) == 1 {
-			f.Dim = u.Corrections[0].Dim
+		if len(g.Outside) == 1 {
+			f.Dim = g.Outside[0].Dim
 		}
 		all = append(all, f)
 	}
@@ -55,14 +56,20 @@ func grouped(l *look, fixed bool) (all []Finding) {
 }
 
 func tooLong(l *look) []Finding {
+	positions := l.Contract.MaxPositions
+	if l.Workload != nil && l.Workload.PaddedPast {
+		positions++ // the padded column of past has no position
+	}
 	var longest profiles.Shape
 	n := 0
 	for _, s := range l.Demand {
-		if l.Contract.MaxPositions > 0 && s.Total() > l.Contract.MaxPositions {
-			n++
-			if s.Total() > longest.Total() {
-				longest = s
-			}
+		last := s.Last()
+		if l.Contract.MaxPositions == 0 || last.Total() <= positions {
+			continue
+		}
+		n += s.Shapes() / max(s.Run, 1) * min(max(s.Run, 1), last.Total()-positions)
+		if last.Total() > longest.Total() {
+			longest = last
 		}
 	}
 	if n == 0 {

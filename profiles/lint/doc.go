@@ -44,7 +44,7 @@ const (
 	TensorRT   Backend = "tensorrt"
 	RTX        Backend = "rtx" // TensorRT for RTX
 	ORTTRT     Backend = "orttrt"
-	RTXEP      Backend = "rtxep" // ONNX Runtime's TensorRT-RTX EP
+	RTXEP      Backend = "nvrtx" // ONNX Runtime's TensorRT-RTX EP
 	Trtexec    Backend = "trtexec"
 	Polygraphy Backend = "polygraphy"
 	Triton     Backend = "triton"
@@ -54,18 +54,6 @@ const (
 func Backends() []Backend {
 	return []Backend{TensorRT, RTX, ORTTRT, RTXEP, Trtexec, Polygraphy, Triton}
 }
-
-// Reach is which profiles the backend can really run. ONNX Runtime's TensorRT EP
-// stays on the first of a session.
-func (b Backend) Reach() profiles.Reach {
-	if b == ORTTRT {
-		return profiles.First
-	}
-	return profiles.Any
-}
-
-// textual tells backends whose profiles travel as "name:1x8,name:1x8".
-func (b Backend) textual() bool { return b == ORTTRT || b == RTXEP || b == Trtexec }
 
 // whole tells backends whose parser must take every node of a graph; the others
 // leave what it lacks to another execution provider.
@@ -97,15 +85,15 @@ type Subject struct {
 
 // Finding is one thing that a rule has to say.
 type Finding struct {
-	ID          string     `json:"id"`
-	Severity    Severity   `json:"severity"`
-	Profile     int        `json:"profile"`          // -1 = of no single profile
-	Inputs      []string   `json:"inputs,omitempty"` // all those of which it is true in the same way
-	Dim         int        `json:"dim"`              // -1 = of no single dimension
-	Message     string     `json:"message"`
-	Explanation string     `json:"explanation"`
-	Fix         string     `json:"fix"`
-	Stricter    bool       `json:"stricter,omitempty"` // than NVIDIA's builder
-	Prevents    string     `json:"prevents,omitempty"` // the failure that is met otherwise
-	Uncovered   *Uncovered `json:"uncovered,omitempty"`
+	ID          string        `json:"id"`
+	Severity    Severity      `json:"severity"`
+	Profile     int           `json:"profile"`          // -1 = of no single profile
+	Inputs      []string      `json:"inputs,omitempty"` // all those of which it is true in the same way
+	Dim         int           `json:"dim"`              // -1 = of no single dimension
+	Message     string        `json:"message"`
+	Explanation string        `json:"explanation"`
+	Fix         string        `json:"fix"`
+	Stricter    bool          `json:"stricter,omitempty"` // than NVIDIA's builder
+	Prevents    string        `json:"prevents,omitempty"` // the failure that is met otherwise
+	Uncovered   *profiles.Gap `json:"uncovered,omitempty"`
 }

@@ -93,7 +93,7 @@ func dims(m model, p *profiles.Profile, want func(t contract.Tensor, d contract.
 }
 
 // anywhere changes one size at random among those of a condition.
-func anywhere(want func(contract.Tensor, contract.Dim, profiles.Range) bool, change func(r *rand.Rand, min, opt, max *int64)) func(*rand.Rand, model, *profiles.Profile) bool {
+func anywhere(want func(contract.Tensor, contract.Dim, profiles.Range) bool, change func(r *rand.Rand, lo, opt, hi *int64)) func(*rand.Rand, model, *profiles.Profile) bool {
 	return func(r *rand.Rand, m model, p *profiles.Profile) bool {
 		all := dims(m, p, want)
 		if len(all) == 0 {
@@ -177,7 +177,7 @@ var breakages = []breakage{
 		func(_ *rand.Rand, lo, opt, hi *int64) { *lo, *opt, *hi = *lo+1, *opt+1, *hi+1 })},
 	{"fixed made wide", anywhere(func(_ contract.Tensor, d contract.Dim, _ profiles.Range) bool { return d.Size > 0 },
 		func(_ *rand.Rand, _, _, hi *int64) { *hi++ })},
-	{"values as shape", func(_ *rand.Rand, m model, p *profiles.Profile) bool {
+	{"values as shape", func(_ *rand.Rand, _ model, p *profiles.Profile) bool {
 		i := slices.IndexFunc(p.Inputs, func(x profiles.Range) bool { return x.Values })
 		if i < 0 {
 			return false

@@ -30,7 +30,7 @@ type Report struct {
 // Examine checks a subject and counts; source is how reports call its profiles.
 func Examine(s Subject, source string) Report {
 	l := newLook(s)
-	r := Report{Source: source, Backend: l.Backend, Reach: l.Reach, Count: len(s.Profiles), Shapes: count(s.Demand), Findings: Check(s)}
+	r := Report{Source: source, Backend: l.Backend, Reach: l.Reach, Count: len(s.Profiles), Shapes: profiles.Count(s.Demand), Findings: Check(s)}
 	for _, rule := range Rules() {
 		if rule.applies(l) {
 			r.Applied = append(r.Applied, rule.ID)
@@ -38,7 +38,7 @@ func Examine(s Subject, source string) Report {
 			r.Silent = append(r.Silent, rule.ID)
 		}
 	}
-	for _, g := range l.groups {
+	for _, g := range l.gaps {
 		r.Lacking += g.Shapes
 	}
 	for _, f := range r.Findings {

@@ -35,7 +35,7 @@ type look struct {
 	Subject
 	inputs     *contract.Contract // the contract, or the inputs that the graph declares
 	violations []profiles.Violation
-	groups     []Uncovered
+	gaps       []profiles.Gap
 	served     [][]profiles.Shape // by profile, the demand that it serves first
 	ranges     []map[string]profiles.Range
 	parts      int      // in how many pieces TensorRT takes the graph
@@ -47,7 +47,7 @@ func newLook(s Subject) *look {
 		s.Backend = TensorRT
 	}
 	if s.Reach == "" {
-		s.Reach = s.Backend.Reach()
+		s.Reach = s.reach()
 	}
 	l := &look{Subject: s, inputs: s.Contract}
 	if l.inputs == nil && s.Graph != nil {
@@ -65,10 +65,24 @@ func newLook(s Subject) *look {
 	}
 	l.violations = profiles.Violations(l.inputs, s.Profiles)
 	if s.Contract != nil && len(s.Demand) > 0 {
-		l.groups = uncovered(s)
+		l.gaps = uncovered(s)
 		l.served = served(s)
 	}
 	return l
+}
+
+// reach is what the backend's version can reach. One that profiles does not know
+// is thought to switch.
+func (s Subject) reach() profiles.Reach {
+	version := s.Options.TRT
+	if !s.Backend.whole() {
+		version = s.Options.ORT
+	}
+	r, err := profiles.ReachOf(string(s.Backend), version)
+	if err != nil {
+		return profiles.Any
+	}
+	return r.Reach
 }
 
 // applies tells whether the rule can judge the subject.

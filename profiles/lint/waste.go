@@ -1,7 +1,6 @@
 package lint
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 
@@ -68,7 +67,7 @@ var wasteRules = []Rule{
 	},
 	{
 		ID: "TF418", Severity: Info, Only: []Backend{RTX, RTXEP, TensorRT},
-		What:     "A profile of fixed shape beside a dynamic one, both of one fixed batch",
+		What:     "A profile of one token beside one of more, both of one fixed batch",
 		Why:      "the weights may be stored once for each: GPT-2 in FP32 took 1,159 MB with seq = 1 beside a dynamic prefill at batch 1, and 659 MB with one profile",
 		Fix:      "let the batch vary (672 MB at 1 to 4), or use one wide profile where size matters more than speed",
 		Prevents: "an engine of twice the size",
@@ -87,43 +86,12 @@ func (l *look) reachable() int {
 func idle(l *look) (all []Finding) {
 	for i := range l.reachable() {
 		// What fails to serve its demand is said to be uncovered, not idle.
-		near := slices.ContainsFunc(l.groups, func(u Uncovered) bool { return u.Profile == i })
+		near := slices.ContainsFunc(l.gaps, func(g profiles.Gap) bool { return g.Profile == i })
 		if len(l.served[i]) == 0 && !near {
-			all = append(all, Finding{Profile: i, Dim: -1, Message: fmt.Sprintf("profile %d serves none of %s", i, plural(len(l.Demand), "shape", "shapes"))})
+			all = append(all, Finding{Profile: i, Dim: -1, Message: fmt.Sprintf("profile %d serves none of %s", i, plural(profiles.Count(l.Demand), "shape", "shapes"))})
 		}
 	}
 	return all
-}
-
-// quantity is what a shape asks of a role.
-func quantity(s profiles.Shape, r contract.Role) int64 {
-	return contract.Dim{Role: r}.Asked(int64(s.Batch), int64(s.Seq), int64(s.Past))
-}
-
-// asked are the least, the largest and the usual size (the weighted median) that
-// a profile's demand asks of a role.
-func (l *look) asked(profile int, r contract.Role) (in Interval, usual int64) {
-	shapes := l.served[profile]
-	type weighted struct {
-		size  int64
-		count float64
-	}
-	sizes := make([]weighted, len(shapes))
-	total := 0.0
-	for i, s := range shapes {
-		sizes[i] = weighted{quantity(s, r), s.Count}
-		in.add(sizes[i].size, i == 0)
-		total += s.Count
-	}
-	slices.SortFunc(sizes, func(a, b weighted) int { return cmp.Compare(a.size, b.size) })
-	sum := 0.0
-	for _, s := range sizes {
-		if usual = s.size; sum+s.count >= total/2 {
-			break
-		}
-		sum += s.count
-	}
-	return in, usual
 }
 
 // own are the roles that a workload asks for by themselves; past + sequence
@@ -142,7 +110,7 @@ func compare(l *look, said func(s sided, in Interval, usual int64) string) (all 
 			if len(sides) == 0 {
 				continue
 			}
-			in, usual := l.asked(i, role)
+			in, usual := asked(l.served[i], role)
 			all = append(all, alike(sides, func(s sided) string { return said(s, in, usual) })...)
 		}
 	}
@@ -285,10 +253,7 @@ func inside(a, b profiles.Profile) bool {
 }
 
 func needlessBatch(l *look) (all []Finding) {
-	var in Interval
-	for i, s := range l.Demand {
-		in.add(int64(s.Batch), i == 0)
-	}
+	in, _ := asked(l.Demand, contract.Batch)
 	for i := range l.reachable() {
 		all = append(all, alike(l.sides(i, contract.Batch), func(s sided) string {
 			if in.Min == in.Max && s.min < s.max {
@@ -300,21 +265,17 @@ func needlessBatch(l *look) (all []Finding) {
 	return all
 }
 
+// twiceStored asks profiles.StoresTwice, with spans that are read off the ranges:
+// profiles that came from another tool have no others.
 func twiceStored(l *look) []Finding {
-	fixed, moving := -1, -1
+	var all []profiles.Profile
 	for i := range l.Profiles {
 		s := l.spans(i)
-		switch b, q := s[contract.Batch], s[contract.Seq]; {
-		case b.Min != b.Max || s[contract.Seq] == (Interval{}):
-			return nil
-		case q.Min == q.Max:
-			fixed = i
-		default:
-			moving = i
-		}
+		b, seq := s[contract.Batch], s[contract.Seq]
+		all = append(all, profiles.Profile{Batch: profiles.Span{Min: int(b.Min), Max: int(b.Max)}, Seq: profiles.Span{Min: int(seq.Min), Max: int(seq.Max)}})
 	}
-	if fixed < 0 || moving < 0 {
+	if !profiles.StoresTwice(all) {
 		return nil
 	}
-	return []Finding{{Profile: fixed, Dim: -1, Message: fmt.Sprintf("profile %d fixes the sequence, profile %d does not, and the batch is fixed", fixed, moving)}}
+	return []Finding{general("one profile is of one batch and one token, another of that batch and more tokens")}
 }

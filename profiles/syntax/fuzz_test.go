@@ -60,7 +60,7 @@ func graph(all []profiles.Profile) *contract.Contract {
 
 // What is written reads back as it was, or is refused.
 func FuzzEmit(f *testing.F) {
-	for seed := range uint64(200) {
+	for seed := range uint64(60) {
 		f.Add(seed)
 	}
 	names, _ := Names()

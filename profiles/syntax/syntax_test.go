@@ -13,6 +13,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -289,5 +290,30 @@ func TestTenThousandInputs(t *testing.T) {
 	}
 	if _, err := ParseAs(ORT, strings.Repeat("x", maxText+1)); fault.Exit(err) != 4 {
 		t.Errorf("9 MB of text: %v", err)
+	}
+}
+
+// The example of docs/formats.md is the lock of the example of a plan.
+func TestLockFormat(t *testing.T) {
+	formats := filepath.Join(testenv.Root(t), "docs", "formats")
+	plan, err := profiles.Load(filepath.Join(formats, "plan.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := Emit(Lock, Input{Profiles: plan.Profiles})
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := filepath.Rel(filepath.Join(testenv.Root(t), "profiles", "syntax", "testdata"), filepath.Join(formats, "profiles.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	golden(t, path, text)
+	back, err := Parse(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !profiles.Compare(plan.Profiles, back, profiles.Partial{}).Same() {
+		t.Error("the lock differs from its plan")
 	}
 }

@@ -16,18 +16,17 @@ No index's address is written: only names, versions, hashes, sizes and licences.
 import email, json, os, re, subprocess, sys, tempfile, zipfile
 
 ORT = "onnxruntime==1.32.0"
-# Of these only libraries inside the wheel are installed; the CUDA provider is 284 MB that nothing here loads.
-LIBRARIES = {
-    "ort": re.compile(r"/libonnxruntime\w*\.so[.\d]*$"),
-    "oracle-trt": re.compile(r"/libonnxruntime(?!_providers_cuda)\w*\.so[.\d]*$"),
-}
+# Of the ort runtime only the libraries inside the wheel are installed.
+LIBRARY = re.compile(r"/libonnxruntime\w*\.so[.\d]*$")
 # name: (what is asked for, pip's extra options, the runtime it is laid over)
 RUNTIMES = {
     "ort": ([ORT], ["--no-deps"], None),
     "rtx": (["tensorrt-rtx-cu12-libs==1.7.1.116", "tensorrt-rtx-cu12-bindings==1.7.1.116", "numpy==2.4.6"], [], None),
     "reference": (["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6"], [], None),
-    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1", "polygraphy==0.53.6", "tritonclient==2.73.0"], [], "reference"),
-    "oracle-trt": (["onnxruntime-gpu==1.31.1"], ["--no-deps"], None),
+    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1"], [], "reference"),
+    # Without what they ask for: tritonclient's gRPC and an older ml-dtypes are not used, and
+    # onnxruntime-gpu brings the same module as onnxruntime, so it has an environment of its own.
+    "oracle-trt": (["onnxruntime-gpu==1.31.1", "polygraphy==0.53.6", "tritonclient==2.73.0", "protobuf==7.36.2", "numpy==2.4.6"], ["--no-deps"], None),
 }
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)] + [
     "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
@@ -118,7 +117,7 @@ def lock(name, out, pythons, done):
     head = [f"runtime {name}: written by tools/lock/lock.py, not by hand", "python: " + " ".join(pythons)]
     write(path, head, items, {})
     with tempfile.TemporaryDirectory() as work:
-        down, installed, licences = measure(next(iter(pythons.values())), path, work, LIBRARIES.get(name, re.compile("")))
+        down, installed, licences = measure(next(iter(pythons.values())), path, work, LIBRARY if name == "ort" else re.compile(""))
     write(path, head + [f"download_bytes: {down}", f"installed_bytes: {installed}"], items, licences)
     print(f"{name}: {len(items)} packages, {down/1e6:.0f} MB to download, {installed/1e6:.0f} MB installed")
 

@@ -64,7 +64,7 @@ def some(r):
         for dim in r.sample(range(8), r.randint(0, 4)):
             top = r.choice([2, 200, 40000, 2**31 - 1])
             dims[dim] = [(a, c, b) for a, b, c in (sorted(r.randint(0, top) for _ in range(3)) for _ in range(count))]
-        tensors[f"t{i}" + "é" * r.randint(0, 3) + "x" * r.choice([0, 1, 300])] = dims
+        tensors[f"t{i}" + "/" * r.randint(0, 3) + "x" * r.choice([0, 1, 300])] = dims
     return tensors
 
 
