@@ -58,7 +58,9 @@ func (c Context) apply(f *Finding, tools []string) {
 }
 
 // onlyFirst tells whether the log's runtime never leaves the first profile.
-func onlyFirst(tools []string) bool { return slices.Contains(tools, ORT) && !slices.Contains(tools, ORTRTX) }
+func onlyFirst(tools []string) bool {
+	return slices.Contains(tools, ORT) && !slices.Contains(tools, ORTRTX)
+}
 
 // diagnosis holds one finding against the profiles at hand.
 type diagnosis struct {

@@ -211,6 +211,7 @@ func (s *scan) finish(w *pending) {
 	case s.match(p, w.line, text, first, 0):
 	case s.match(p, w.line, flat, first, 0):
 	case s.match(p, w.line, w.before+" "+flat, first, len(w.before)):
+		s.forget(w.line - 1)
 	case w.suspect:
 		s.remember(w.line, []byte(first))
 	}
@@ -288,6 +289,16 @@ func (s *scan) remember(number int, line []byte) {
 	e := &Evidence{Line: number, Text: text, Count: 1}
 	s.unknown[key] = e
 	s.unknowns = append(s.unknowns, e)
+}
+
+// forget takes back a line that turned out to begin a message that is known.
+func (s *scan) forget(number int) {
+	i := slices.IndexFunc(s.unknowns, func(e *Evidence) bool { return e.Line == number && e.Count == 1 })
+	if i < 0 {
+		return
+	}
+	delete(s.unknown, numbers.ReplaceAllString(s.unknowns[i].Text, "0"))
+	s.unknowns = slices.Delete(s.unknowns, i, i+1)
 }
 
 // report is what was found, with roots, corrections and the tools in the order of
