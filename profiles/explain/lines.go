@@ -87,18 +87,22 @@ func (l *lines) clean(b []byte) []byte {
 // "2026-11-24T22:20:01Z stderr F ", as Kubernetes does.
 func undress(b []byte) []byte {
 	head := b[:min(len(b), 80)]
-	for _, mark := range []string{" stderr F ", " stdout F ", " stderr P ", " stdout P "} {
-		if i := bytes.Index(head, []byte(mark)); i > 0 && bytes.IndexByte(head[:i], ' ') < 0 {
-			return b[i+len(mark):]
+	if len(head) > 0 && head[0] == '2' { // a year
+		for _, mark := range kubernetes {
+			if i := bytes.Index(head, mark); i > 0 && bytes.IndexByte(head[:i], ' ') < 0 {
+				return b[i+len(mark):]
+			}
 		}
 	}
-	if bytes.Contains(head, []byte(" | ")) {
+	if bytes.IndexByte(head, '|') > 0 {
 		if m := compose.FindIndex(head); m != nil {
 			return b[m[1]:]
 		}
 	}
 	return b
 }
+
+var kubernetes = [][]byte{[]byte(" stderr F "), []byte(" stdout F "), []byte(" stderr P "), []byte(" stdout P ")}
 
 var compose = regexp.MustCompile(`^[A-Za-z0-9][\w.-]* +\| `)
 
