@@ -144,3 +144,21 @@ func TestCorrectionWithoutContract(t *testing.T) {
 		t.Errorf("%+v", other.Correction)
 	}
 }
+
+// A builder that got no profile, or not all, is given the plan's in its syntax;
+// what is no input of the model is named.
+func TestCorrectionGivesThePlansProfiles(t *testing.T) {
+	plan, err := profiles.Derive(cached(), profiles.Workload{Scenarios: []profiles.Scenario{{Batch: 1, PromptTokens: 8, NewTokens: 8}}}, profiles.Options{Strategy: "wide"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := "[ONNXRuntimeError] : 11 : EP_FAIL : User needs to provide all the dynamic shape inputs with associated profiles if they want.\nPlease note\nFollowing input(s) has no associated shape profiles provided: attention_mask,/h.0/Concat_output_0\n"
+	f := explained(t, log, Context{Contract: cached(), Profiles: plan.Profiles, Demand: plan.Demand}).Root()
+	if f == nil || f.Correction == nil || f.Correction.Before != "" || !strings.HasPrefix(f.Correction.After, "trt_profile_min_shapes=input_ids:1x1,") {
+		t.Fatalf("%+v", f)
+	}
+	notes := strings.Join(f.Correction.Notes, "\n")
+	if !strings.Contains(notes, "/h.0/Concat_output_0 is no input") || strings.Contains(notes, "attention_mask is no input") || !strings.Contains(notes, "hold all") {
+		t.Errorf("%s", notes)
+	}
+}
