@@ -72,6 +72,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newRunCommand(g),
 		newExportCommand(g),
 		newProfilesCommand(g),
+		newExplainCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),
 		newDocsCommand(),

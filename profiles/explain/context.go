@@ -12,6 +12,8 @@ type Context struct {
 	Profiles []profiles.Profile // those that the engine was to have
 	Demand   []profiles.Shape   // what will be asked; counted against the correction
 
+	// Log names the log in errors.
+	Log string
 	// Syntax is how the correction is written: a key of Emitters. "" takes what
 	// the log's tool reads.
 	Syntax string

@@ -58,7 +58,9 @@ func (c Context) apply(f *Finding, tools []string) {
 }
 
 // onlyFirst tells whether the log's runtime never leaves the first profile.
-func onlyFirst(tools []string) bool { return slices.Contains(tools, ORT) && !slices.Contains(tools, ORTRTX) }
+func onlyFirst(tools []string) bool {
+	return slices.Contains(tools, ORT) && !slices.Contains(tools, ORTRTX)
+}
 
 // diagnosis holds one finding against the profiles at hand.
 type diagnosis struct {
@@ -243,19 +245,21 @@ func (d *diagnosis) emit(tools []string) {
 	before, err1 := write(d.Profiles)
 	after, err2 := write(d.now)
 	if err1 != nil || err2 != nil {
-		d.note("the corrected profiles cannot be written as %s: %v", d.out.Syntax, firstOf(err1, err2))
+		d.note("the profiles cannot be written as %s: %v", d.out.Syntax, firstOf(err1, err2))
 		return
 	}
-	d.out.Before, d.out.After = before, after
+	if d.out.After = after; before != after {
+		d.out.Before = before
+	}
 	if d.Contract != nil && len(d.Demand) > 0 {
 		reach := profiles.Any
 		if d.first {
 			reach = profiles.First
 		}
 		if gaps := profiles.Check(d.Contract, d.now, d.Demand, reach); len(gaps) > 0 {
-			d.note("of the workload's %d shapes the corrected profiles still lack %d, the first %s; `trtforge profiles derive` makes profiles for all of it", len(d.Demand), len(gaps), gaps[0].Shape)
+			d.note("of the workload's %d shapes the profiles below lack %d, the first %s; `trtforge profiles derive` makes profiles for all of it", len(d.Demand), len(gaps), gaps[0].Shape)
 		} else {
-			d.note("the corrected profiles hold all %d shapes of the workload", len(d.Demand))
+			d.note("the profiles below hold all %d shapes of the workload", len(d.Demand))
 		}
 	}
 }

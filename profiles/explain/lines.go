@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"regexp"
 )
 
 // Bounds of a log. A longer line is read in pieces that overlap, so that a message
@@ -61,6 +62,7 @@ func (l *lines) clean(b []byte) []byte {
 			b = bytes.TrimRight([]byte(d.Log), "\r\n")
 		}
 	}
+	b = undress(b)
 	// All three are rare, and looking for a byte is cheap.
 	if bytes.IndexByte(b, 0x1b) < 0 && bytes.IndexByte(b, 0) < 0 && bytes.IndexByte(b, '\r') < 0 {
 		return b
@@ -79,6 +81,30 @@ func (l *lines) clean(b []byte) []byte {
 	}
 	return out
 }
+
+// undress takes away what a container's log puts before each line, so that a
+// message over several lines is one: "web_1  | ", as Compose does, or
+// "2026-11-24T22:20:01Z stderr F ", as Kubernetes does.
+func undress(b []byte) []byte {
+	head := b[:min(len(b), 80)]
+	if len(head) > 0 && head[0] == '2' { // a year
+		for _, mark := range kubernetes {
+			if i := bytes.Index(head, mark); i > 0 && bytes.IndexByte(head[:i], ' ') < 0 {
+				return b[i+len(mark):]
+			}
+		}
+	}
+	if bytes.IndexByte(head, '|') > 0 {
+		if m := compose.FindIndex(head); m != nil {
+			return b[m[1]:]
+		}
+	}
+	return b
+}
+
+var kubernetes = [][]byte{[]byte(" stderr F "), []byte(" stdout F "), []byte(" stderr P "), []byte(" stdout P ")}
+
+var compose = regexp.MustCompile(`^[A-Za-z0-9][\w.-]* +\| `)
 
 // escape is the length of the terminal sequence that b begins with: ESC [ up to
 // its final letter, ESC ] up to BEL, or ESC and one byte.

@@ -68,11 +68,17 @@ func (r *Report) sort() {
 // Text writes the report for people.
 func (r *Report) Text(w io.Writer) error {
 	p := &printer{w: w}
-	for i, f := range r.Roots() {
-		if i > 0 {
+	seen := map[string]int{}
+	for _, f := range r.Roots() {
+		seen[f.ID]++
+		if seen[f.ID] > 1 {
+			continue
+		}
+		if len(seen) > 1 {
 			p.line("")
 		}
 		p.root(f)
+		p.others(f, r)
 	}
 	p.rest(r)
 	if len(r.Unknown) > 0 {
@@ -102,6 +108,29 @@ func (p *printer) root(f *Finding) {
 	p.line("  fix    %s", f.Fix)
 	if c := f.Correction; c != nil {
 		p.correction(c)
+	}
+}
+
+// maxOthers bounds what is shown of one cause with other names and numbers: a
+// decode loop fails at every length.
+const maxOthers = 3
+
+// others are the same cause with other names and numbers.
+func (p *printer) others(first *Finding, r *Report) {
+	shown, left := 0, first.More
+	for _, f := range r.Roots() {
+		if f == first || f.ID != first.ID {
+			continue
+		}
+		if left += f.More; shown == maxOthers {
+			left += f.Evidence.Count
+			continue
+		}
+		shown++
+		p.line("  also   line %d%s  %s", f.Evidence.Line, times(f.Evidence.Count), f.Cause)
+	}
+	if left > 0 {
+		p.line("  also   %d lines more", left)
 	}
 }
 

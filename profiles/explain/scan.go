@@ -2,8 +2,8 @@ package explain
 
 import (
 	"errors"
-	"fmt"
 	"io"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -41,6 +41,7 @@ type Finding struct {
 	Fix        string            `json:"fix"`
 	Evidence   Evidence          `json:"evidence"`
 	Fields     map[string]string `json:"fields,omitempty"`
+	More       int               `json:"more,omitempty"`    // further lines of this pattern with names and numbers of their own, which are not kept
 	Follows    string            `json:"follows,omitempty"` // the id of the finding that explains it
 	Correction *Correction       `json:"correction,omitempty"`
 
@@ -81,7 +82,7 @@ func Read(r io.Reader, c Context) (*Report, error) {
 
 // Read explains a log.
 func (s *Scanner) Read(r io.Reader, c Context) (*Report, error) {
-	run := &scan{s: s, tried: make([]int, len(s.patterns)), at: map[string]*Finding{}, unknown: map[string]*Evidence{}, tools: map[string]int{}}
+	run := &scan{s: s, each: map[*Pattern]int{}, tried: make([]int, len(s.patterns)), at: map[string]*Finding{}, unknown: map[string]*Evidence{}, tools: map[string]int{}}
 	in := newLines(r)
 	for {
 		line, err := in.next()
@@ -89,7 +90,7 @@ func (s *Scanner) Read(r io.Reader, c Context) (*Report, error) {
 			break
 		}
 		if err != nil {
-			return nil, fault.Wrap(fault.Input, "reading log", "", err, "check the path and try again")
+			return nil, fault.Wrap(fault.Input, "reading log", c.Log, err, "check that it is a file that can be read")
 		}
 		run.line(in.number, line)
 	}
@@ -103,7 +104,7 @@ func (s *Scanner) Read(r io.Reader, c Context) (*Report, error) {
 type scan struct {
 	s        *Scanner
 	findings []*Finding
-	at       map[string]*Finding // by pattern and fields
+	at       map[string]*Finding // by what the groups of a match hold
 	each     map[*Pattern]int
 	tried    []int
 	pending  []*pending
@@ -165,7 +166,7 @@ func (s *scan) try(owner, number int, text string) bool {
 	if s.tried[owner]++; s.tried[owner] > maxTries {
 		f := s.newest(p)
 		if f != nil {
-			f.Evidence.Count++
+			f.More++
 		}
 		return f != nil
 	}
@@ -211,6 +212,7 @@ func (s *scan) finish(w *pending) {
 	case s.match(p, w.line, text, first, 0):
 	case s.match(p, w.line, flat, first, 0):
 	case s.match(p, w.line, w.before+" "+flat, first, len(w.before)):
+		s.forget(w.line - 1)
 	case w.suspect:
 		s.remember(w.line, []byte(first))
 	}
@@ -221,25 +223,45 @@ func (s *scan) finish(w *pending) {
 func (s *scan) match(p *Pattern, number int, text, quote string, skip int) bool {
 	for _, re := range p.re {
 		if at := re.FindStringSubmatchIndex(text); at != nil && at[1] > skip {
-			s.note(p, number, quote, extract(re, text, at))
+			s.note(p, number, quote, key(p, re, text, at), func() map[string]string { return extract(re, text, at) })
 			return true
 		}
 	}
 	return false
 }
 
-func (s *scan) note(p *Pattern, number int, quote string, fields map[string]string) {
-	key := p.ID + fmt.Sprint(fields) // fmt prints maps in the order of their keys
+// key tells matches apart by what their groups hold. Most matches of a large log
+// are repeats, which need no more than this.
+func key(p *Pattern, re *regexp.Regexp, text string, at []int) string {
+	b := append(make([]byte, 0, 128), p.ID...)
+	for i := range re.SubexpNames() {
+		if i > 0 && at[2*i] >= 0 {
+			b = append(append(b, 0), text[at[2*i]:at[2*i+1]]...)
+		}
+	}
+	return string(b)
+}
+
+func (s *scan) note(p *Pattern, number int, quote, key string, extract func() map[string]string) {
 	if f := s.at[key]; f != nil {
 		f.Evidence.Count++
 		f.last = number
 		return
 	}
-	if s.each == nil {
-		s.each = map[*Pattern]int{}
+	if s.each[p] > maxEach {
+		s.newest(p).More++
+		return
+	}
+	fields := extract()
+	for _, f := range s.findings {
+		if f.pattern == p && maps.Equal(f.Fields, fields) { // the same, written otherwise
+			f.Evidence.Count++
+			f.last = number
+			return
+		}
 	}
 	if s.each[p]++; s.each[p] > maxEach {
-		s.newest(p).Evidence.Count++
+		s.newest(p).More++
 		return
 	}
 	f := &Finding{ID: p.ID, Title: p.Title, Severity: p.Severity, Class: p.Class, Fields: fields, pattern: p, last: number,
@@ -288,6 +310,16 @@ func (s *scan) remember(number int, line []byte) {
 	e := &Evidence{Line: number, Text: text, Count: 1}
 	s.unknown[key] = e
 	s.unknowns = append(s.unknowns, e)
+}
+
+// forget takes back a line that turned out to begin a message that is known.
+func (s *scan) forget(number int) {
+	i := slices.IndexFunc(s.unknowns, func(e *Evidence) bool { return e.Line == number && e.Count == 1 })
+	if i < 0 {
+		return
+	}
+	delete(s.unknown, numbers.ReplaceAllString(s.unknowns[i].Text, "0"))
+	s.unknowns = slices.Delete(s.unknowns, i, i+1)
 }
 
 // report is what was found, with roots, corrections and the tools in the order of

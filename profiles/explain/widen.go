@@ -3,6 +3,7 @@ package explain
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/profiles"
@@ -207,9 +208,11 @@ func (d *diagnosis) profile() {
 	if d.Contract == nil {
 		return
 	}
+	d.strangers()
 	err := profiles.Validate(d.Contract, d.Profiles)
 	if err == nil {
-		d.note("these profiles break no rule of this model: the builder was given others, or another model")
+		d.note("these profiles break no rule of this model: the builder was given others, or another model; give it these")
+		d.now = d.Profiles
 		return
 	}
 	for i, e := range unjoin(err) {
@@ -230,6 +233,15 @@ func (d *diagnosis) profile() {
 	}
 	d.out.Changes = nil
 	d.note("`trtforge profiles derive` makes profiles that keep these rules")
+}
+
+// strangers names what the message calls an input and the model does not have.
+func (d *diagnosis) strangers() {
+	for _, name := range strings.Split(d.f.Fields["input"]+", "+d.f.Fields["inputs"], ", ") {
+		if name != "" && !slices.ContainsFunc(d.Contract.Inputs, func(t contract.Tensor) bool { return t.Name == name }) {
+			d.note("%s is no input of this model: it is misspelt, or a tensor that crosses from one part of a split graph to another", name)
+		}
+	}
 }
 
 // maxNotes bounds what is said of broken profiles; a decoder has dozens of inputs.
