@@ -20,6 +20,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/profiles/explain"
+	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
 // ExplainOptions are the flags of explain.
@@ -37,11 +38,7 @@ func (o *ExplainOptions) AddFlags(f *pflag.FlagSet) {
 }
 
 func syntaxNames() []string {
-	var names []string
-	for name := range explain.Emitters {
-		names = append(names, name)
-	}
-	slices.Sort(names)
+	names, _ := syntax.Names()
 	return names
 }
 
@@ -123,7 +120,7 @@ func (o ExplainOptions) context(log string) (explain.Context, error) {
 	if log == "-" {
 		c.Log = "standard input"
 	}
-	if o.Syntax != "" && explain.Emitters[o.Syntax] == nil {
+	if o.Syntax != "" && !slices.Contains(syntaxNames(), o.Syntax) {
 		return c, fault.New(fault.Usage, "", "", fmt.Sprintf("--syntax %q", o.Syntax), "want one of "+strings.Join(syntaxNames(), ", "))
 	}
 	if o.Plan != "" {

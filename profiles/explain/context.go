@@ -14,9 +14,7 @@ type Context struct {
 
 	// Log names the log in errors.
 	Log string
-	// Syntax is how the correction is written: a key of Emitters. "" takes what
-	// the log's tool reads.
+	// Syntax is how the correction is written, one of profiles/syntax. "" takes
+	// what the log's tool reads.
 	Syntax string
-	// Emitters write profiles; nil is [Emitters].
-	Emitters map[string]func([]profiles.Profile) (string, error)
 }

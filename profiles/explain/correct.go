@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
 // Correction is what the profiles at hand make of a finding.
@@ -20,25 +21,10 @@ type Correction struct {
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 }
 
-// Emitters write profiles in the syntaxes that this room can write itself; the
-// command line brings the others.
-var Emitters = map[string]func([]profiles.Profile) (string, error){
-	"ort": func(all []profiles.Profile) (string, error) { return options("trt_profile", all) },
-	"rtx": func(all []profiles.Profile) (string, error) { return options("nv_profile", all) },
-	"trtexec": func(all []profiles.Profile) (string, error) {
-		args, err := profiles.EmitTrtexec(all)
-		return strings.Join(args, "\n"), err
-	},
-}
-
-func options(prefix string, all []profiles.Profile) (string, error) {
-	t, err := profiles.EmitORT(all)
-	return fmt.Sprintf("%s_min_shapes=%s\n%s_opt_shapes=%s\n%s_max_shapes=%s", prefix, t.Min, prefix, t.Opt, prefix, t.Max), err
-}
-
 // spoken is the syntax that each tool reads. A Triton model's engine was built by
 // trtexec, most often.
-var spoken = map[string]string{ORT: "ort", ORTRTX: "rtx", Trtexec: "trtexec", Polygraphy: "polygraphy", TensorRT: "trtexec", RTX: "trtexec", Triton: "trtexec"}
+var spoken = map[string]string{ORT: syntax.ORT, ORTRTX: syntax.RTX, Polygraphy: syntax.Polygraphy,
+	Trtexec: syntax.Trtexec, TensorRT: syntax.Trtexec, RTX: syntax.Trtexec, Triton: syntax.Trtexec}
 
 // apply adds a correction to a root that profiles at hand say more about.
 func (c Context) apply(f *Finding, tools []string) {
@@ -227,23 +213,15 @@ func (d *diagnosis) emit(tools []string) {
 		return
 	}
 	d.out.Profiles = d.now
-	all := d.Emitters
-	if all == nil {
-		all = Emitters
-	}
 	d.out.Syntax = d.Syntax
 	for i := 0; d.out.Syntax == "" && i < len(tools); i++ {
 		d.out.Syntax = spoken[tools[i]]
 	}
-	if all[d.out.Syntax] == nil {
-		d.out.Syntax = "trtexec"
+	if d.out.Syntax == "" {
+		d.out.Syntax = syntax.Trtexec
 	}
-	write := all[d.out.Syntax]
-	if write == nil {
-		return
-	}
-	before, err1 := write(d.Profiles)
-	after, err2 := write(d.now)
+	before, err1 := syntax.Emit(d.out.Syntax, syntax.Input{Profiles: d.Profiles, Contract: d.Contract})
+	after, err2 := syntax.Emit(d.out.Syntax, syntax.Input{Profiles: d.now, Contract: d.Contract})
 	if err1 != nil || err2 != nil {
 		d.note("the profiles cannot be written as %s: %v", d.out.Syntax, firstOf(err1, err2))
 		return
