@@ -120,6 +120,9 @@ func (f *flow) counted(s *step, out *fact) {
 
 // selects notes an index into a table.
 func (f *flow) selects(s *step, out *fact) {
+	if len(s.in) < 2 {
+		return
+	}
 	index, data := f.of(s, 1), f.of(s, 0)
 	if s.op != "Gather" || data.varies {
 		out.origin = data.origin
