@@ -44,7 +44,7 @@ func (j *job) layOut() error {
 	for name, path := range tokenizerFiles(j.config.Model.Path) {
 		files[name] = path // export refuses one that does not fit
 	}
-	j.export = j.add(&stage{name: "export", revision: 3, files: files, params: j.config.Model.params(), run: j.runExport})
+	j.export = j.add(&stage{name: "export", revision: 4, files: files, params: j.exportParams(), run: j.runExport})
 	requests := map[string]string{}
 	if trace := j.config.Workload.Trace; trace != "" {
 		requests["trace"] = trace
@@ -59,6 +59,20 @@ func (j *job) layOut() error {
 	}
 	j.layOutMeasurements()
 	return nil
+}
+
+// exportParams are what the export depends on beside the checkpoint. What says
+// nothing new is not among them (a cache that concatenates, no [inputs]), so that
+// such a file has the key that it always had.
+func (j *job) exportParams() map[string]string {
+	params := map[string]string{}
+	if len(j.config.Inputs) > 0 {
+		params["inputs"] = encode(j.config.Inputs)
+	}
+	if m := j.config.Model; m.Cache == export.Static {
+		params["cache"], params["capacity"] = string(m.Cache), fmt.Sprint(m.Capacity)
+	}
+	return params
 }
 
 // checkpoint is the files that the export depends on, by name.
@@ -120,17 +134,8 @@ func (j *job) runExport(_ context.Context, dir string, p progress.Counter) error
 		if err := onnx.Check(m); err != nil {
 			return err
 		}
-		return saveContract(m, dir, j.options.CreatedBy)
+		return j.saveContract(m, dir)
 	})
-}
-
-// params are what the export depends on beside the checkpoint. A cache that
-// concatenates is not among them: it has always been what is exported.
-func (m ModelConfig) params() map[string]string {
-	if m.Cache != export.Static {
-		return nil
-	}
-	return map[string]string{"cache": string(m.Cache), "capacity": fmt.Sprint(m.Capacity)}
 }
 
 // graph is a stage's model with all logits. The export names its files after
@@ -143,12 +148,12 @@ func (j *job) graph(s *stage) string {
 }
 
 // saveContract writes what the graph's inputs and outputs mean beside it.
-func saveContract(m *onnx.Model, dir, createdBy string) error {
-	c, err := contract.Infer(m)
+func (j *job) saveContract(m *onnx.Model, dir string) error {
+	c, err := contract.Infer(m, j.config.bindings...)
 	if err != nil {
 		return err
 	}
-	c.CreatedBy = createdBy
+	c.CreatedBy = j.options.CreatedBy
 	return c.Save(filepath.Join(dir, contractFile))
 }
 
@@ -347,7 +352,7 @@ func (j *job) quantizer(table *stage, half bool) func(context.Context, string, p
 			if err := onnx.Save(m, filepath.Join(dir, modelFile), onnx.SaveOptions{}); err != nil {
 				return err
 			}
-			return saveContract(m, dir, j.options.CreatedBy)
+			return j.saveContract(m, dir)
 		})
 	}
 }
