@@ -30,8 +30,8 @@ func fixture(t testing.TB, name string) []byte {
 
 const u = profiles.Unknown
 
-func r(input string, min, opt, max []int64) profiles.Range {
-	return profiles.Range{Input: input, Min: min, Opt: opt, Max: max}
+func r(input string, lo, opt, hi []int64) profiles.Range {
+	return profiles.Range{Input: input, Min: lo, Opt: opt, Max: hi}
 }
 
 func TestReadsWhatTheBuilderWrote(t *testing.T) {

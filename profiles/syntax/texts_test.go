@@ -3,6 +3,7 @@ package syntax
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -58,8 +59,8 @@ func TestTextsOfTheWorld(t *testing.T) {
 
 // Everything malformed is named, with its place, at once.
 func TestMalformed(t *testing.T) {
-	ort := func(min, opt, max string) string {
-		return "trt_profile_min_shapes=" + min + "\ntrt_profile_opt_shapes=" + opt + "\ntrt_profile_max_shapes=" + max + "\n"
+	ort := func(lo, opt, hi string) string {
+		return "trt_profile_min_shapes=" + lo + "\ntrt_profile_opt_shapes=" + opt + "\ntrt_profile_max_shapes=" + hi + "\n"
 	}
 	for _, v := range []struct {
 		name, syntax, text string
@@ -132,5 +133,28 @@ func TestUndecided(t *testing.T) {
 	}
 	if _, err := ParseAs("toml", ""); fault.Exit(err) != 2 {
 		t.Errorf("an unknown syntax: %v", err)
+	}
+}
+
+// Two megabytes of what is worst for each reader end in an error, none of them slowly.
+func TestHugeTexts(t *testing.T) {
+	fill := func(head, unit string) string { return head + strings.Repeat(unit, (2<<20-len(head))/len(unit)) }
+	for i, text := range []string{
+		fill("trt_profile_min_shapes=a:1", ","), fill("trt_profile_min_shapes=a:1", "x1"), fill("", "trt_profile_min_shapes='''"), fill("", "# trt_profile_max_shapes=a:1\n"),
+		fill("nv_profile_min_shapes: \"", "\\"), fill("--minShapes=", "a:1,"), fill("", "--minShapes=a:1 "), fill("", "--profile=0 "), fill("--trt-min-shapes ", "a:[1] "), fill("--trt-min-shapes a:[", "1,"),
+		fill("", "polygraphy "), fill("", "'"), fill("", "[\""), fill("", "\\\n"), fill(lockHead+" 1\n", "profile 0\n"), fill(lockHead+" 1\nprofile 0\n", " a 1 1 1\n"), fill("", "input [\n"),
+	} {
+		for _, s := range []string{Lock, ORT, ORTEnv, RTX, Trtexec, Polygraphy} {
+			began := time.Now()
+			if all, err := ParseAs(s, text); err == nil {
+				t.Errorf("%s reads %d profiles from text %d", s, len(all), i)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Logf("text %d as %s: %v", i, s, took)
+			}
+		}
+		if _, err := Detect(text); err != nil && fault.Exit(err) != 4 {
+			t.Error(err)
+		}
 	}
 }

@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -20,6 +21,10 @@ func (r *reader) words() []word {
 	var all []word
 	first := true
 	for p := 0; p < len(r.text); {
+		if len(all) > maxItems {
+			r.bad(p, fmt.Sprintf("more than %d words", maxItems), "")
+			return nil
+		}
 		switch c := r.text[p]; {
 		case c == '\\' && newline(r.text, p+1) > 0:
 			p += 1 + newline(r.text, p+1)
