@@ -17,6 +17,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/profiles/lint"
+	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
 // CheckOptions are the flags of profiles check.
@@ -127,7 +128,7 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 	if inputs == nil && s.Graph != nil {
 		inputs = &contract.Contract{Inputs: s.Graph.Inputs} // enough to fill in what a .profile leaves out
 	}
-	loaded, err := loadProfiles(path, o.From, inputs, os.Stdin)
+	loaded, err := loadProfilesBy(syntax.ParseLoose, path, o.From, inputs, os.Stdin)
 	if err != nil {
 		return s, err
 	}
