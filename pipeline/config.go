@@ -55,8 +55,9 @@ type TextConfig struct {
 
 // ProfilesConfig says how shapes become optimization profiles.
 type ProfilesConfig struct {
-	Strategy    string `toml:"strategy"`     // wide, phase or auto
+	Strategy    string `toml:"strategy"`     // one of profiles.Strategies
 	MaxProfiles int    `toml:"max_profiles"` // 0 = no limit
+	Opt         string `toml:"opt"`          // of a wide profile: decode (or ""), prefill or median
 }
 
 // EngineConfig asks for one engine.
@@ -155,7 +156,7 @@ func parse(path string, b []byte) (*Config, error) {
 
 // resolve makes paths absolute and fills in what the file left to us.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir} {
+	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir, &c.Workload.Trace} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -220,8 +221,14 @@ func (c *Config) check() []error {
 	if c.Workload.Mode != profiles.Cached {
 		bad("[workload] mode %q: this version measures cached decoding only", c.Workload.Mode)
 	}
-	if !slices.Contains([]string{"wide", "phase", "auto"}, c.Profiles.Strategy) {
-		bad("[profiles] strategy %q: want wide, phase or auto", c.Profiles.Strategy)
+	if c.Workload.Chunk != 0 || c.Workload.PaddedPast {
+		bad("[workload] chunk and padded_past: this version measures whole prompts with nothing before them; `trtforge profiles derive` plans for both")
+	}
+	if !slices.Contains(profiles.Strategies, c.Profiles.Strategy) {
+		bad("[profiles] strategy %q: want %s", c.Profiles.Strategy, strings.Join(profiles.Strategies, ", "))
+	}
+	if !slices.Contains([]string{"", "decode", "prefill", "median"}, c.Profiles.Opt) {
+		bad("[profiles] opt %q: want decode, prefill or median", c.Profiles.Opt)
 	}
 	errs = append(errs, c.checkEngines()...)
 	errs = append(errs, c.checkText()...)
@@ -282,7 +289,7 @@ func (c *Config) checkText() []error {
 	if c.Text.Evaluate == "" {
 		errs = append(errs, errors.New("[text] evaluate is missing: no engine is let out without a perplexity"))
 	}
-	for _, p := range [][2]string{{"[model] path", c.Model.Path}, {"[text] calibrate", c.Text.Calibrate}, {"[text] evaluate", c.Text.Evaluate}, {"[reference] bundle", c.Reference.Bundle}} {
+	for _, p := range [][2]string{{"[model] path", c.Model.Path}, {"[text] calibrate", c.Text.Calibrate}, {"[text] evaluate", c.Text.Evaluate}, {"[reference] bundle", c.Reference.Bundle}, {"[workload] trace", c.Workload.Trace}} {
 		if p[1] == "" {
 			continue
 		}

@@ -45,8 +45,13 @@ func (j *job) layOut() error {
 		files[name] = path // export refuses one that does not fit
 	}
 	j.export = j.add(&stage{name: "export", revision: 3, files: files, run: j.runExport})
-	j.plan = j.add(&stage{name: "profiles", revision: 1, needs: []*stage{j.export}, params: map[string]string{
+	requests := map[string]string{}
+	if trace := j.config.Workload.Trace; trace != "" {
+		requests["trace"] = trace
+	}
+	j.plan = j.add(&stage{name: "profiles", revision: 2, needs: []*stage{j.export}, files: requests, params: map[string]string{
 		"workload": encode(j.config.Workload), "strategy": j.config.Profiles.Strategy, "max_profiles": fmt.Sprint(j.config.Profiles.MaxProfiles),
+		"opt": j.config.Profiles.Opt, "reach": string(j.reach()),
 	}, run: j.runProfiles})
 	j.layOutModels()
 	for _, e := range j.config.Engines {
@@ -137,13 +142,28 @@ func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) err
 	if _, err := j.convention(); err != nil {
 		return err
 	}
-	p, err := profiles.Derive(c, j.config.Workload, profiles.Options{
+	w := j.config.Workload
+	if _, err := w.Open(profiles.TraceOptions{Tokens: TextTokens(j.config.Model.Path)}, c.MaxPositions); err != nil {
+		return err
+	}
+	p, err := profiles.Derive(c, w, profiles.Options{
 		Strategy: j.config.Profiles.Strategy, MaxProfiles: j.config.Profiles.MaxProfiles, CreatedBy: j.options.CreatedBy,
+		Opt: j.config.Profiles.Opt, Reach: j.reach(),
 	})
 	if err != nil {
 		return err
 	}
 	return p.Save(filepath.Join(dir, planFile))
+}
+
+// reach is what all engines of the pipeline can reach: they share one plan.
+func (j *job) reach() profiles.Reach {
+	for _, e := range j.config.Engines {
+		if r, err := profiles.ReachOf(e.Backend, ""); err == nil && r.Reach == profiles.First {
+			return profiles.First
+		}
+	}
+	return profiles.Any
 }
 
 // open loads a model for the time of a function.

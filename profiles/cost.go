@@ -3,17 +3,20 @@ package profiles
 import "github.com/trtforge/trtforge/contract"
 
 // Costs are the prices by which plans are compared. Their unit is a token a
-// pass: what it costs that the mean pass computes one token more than the shape
+// pass: what it costs that the mean pass has one new token more than the shape
 // for which its kernels were chosen.
 type Costs struct {
-	// Opt is the price of a token between a pass and its profile's optimum, in
-	// sequence and past: kernels are chosen for the optimum, and the further a
-	// shape is from it the worse they fit.
+	// Opt is the price of a new token between a pass and its profile's optimum:
+	// kernels are chosen for the optimum, and the further a shape is from it the
+	// worse they fit.
 	Opt float64
-	// Max is the price of a token between a pass and its profile's maximum.
+	// Max is the price of a new token between a pass and its profile's maximum.
 	// TensorRT computes the shape that is asked and not the maximum, so it is
-	// small; but kernels that would not fit at the maximum are never chosen.
+	// small; but a kernel that could not do the maximum is never chosen.
 	Max float64
+	// Past is what a token of past counts for beside a new one, in both. Only
+	// attention depends on the past; every product with weights on new tokens.
+	Past float64
 	// Profile is the price of one more profile: each is tuned by itself.
 	Profile float64
 	// GiB is the price of a GiB, of memory at the maxima (a context for each
@@ -22,15 +25,31 @@ type Costs struct {
 }
 
 // DefaultCosts are the prices where none are given.
-var DefaultCosts = Costs{Opt: 1, Max: 1.0 / 16, Profile: 1, GiB: 1}
+var DefaultCosts = Costs{Opt: 1, Max: 1.0 / 16, Past: 1.0 / 64, Profile: 1.0 / 4, GiB: 1}
+
+// Waste is how many tokens lie between passes and a shape.
+type Waste struct {
+	Seq  float64 `json:"seq_tokens"`
+	Past float64 `json:"past_tokens"`
+}
+
+// over is the waste divided among passes.
+func (w Waste) over(passes float64) Waste {
+	if passes == 0 {
+		return Waste{}
+	}
+	return Waste{w.Seq / passes, w.Past / passes}
+}
+
+func (w *Waste) add(o Waste) { w.Seq, w.Past = w.Seq+o.Seq, w.Past+o.Past }
 
 // Cost is what a plan costs.
 type Cost struct {
-	FromOpt     float64 `json:"tokens_from_opt"` // a pass, in the mean over the demand
-	FromMax     float64 `json:"tokens_from_max"` // a pass, in the mean over the demand
-	MemoryBytes int64   `json:"memory_bytes"`    // of all profiles at their maxima, without weights
-	PlanBytes   int64   `json:"plan_bytes"`      // of weights that the plan stores again; 0 where they are not known
-	Total       float64 `json:"total"`           // in tokens a pass, by the prices
+	FromOpt     Waste   `json:"from_opt"`     // of a pass, in the mean over the demand
+	FromMax     Waste   `json:"from_max"`     // of a pass, in the mean over the demand
+	MemoryBytes int64   `json:"memory_bytes"` // of all profiles at their maxima, without weights
+	PlanBytes   int64   `json:"plan_bytes"`   // of weights that the plan stores again; 0 where they are not known
+	Total       float64 `json:"total_tokens"` // a pass, by the prices
 }
 
 // Evaluate is what profiles cost for blocks that they serve, by prices.
@@ -43,14 +62,11 @@ func Evaluate(c *contract.Contract, all []Profile, blocks []Shape, serving []int
 			continue
 		}
 		opt, most := wasted(all[serving[i]], s)
-		cost.FromOpt += opt
-		cost.FromMax += most
+		cost.FromOpt.add(opt)
+		cost.FromMax.add(most)
 		passes += s.Passes()
 	}
-	if passes > 0 {
-		cost.FromOpt /= passes
-		cost.FromMax /= passes
-	}
+	cost.FromOpt, cost.FromMax = cost.FromOpt.over(passes), cost.FromMax.over(passes)
 	memory := 0.0
 	for _, p := range all {
 		memory += float64(Memory(c, p).Total())
@@ -59,14 +75,15 @@ func Evaluate(c *contract.Contract, all []Profile, blocks []Shape, serving []int
 	if StoresTwice(all) {
 		cost.PlanBytes = weights
 	}
-	cost.Total = prices.Opt*cost.FromOpt + prices.Max*cost.FromMax + prices.Profile*float64(len(all)) +
+	tokens := func(w Waste) float64 { return w.Seq + prices.Past*w.Past }
+	cost.Total = prices.Opt*tokens(cost.FromOpt) + prices.Max*tokens(cost.FromMax) + prices.Profile*float64(len(all)) +
 		prices.GiB*(memory+float64(cost.PlanBytes))/(1<<30)
 	return cost
 }
 
 // wasted is the tokens between each pass of a block and the optimum and maximum
 // of its profile, summed over the passes.
-func wasted(p Profile, s Shape) (opt, most float64) {
+func wasted(p Profile, s Shape) (opt, most Waste) {
 	n := float64(s.batches()) * s.Count
 	runs := float64(s.run())
 	first, last := s.at(0, 0), s.Last()
@@ -77,8 +94,8 @@ func wasted(p Profile, s Shape) (opt, most float64) {
 		below, above := sumTo(at-from)-sumTo(at-to-1), sumTo(to-at)-sumTo(from-at-1)
 		return below + above
 	}
-	opt = n * (line(first.Seq, last.Seq, p.Seq.Opt) + line(first.Past, last.Past, p.Past.Opt))
-	most = n * (line(first.Seq, last.Seq, p.Seq.Max) + line(first.Past, last.Past, p.Past.Max))
+	opt = Waste{n * line(first.Seq, last.Seq, p.Seq.Opt), n * line(first.Past, last.Past, p.Past.Opt)}
+	most = Waste{n * line(first.Seq, last.Seq, p.Seq.Max), n * line(first.Past, last.Past, p.Past.Max)}
 	return opt, most
 }
 

@@ -172,3 +172,18 @@ func bands(sources []source) []band {
 	}
 	return all
 }
+
+// Distinct is how many shapes differ in batch, seq or past: a prefill and a step
+// of one shape count once. Of more than 2^20 shapes it is the number with their
+// phases told apart.
+func Distinct(blocks []Shape) int {
+	n := Count(blocks)
+	if n > 1<<20 {
+		return n
+	}
+	seen := make(map[[3]int]bool, n)
+	for s := range Each(blocks) {
+		seen[[3]int{s.Batch, s.Seq, s.Past}] = true
+	}
+	return len(seen)
+}

@@ -27,7 +27,7 @@ func (d distribution) total() (n int64) {
 // The bounds of distributions. Their product, pairs of lengths, is half a
 // second of work.
 const (
-	precision   = 1 << 20 // the parts into which a distribution is divided
+	precision   = 1 << 30 // the parts into which a distribution is divided
 	maxPairs    = 1 << 28
 	maxSpecText = 1 << 20
 	maxWeight   = 1 << 20 // of one length of a histogram

@@ -238,18 +238,19 @@ func (d *deriver) bucketCost(g group, l line, passes float64) func(i, j int) flo
 	prices := *d.o.Costs
 	hull := around(g.shapes)
 	memory := make([]float64, l.len())
+	token := 1.0
 	for j := range memory {
 		p := hull
 		if g.key(Shape{Seq: 1}) == 1 { // by seq
 			p.Seq.Max = l.hi[j]
 		} else {
-			p.Past.Max = l.hi[j]
+			p.Past.Max, token = l.hi[j], prices.Past
 		}
 		memory[j] = float64(d.memory(p)) / (1 << 30)
 	}
 	return func(i, j int) float64 {
 		opt, most := l.waste(i, j)
-		return (prices.Opt*opt+prices.Max*most)/passes + prices.Profile + prices.GiB*memory[j]
+		return token*(prices.Opt*opt+prices.Max*most)/passes + prices.Profile + prices.GiB*memory[j]
 	}
 }
 

@@ -13,6 +13,6 @@ that they hold all of it, and speak the syntax of every tool that takes them.
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
-	c.AddCommand(newProfilesCheckCommand(g), newProfilesEmitCommand(g), newProfilesDiffCommand(g), newProfilesShowCommand(g))
+	c.AddCommand(newProfilesDeriveCommand(g), newProfilesCheckCommand(g), newProfilesEmitCommand(g), newProfilesDiffCommand(g), newProfilesShowCommand(g))
 	return c
 }
