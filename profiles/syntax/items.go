@@ -23,17 +23,14 @@ type group struct {
 	given [3]bool
 }
 
-// ends are the words for the three lists.
-var ends = [3]string{"minimum", "optimum", "maximum"}
-
 // sizes reads numbers between separators; all that is wrong with them is noted.
 // bits is the width of the tool's integers.
 func (r *reader) sizes(v value, sep byte, bits int) ([]int64, bool) {
-	parts := v.split(sep)
-	if len(parts) > maxSizes {
-		r.bad(v.pos(0), fmt.Sprintf("%d sizes are more than TensorRT takes", len(parts)), "")
+	if n := strings.Count(v.s, string(sep)) + 1; n > maxSizes {
+		r.bad(v.pos(0), fmt.Sprintf("%d sizes are more than TensorRT takes", n), "")
 		return nil, false
 	}
+	parts := v.split(sep)
 	sizes, ok := make([]int64, 0, len(parts)), true
 	for _, p := range parts {
 		n, err := number(p.s, bits)

@@ -9,10 +9,11 @@ import (
 // providers and trtexec share. cut takes an item apart as the tool does.
 func (r *reader) list(v value, cut func(*reader, value) (name, sizes value, ok bool)) []item {
 	var all []item
+	if r.items += strings.Count(v.s, ",") + 1; r.items > maxItems {
+		r.bad(v.pos(0), fmt.Sprintf("more than %d shapes", maxItems), "")
+		return nil
+	}
 	for _, part := range v.split(',') {
-		if !r.count(part.pos(0)) {
-			break
-		}
 		if strings.TrimSpace(part.s) == "" {
 			r.bad(part.pos(0), "an item is empty", "write NAME:SHAPE, separated by single commas")
 			continue
@@ -94,8 +95,8 @@ func noColon(item string) string {
 
 // occurrences makes groups of lists in which the nth mention of a name belongs to
 // the nth profile, as ONNX Runtime's providers read them. at is where each list
-// stands, names are what they are called.
-func (r *reader) occurrences(lists [3][]item, at [3]int, names [3]string) []group {
+// stands.
+func (r *reader) occurrences(lists [3][]item, at [3]int) []group {
 	var counts [3]map[string]int
 	order, first := []string{}, map[string]int{}
 	groups := 0

@@ -71,7 +71,7 @@ func many(t *testing.T, name string) (sets [][]profiles.Profile, texts []string)
 		}
 		candidates = append(candidates, all)
 	}
-	for seed := range uint64(1000) {
+	for seed := range uint64(400) {
 		all := random(seed)
 		for _, p := range all {
 			for _, r := range p.Inputs {

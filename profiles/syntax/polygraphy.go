@@ -28,7 +28,7 @@ var polygraphyFlags = [3]string{"--trt-min-shapes", "--trt-opt-shapes", "--trt-m
 
 // polygraphy reads the arguments of one command.
 func (r *reader) polygraphy() []profiles.Profile {
-	words, ok := r.command(r.words(), "polygraphy", func(w word) bool {
+	words, ok := r.command(r.inside(r.words(), polygraphyFlags), "polygraphy", func(w word) bool {
 		return slices.Contains(polygraphyFlags[:], flagOf(w))
 	})
 	if !ok {

@@ -66,7 +66,7 @@ func (r *reader) provider(keys [3]string) []profiles.Profile {
 	if !whole || len(r.errs) > 0 {
 		return nil // the counts would be those of what could be read
 	}
-	return r.profiles(r.occurrences(lists, at, keys), keys)
+	return r.profiles(r.occurrences(lists, at), keys)
 }
 
 // lists are the values of the three options.

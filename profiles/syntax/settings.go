@@ -116,7 +116,7 @@ const space = " \t\r\n"
 // assigned reads what a key gets, whose name stands at [at, p). ok is false for a
 // mention, and for a value that was reported.
 func (r *reader) assigned(at, p int) (v value, ok bool) {
-	inQuotes := p < len(r.text) && at > 0 && (r.text[p] == '"' || r.text[p] == '\'') && r.text[at-1] == r.text[p]
+	inQuotes := quoteAt(r.text, p) && r.opens(at, r.text[p])
 	if inQuotes {
 		p++
 		if q, found := r.pbtxtValue(p); found {
@@ -156,6 +156,14 @@ func (r *reader) assigned(at, p int) (v value, ok bool) {
 		return r.literal(p)
 	}
 	return r.bare(p)
+}
+
+// opens tells whether a quoted name stands at a place: the quote right before it, or
+// before a dotted prefix as that of a session's ep.nvtensorrtrtxexecutionprovider.nv_*.
+func (r *reader) opens(at int, quote byte) bool {
+	for at--; at >= 0 && (wordByte(r.text[at]) || r.text[at] == '.'); at-- {
+	}
+	return at >= 0 && r.text[at] == quote
 }
 
 // pbtxtValue is the place of the string in `value: "..."` or

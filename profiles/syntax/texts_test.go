@@ -3,6 +3,7 @@ package syntax
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -26,6 +27,10 @@ func TestTextsOfTheWorld(t *testing.T) {
 		{"quotes of trtexec", Trtexec, `trtexec --minShapes="'ids':1x1,mask:1x1" --optShapes=\'ids\':1x8,mask:1x8 '--maxShapes=ids:4x16,mask:4x16'`},
 		{"a prompt in Markdown", Trtexec, "Run it:\n```bash\n$ ./bin/trtexec --onnx=\"$M\" --minShapes=ids:1x1,mask:1x1 --optShapes=ids:1x8,mask:1x8 --maxShapes=ids:4x16,mask:4x16\n```\nThat's all.\n"},
 		{"a subprocess of Python", Trtexec, "subprocess.run(['trtexec', '--onnx=m.onnx',\n  '--minShapes=ids:1x1,mask:1x1',\n  \"--optShapes=ids:1x8,mask:1x8\", '--maxShapes=ids:4x16,mask:4x16'], check=True)\n"},
+		{"a variable of a shell", Polygraphy, "ARGS=\"--trt-min-shapes ids:[1,1] mask:[1,1] --trt-opt-shapes ids:[1,8] mask:[1,8] --trt-max-shapes ids:[4,16] mask:[4,16]\"\npolygraphy run m.onnx $ARGS\n"},
+		{"a command in a string", Trtexec, "{\"command\": \"trtexec --onnx=m.onnx --fp16 --minShapes=ids:1x1,mask:1x1 --optShapes=ids:1x8,mask:1x8 --maxShapes=ids:4x16,mask:4x16\",\n\"n\": 8}"},
+		{"an array of bash", Trtexec, "shapes=(\n  --minShapes=\"ids:1x1,mask:1x1\"\n  --optShapes=\"ids:1x8,mask:1x8\"\n  --maxShapes=\"ids:4x16,mask:4x16\"\n)\n"},
+		{"entries of a session", RTX, "so.AddConfigEntry(\"ep.nvtensorrtrtxexecutionprovider.nv_profile_min_shapes\", \"ids:1x1,mask:1x1\");\nso.AddConfigEntry(\"ep.nvtensorrtrtxexecutionprovider.nv_profile_opt_shapes\", \"ids:1x8,mask:1x8\");\nso.AddConfigEntry(\"ep.nvtensorrtrtxexecutionprovider.nv_profile_max_shapes\", \"ids:4x16,mask:4x16\");\n"},
 		{"CRLF", Trtexec, "trtexec --minShapes=ids:1x1,mask:1x1 \\\r\n --optShapes=ids:1x8,mask:1x8 --maxShapes=ids:4x16,mask:4x16\r\n"},
 		{"one argument a line", Trtexec, "--maxShapes=ids:4x16,mask:4x16\n--minShapes=ids:1x1,mask:1x1\n--optShapes=ids:1x8,mask:1x8\n"},
 		{"Python", ORTPython, "import onnxruntime as ort\nproviders = [(\"TensorrtExecutionProvider\", {\n    \"trt_fp16_enable\": True,\n    'trt_profile_min_shapes': (\"ids:1x1,\"\n        \"mask:1x1\"),\n    'trt_profile_opt_shapes': r'ids:1x8,mask:1x8',  # trt_profile_max_shapes = none yet\n    'trt_profile_max_shapes': \"\"\"ids:4x16,mask:4x16\"\"\",\n})]\n"},
@@ -58,8 +63,8 @@ func TestTextsOfTheWorld(t *testing.T) {
 
 // Everything malformed is named, with its place, at once.
 func TestMalformed(t *testing.T) {
-	ort := func(min, opt, max string) string {
-		return "trt_profile_min_shapes=" + min + "\ntrt_profile_opt_shapes=" + opt + "\ntrt_profile_max_shapes=" + max + "\n"
+	ort := func(lo, opt, hi string) string {
+		return "trt_profile_min_shapes=" + lo + "\ntrt_profile_opt_shapes=" + opt + "\ntrt_profile_max_shapes=" + hi + "\n"
 	}
 	for _, v := range []struct {
 		name, syntax, text string
@@ -78,7 +83,9 @@ func TestMalformed(t *testing.T) {
 		{"junk after a number", ORT, ort("a:1x8abc", "a:1x8", "a:1x"), []string{`"8abc" is not a number`, "at line 3, column 28: a size is missing"}},
 		{"a symbol", ORT, ort("a:batchx8", "a:1x8", "a:1x8"), []string{`"batch" is not a number`}},
 		{"an f-string", ORT, "o = {'trt_profile_min_shapes': f'a:1x{n}', 'trt_profile_opt_shapes': 'a:1' + x, 'trt_profile_max_shapes': 'a:1}", []string{"an f-string", "an expression", "the string does not end"}},
-		{"a variable", ORTEnv, "export ORT_TENSORRT_PROFILE_MIN_SHAPES=a:1x$N ORT_TENSORRT_PROFILE_OPT_SHAPES=a:1 ORT_TENSORRT_PROFILE_MAX_SHAPES=a:1", []string{"column 40", "only a shell"}},
+		{"a variable", ORTEnv, "export ORT_TENSORRT_PROFILE_MIN_SHAPES=a:1x$N ORT_TENSORRT_PROFILE_OPT_SHAPES=a:1 ORT_TENSORRT_PROFILE_MAX_SHAPES=a:1", []string{"column 40", "a variable"}},
+		{"f-strings of trtexec", Trtexec, "[\n f\"--minShapes=ids:{s}\",\n f\"--optShapes=ids:{s}\",\n f'--maxShapes=ids:{s}',\n]", []string{"at line 2, column 4: it holds a variable", "at line 3", "at line 4"}},
+		{"an expression", ORT, "{'trt_profile_min_shapes': \",\".join(lo), 'trt_profile_opt_shapes': opt, 'trt_profile_max_shapes': hi}", []string{"column 31: an expression", `"opt" has no colon`, `"hi}" has no colon`}},
 		{"two settings", ORT, ort("a:1", "a:1", "a:1") + "trt_profile_min_shapes=a:2\n", []string{"at line 4, column 1", "set twice"}},
 		{"semicolons", RTX, "nv_profile_min_shapes='a:1;b:1' nv_profile_opt_shapes=a:1 nv_profile_max_shapes=a:1", []string{"column 27: ; does not separate"}},
 		{"trtexec", Trtexec, "trtexec --minShapes=a,'b:1 --optShapes a:1 --maxShapes=\"'a:1\"", []string{"a quote does not end"}},
@@ -132,5 +139,28 @@ func TestUndecided(t *testing.T) {
 	}
 	if _, err := ParseAs("toml", ""); fault.Exit(err) != 2 {
 		t.Errorf("an unknown syntax: %v", err)
+	}
+}
+
+// Two megabytes of what is worst for each reader end in an error, none of them slowly.
+func TestHugeTexts(t *testing.T) {
+	fill := func(head, unit string) string { return head + strings.Repeat(unit, (2<<20-len(head))/len(unit)) }
+	for i, text := range []string{
+		fill("trt_profile_min_shapes=a:1", ","), fill("trt_profile_min_shapes=a:1", "x1"), fill("", "trt_profile_min_shapes='''"), fill("", "# trt_profile_max_shapes=a:1\n"),
+		fill("nv_profile_min_shapes: \"", "\\"), fill("--minShapes=", "a:1,"), fill("", "--minShapes=a:1 "), fill("", "--profile=0 "), fill("--trt-min-shapes ", "a:[1] "), fill("--trt-min-shapes a:[", "1,"),
+		fill("", "polygraphy "), fill("", "'"), fill("", "[\""), fill("", "\\\n"), fill(lockHead+" 1\n", "profile 0\n"), fill(lockHead+" 1\nprofile 0\n", " a 1 1 1\n"), fill("", "input [\n"),
+	} {
+		for _, s := range []string{Lock, ORT, ORTEnv, RTX, Trtexec, Polygraphy} {
+			began := time.Now()
+			if all, err := ParseAs(s, text); err == nil {
+				t.Errorf("%s reads %d profiles from text %d", s, len(all), i)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Logf("text %d as %s: %v", i, s, took)
+			}
+		}
+		if _, err := Detect(text); err != nil && fault.Exit(err) != 4 {
+			t.Error(err)
+		}
 	}
 }

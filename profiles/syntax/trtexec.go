@@ -33,7 +33,7 @@ const trtexecProfile = "--profile"
 
 // trtexec reads the arguments of one command.
 func (r *reader) trtexec() []profiles.Profile {
-	words, ok := r.command(r.words(), "trtexec", func(w word) bool {
+	words, ok := r.command(r.inside(r.words(), trtexecFlags), "trtexec", func(w word) bool {
 		return slices.Contains(trtexecFlags[:], flagOf(w)) || flagOf(w) == trtexecProfile
 	})
 	if !ok {

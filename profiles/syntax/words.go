@@ -1,6 +1,7 @@
 package syntax
 
 import (
+	"fmt"
 	"strings"
 )
 
@@ -8,7 +9,7 @@ import (
 type word struct {
 	value
 	first bool // a new command may begin here: after a line's end, ; | or &
-	shell bool // it holds a $ or a ` that only a shell can fill in
+	shell bool // it holds a $ or a `, or is an f-string, that only its program can fill in
 	open  bool // its quote does not end on its line
 }
 
@@ -20,6 +21,10 @@ func (r *reader) words() []word {
 	var all []word
 	first := true
 	for p := 0; p < len(r.text); {
+		if len(all) > maxItems {
+			r.bad(p, fmt.Sprintf("more than %d words", maxItems), "")
+			return nil
+		}
 		switch c := r.text[p]; {
 		case c == '\\' && newline(r.text, p+1) > 0:
 			p += 1 + newline(r.text, p+1)
@@ -44,9 +49,13 @@ func (r *reader) words() []word {
 
 // word reads the one that begins at p.
 func (r *reader) word(p int) (w word, next int) {
-	quoted := r.text[p] == '"' || r.text[p] == '\''
 	var b builder
 	defer func() { w.value = b.value(min(next, len(r.text))) }()
+	if n := prefixed(r.text, p); n > 0 && strings.HasPrefix(r.text[p+n+1:], "--") {
+		w.shell = strings.ContainsAny(r.text[p:p+n], "fF")
+		p += n // a literal of Python
+	}
+	quoted := quoteAt(r.text, p)
 	for p < len(r.text) {
 		switch c := r.text[p]; c {
 		case ' ', '\t', '\r', '\n', ';', '|', '&':
@@ -132,13 +141,39 @@ func shellQuote(s string) string {
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }
 
+// inside cuts words that are command lines themselves, as NAME="--minShapes=..." or
+// bash -c "trtexec ...", into their words. flags are what makes them worth it.
+func (r *reader) inside(words []word, flags [3]string) []word {
+	var all []word
+	for _, w := range words {
+		nested := strings.ContainsAny(w.s, " \t") && !strings.HasPrefix(w.s, "-") &&
+			(strings.Contains(w.s, flags[0]) || strings.Contains(w.s, flags[1]) || strings.Contains(w.s, flags[2]))
+		if !nested {
+			all = append(all, w)
+			continue
+		}
+		if name, _, ok := strings.Cut(w.s, "="); ok && strings.IndexFunc(name, func(c rune) bool { return c > 0x7f || !wordByte(byte(c)) }) < 0 {
+			w.value = w.slice(len(name)+1, len(w.s))
+		}
+		sub := &reader{text: w.s}
+		for _, in := range sub.words() {
+			for i, at := range in.at {
+				in.at[i] = int32(w.pos(int(at)))
+			}
+			in.end = w.pos(in.end)
+			all = append(all, in)
+		}
+	}
+	return all
+}
+
 // sound tells whether a word means what it says, and notes why not.
 func (r *reader) sound(w word) bool {
 	switch {
 	case w.open:
 		r.bad(w.pos(0), "a quote does not end on its line", "")
 	case w.shell:
-		r.bad(w.pos(0), "it holds a $ or ` that only a shell can fill in", "expand it first, as with `set -x` or echo")
+		r.bad(w.pos(0), "it holds a variable, which only the program can fill in", "expand it first, as with `set -x` or echo")
 	default:
 		return true
 	}
