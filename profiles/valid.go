@@ -157,6 +157,7 @@ func (v *validator) against(c *contract.Contract, ranges map[string]Range) {
 				v.bad(BreachRank, t.Name, -1, "", "%s has %d dimensions, its range has %d", t.Name, n, len(r.Min))
 			}
 		default:
+			v.fixed(t, r)
 			for i, shape := range r.corners() {
 				corners[i].add(v, cornerNames[i], t, shape)
 			}
@@ -164,6 +165,16 @@ func (v *validator) against(c *contract.Contract, ranges map[string]Range) {
 	}
 	for i, at := range cornerNames {
 		corners[i].sum(v, at)
+	}
+}
+
+// fixed are the sizes that the graph fixes at others.
+func (v *validator) fixed(t contract.Tensor, r Range) {
+	for i, d := range t.Dims {
+		other := func(n int64) bool { return n != d.Size && n != Unknown }
+		if lo, opt, hi := r.Min[i], r.Opt[i], r.Max[i]; d.Size > 0 && (other(lo) || other(opt) || other(hi)) {
+			v.bad(BreachFixed, t.Name, i, "", "%s dimension %d: the graph fixes it at %d, min, opt and max are %d, %d, %d", t.Name, i, d.Size, lo, opt, hi)
+		}
 	}
 }
 
@@ -236,9 +247,6 @@ func (c *corner) add(v *validator, at string, t contract.Tensor, shape []int64) 
 		c.sizes, c.first = map[shared]int64{}, map[shared]string{}
 	}
 	for i, d := range t.Dims {
-		if d.Size > 0 && shape[i] != d.Size && shape[i] != Unknown {
-			v.bad(BreachFixed, t.Name, i, at, "%s dimension %d: the graph fixes it at %d, %s is %d", t.Name, i, d.Size, at, shape[i])
-		}
 		k := shared{role: d.Role}
 		if d.Role == contract.Free {
 			k.symbol = d.Symbol

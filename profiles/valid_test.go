@@ -26,7 +26,7 @@ func TestValidate(t *testing.T) {
 		{"batches that differ", set(2, 0, 7), []string{"past.0.key dimension 0: 2, 7, 2 is not 0 <= min <= opt <= max", "opt of batch is 7, input_ids has 2"}},
 		{"pasts that differ", set(3, 2, 9), []string{"past.0.value dimension 2: opt of past is 9, past.0.key has 8"}},
 		{"a negative size", func(_ *contract.Contract, p []Profile) { p[0].Inputs[0].Min[1] = -1 }, []string{"profile 0 (prefill): input_ids dimension 1: -1"}},
-		{"a fixed size", set(2, 1, 8), []string{"past.0.key dimension 1: the graph fixes it at 16, opt is 8"}},
+		{"a fixed size", set(2, 1, 8), []string{"past.0.key dimension 1: the graph fixes it at 16, min, opt and max are 16, 8, 16"}},
 		{"a rank", func(_ *contract.Contract, p []Profile) { p[0].Inputs[0].Max = p[0].Inputs[0].Max[:1] }, []string{"input_ids has 2 sizes at min, 2 at opt and 1 at max"}},
 		{"a rank that all three share", func(_ *contract.Contract, p []Profile) {
 			r := &p[0].Inputs[0]

@@ -17,13 +17,14 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/profiles/lint"
+	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
 // CheckOptions are the flags of profiles check.
 type CheckOptions struct {
 	Graph    GraphFlags
 	From     string
-	Workload string
+	Workload WorkloadFlags
 	Backend  string
 	Reach    string
 	Build    lint.Options
@@ -36,7 +37,7 @@ type CheckOptions struct {
 func (o *CheckOptions) AddFlags(f *pflag.FlagSet) {
 	o.Graph.AddFlags(f)
 	fromFlag(f, &o.From)
-	f.StringVar(&o.Workload, "workload", "", "the workload `FILE` to replay; without it a plan's own demand")
+	o.Workload.AddFlags(f)
 	f.StringVar(&o.Backend, "backend", string(lint.TensorRT), "who gets the profiles: "+backends())
 	f.StringVar(&o.Reach, "reach", "", "which profiles it can run, any or first; without it the backend's")
 	f.BoolVar(&o.Build.Refittable, "refittable", false, "the engine is refittable or weight-stripped")
@@ -76,8 +77,9 @@ a contract or a workload that was not given is not judged, and the last line say
 how many were not.
 ` + exitStatus,
 		Example: `  trtforge profiles check plan.json --model model.onnx
-  trtforge profiles check plan.json --model model.onnx --workload workload.json --backend orttrt
-  trtforge profiles check options.txt --model model.onnx --workload workload.json --backend trtexec
+  trtforge profiles check plan.json --model model.onnx --scenario chat=4x27+8 --batch-max 8
+  trtforge profiles check plan.json --model model.onnx --trace requests.jsonl --backend orttrt
+  trtforge profiles check options.txt --model model.onnx --workload pipeline.toml --backend trtexec
   trtforge profiles check engine.profile --contract contract.json --junit report.xml --github`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runProfilesCheck(opts, g, args[0]) },
@@ -127,17 +129,25 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 	if inputs == nil && s.Graph != nil {
 		inputs = &contract.Contract{Inputs: s.Graph.Inputs} // enough to fill in what a .profile leaves out
 	}
-	loaded, err := loadProfiles(path, o.From, inputs, os.Stdin)
+	loaded, err := loadProfilesBy(syntax.ParseLoose, path, o.From, inputs, os.Stdin)
 	if err != nil {
 		return s, err
 	}
 	if s.Profiles = loaded.Profiles; loaded.Plan != nil {
 		s.Demand = loaded.Plan.Demand
 	}
-	if o.Workload != "" {
-		s.Workload, s.Demand, err = checkedWorkload(o.Workload)
+	if o.Workload.Given() {
+		positions := 0
+		if s.Contract != nil {
+			positions = s.Contract.MaxPositions
+		}
+		w, _, err := o.Workload.Read(g, positions)
+		if err != nil {
+			return s, err
+		}
+		s.Workload, s.Demand = &w, profiles.Demand(w)
 	}
-	return s, err
+	return s, nil
 }
 
 // graph reads the contract, and the facts of the graph where it is given. A graph

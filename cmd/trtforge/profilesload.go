@@ -94,6 +94,11 @@ func forms() []string {
 // directory that holds a manifest.json or a plan.json. form is "" where the file
 // itself says what it is. c may be nil; it fills in what a .profile does not tell.
 func loadProfiles(path, form string, c *contract.Contract, in io.Reader) (*loadedProfiles, error) {
+	return loadProfilesBy(syntax.ParseAs, path, form, c, in)
+}
+
+// loadProfilesBy reads texts by a parser of one's own choice.
+func loadProfilesBy(parse func(syntax, text string) ([]profiles.Profile, error), path, form string, c *contract.Contract, in io.Reader) (*loadedProfiles, error) {
 	if form != "" && !slices.Contains(forms(), form) {
 		return nil, fault.New(fault.Usage, "", "", fmt.Sprintf("there is no form %q", form), "choose among "+strings.Join(forms(), ", "))
 	}
@@ -119,7 +124,7 @@ func loadProfiles(path, form string, c *contract.Contract, in io.Reader) (*loade
 	case formSidecar, formSidecarV1, formSidecarV2:
 		err = l.sidecar(b, c)
 	default:
-		l.Profiles, err = syntax.ParseAs(form, string(b))
+		l.Profiles, err = parse(form, string(b))
 		err = inFile(path, err)
 	}
 	if err == nil && len(l.Profiles) == 0 {

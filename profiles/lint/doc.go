@@ -88,6 +88,7 @@ type Finding struct {
 	ID          string        `json:"id"`
 	Severity    Severity      `json:"severity"`
 	Profile     int           `json:"profile"`          // -1 = of no single profile
+	Also        []int         `json:"also,omitempty"`   // other profiles of which it is true in the same way
 	Inputs      []string      `json:"inputs,omitempty"` // all those of which it is true in the same way
 	Dim         int           `json:"dim"`              // -1 = of no single dimension
 	Message     string        `json:"message"`

@@ -1,7 +1,9 @@
 package lint
 
 import (
+	"encoding/json"
 	"fmt"
+	"io"
 	"slices"
 	"strings"
 	"testing"
@@ -135,7 +137,7 @@ var cases = []struct {
 		r := at(s.Profiles[0], "input_ids")
 		r.Min, r.Opt, r.Max = append(r.Min, 1), append(r.Opt, 1), append(r.Max, 1)
 	}, "input_ids has 2 dimensions, its range has 3", ""},
-	{"TF204", func(s *Subject) { set(s.Profiles[0], "past.1.key", 1, 8, 8, 8) }, "past.1.key dimension 1: the graph fixes it at 4, min is 8", "TF401"},
+	{"TF204", func(s *Subject) { set(s.Profiles[0], "past.1.key", 1, 8, 8, 8) }, "past.1.key dimension 1: the graph fixes it at 4, min, opt and max are 8, 8, 8", "TF401"},
 	{"TF205", func(s *Subject) { at(s.Profiles[0], "past.0.key").Values = true }, "past.0.key is float", ""},
 	{"TF206", func(s *Subject) {
 		s.Contract.Inputs = append(s.Contract.Inputs, contract.Tensor{Name: "keep", Type: "int64", Dims: []contract.Dim{{Role: contract.Static, Size: 1}}})
@@ -306,9 +308,40 @@ func TestManyInputs(t *testing.T) {
 	demand := profiles.Demand(profiles.Workload{Scenarios: []profiles.Scenario{{Name: "a", Batch: 1, PromptTokens: 10, NewTokens: 20}}})
 	found := map[string]int{}
 	for _, f := range Check(Subject{Contract: c, Profiles: all, Demand: demand, Backend: TensorRT}) {
-		found[f.ID] += len(f.Inputs)
+		found[f.ID] += len(f.Inputs) * (1 + len(f.Also))
 	}
 	if found["TF101"] != 8*n || found["TF102"] != 8*n {
 		t.Errorf("found %v", found)
 	}
+}
+
+// Whatever a file says, nothing panics and every finding says something.
+func FuzzCheck(f *testing.F) {
+	seed, err := json.Marshal([]profiles.Profile{{Inputs: []profiles.Range{{Input: "input_ids", Min: []int64{1, 1}, Opt: []int64{1, 2}, Max: []int64{1, 3}}}}})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(seed)
+	f.Add([]byte(`[{"inputs":[{"input":"past.0.key","min":[1],"opt":[],"max":[9223372036854775807,-9223372036854775808],"values":true},{"input":""}]},{}]`))
+	demand := profiles.Demand(chat)
+	f.Fuzz(func(t *testing.T, b []byte) {
+		var all []profiles.Profile
+		if json.Unmarshal(b, &all) != nil || len(all) > 50 {
+			t.Skip()
+		}
+		for _, backend := range Backends() {
+			for _, c := range []*contract.Contract{decoder(), nil} {
+				r := Examine(Subject{Contract: c, Graph: plain(), Profiles: all, Demand: demand, Backend: backend, Options: Options{EngineCache: true, Refittable: true, CUDAGraph: true, NoZero: true}}, "fuzz")
+				for _, f := range r.Findings {
+					if f.Message == "" || f.Fix == "" || f.Profile >= len(all) {
+						t.Errorf("%+v", f)
+					}
+				}
+				if err := r.Write(io.Discard, true); err != nil {
+					t.Fatal(err)
+				}
+				r.JUnit(true)
+			}
+		}
+	})
 }

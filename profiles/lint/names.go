@@ -15,7 +15,7 @@ var nameRules = []Rule{
 		ID: "TF101", Severity: Error, Stricter: true,
 		What:     "A range names what is no input of the graph",
 		Why:      "ONNX Runtime and TensorRT pass over names that they do not know, so a typing error leaves the real input without its range",
-		Fix:      "use the names that `trtforge inspect` or the contract shows",
+		Fix:      "use the names of the graph, as the contract lists them",
 		Prevents: "an input with the default range, or an engine that is rebuilt at every start because the option names differ from its .profile",
 		needs:    needs{inputs: true}, check: strangers,
 	},

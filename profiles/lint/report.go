@@ -109,7 +109,17 @@ func (f Finding) headline() string {
 	if f.Profile < 0 || strings.Contains(f.Message, fmt.Sprintf("profile %d", f.Profile)) {
 		return f.Message
 	}
-	return fmt.Sprintf("profile %d: %s", f.Profile, f.Message)
+	if len(f.Also) == 0 {
+		return fmt.Sprintf("profile %d: %s", f.Profile, f.Message)
+	}
+	text := fmt.Sprintf("profiles %d", f.Profile)
+	for i, p := range f.Also {
+		if i == maxNamed {
+			return fmt.Sprintf("%s and %d more: %s", text, len(f.Also)-i, f.Message)
+		}
+		text += fmt.Sprintf(", %d", p)
+	}
+	return text + ": " + f.Message
 }
 
 func (f Finding) lenient() string {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/trtforge/trtforge/contract"
@@ -102,7 +103,7 @@ func Check(s Subject) []Finding {
 		if !r.applies(l) {
 			continue
 		}
-		for _, f := range r.check(l) {
+		for _, f := range merged(r.check(l)) {
 			f.ID, f.Severity, f.Explanation, f.Stricter, f.Prevents = r.ID, r.Severity, r.Why, r.Stricter, r.Prevents
 			if f.Fix == "" {
 				f.Fix = r.Fix
@@ -111,6 +112,21 @@ func Check(s Subject) []Finding {
 		}
 	}
 	return all
+}
+
+// merged makes one finding of what is true of several profiles in the same way.
+func merged(all []Finding) (out []Finding) {
+	at := map[string]int{}
+	for _, f := range all {
+		key := fmt.Sprint(f.Dim, f.Message, f.Inputs)
+		if i, known := at[key]; known && f.Profile >= 0 && f.Uncovered == nil {
+			out[i].Also = append(out[i].Also, f.Profile)
+			continue
+		}
+		at[key] = len(out)
+		out = append(out, f)
+	}
+	return out
 }
 
 // Applied are the rules that can judge the subject, whether or not they have

@@ -123,7 +123,18 @@ func ParseAs(name, text string) ([]profiles.Profile, error) {
 	if err != nil {
 		return nil, err
 	}
-	return read(text, s.parse)
+	return read(text, false, s.parse)
+}
+
+// ParseLoose is ParseAs for those who judge profiles: where a list is missing, or a
+// name occurs more often in one than in another, that is no error, and the ranges
+// lack what the text lacks. What is malformed is an error all the same.
+func ParseLoose(name, text string) ([]profiles.Profile, error) {
+	s, err := lookup(name)
+	if err != nil {
+		return nil, err
+	}
+	return read(text, true, s.parse)
 }
 
 // Parse reads the profiles of a text in the syntax that [Detect] sees.

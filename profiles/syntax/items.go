@@ -118,8 +118,9 @@ func (r *reader) profiles(groups []group, names [3]string) []profiles.Profile {
 		whole := true
 		for k := range g.given {
 			if !g.given[k] {
-				r.bad(g.at, fmt.Sprintf("profile %d has no %s", i, names[k]), "give minimum, optimum and maximum; nothing is taken for granted")
-				whole = false
+				if r.uneven(g.at, fmt.Sprintf("profile %d has no %s", i, names[k]), "give minimum, optimum and maximum; nothing is taken for granted") {
+					whole = false
+				}
 			}
 		}
 		if whole {
@@ -140,28 +141,42 @@ func (r *reader) profile(i int, g group, names [3]string) (p profiles.Profile) {
 			by[k][it.name] = it
 		}
 	}
-	for _, lo := range g.lists[0] {
-		opt, ok1 := by[1][lo.name]
-		hi, ok2 := by[2][lo.name]
-		switch {
-		case !ok1 || !ok2:
-			missing := names[1]
-			if ok1 {
-				missing = names[2]
+	for _, name := range inOrder(g.lists) {
+		x := profiles.Range{Input: name}
+		var first item
+		for k := 2; k >= 0; k-- {
+			it, ok := by[k][name]
+			if ok {
+				first = it
 			}
-			r.bad(lo.at, fmt.Sprintf("profile %d: %s is missing in %s", i, clip(lo.name), missing), "")
-		case len(opt.sizes) != len(lo.sizes) || len(hi.sizes) != len(lo.sizes):
-			r.bad(lo.at, fmt.Sprintf("profile %d: %s has %d sizes at minimum, %d at optimum, %d at maximum", i, clip(lo.name), len(lo.sizes), len(opt.sizes), len(hi.sizes)), "")
-		default:
-			p.Inputs = append(p.Inputs, profiles.Range{Input: lo.name, Min: lo.sizes, Opt: opt.sizes, Max: hi.sizes})
+			*[]*[]int64{&x.Min, &x.Opt, &x.Max}[k] = it.sizes
 		}
-	}
-	for k := 1; k < 3; k++ {
-		for _, it := range g.lists[k] {
-			if _, ok := by[0][it.name]; !ok {
-				r.bad(it.at, fmt.Sprintf("profile %d: %s is missing in %s", i, clip(it.name), names[0]), "")
+		var lacks []string
+		for k := range by {
+			if _, ok := by[k][name]; !ok {
+				lacks = append(lacks, names[k])
 			}
+		}
+		switch uneven := len(x.Min) != len(x.Opt) || len(x.Max) != len(x.Opt); {
+		case len(lacks) > 0 && r.uneven(first.at, fmt.Sprintf("profile %d: %s is missing in %s", i, clip(name), strings.Join(lacks, " and ")), ""):
+		case len(lacks) == 0 && uneven && r.uneven(first.at, fmt.Sprintf("profile %d: %s has %d sizes at minimum, %d at optimum, %d at maximum", i, clip(name), len(x.Min), len(x.Opt), len(x.Max)), ""):
+		default:
+			p.Inputs = append(p.Inputs, x)
 		}
 	}
 	return p
+}
+
+// inOrder is every name of lists once, those of the first list first.
+func inOrder(lists [3][]item) (names []string) {
+	seen := map[string]bool{}
+	for _, list := range lists {
+		for _, it := range list {
+			if !seen[it.name] {
+				seen[it.name] = true
+				names = append(names, it.name)
+			}
+		}
+	}
+	return names
 }

@@ -115,9 +115,10 @@ func (r *reader) occurrences(lists [3][]item, at [3]int) []group {
 	for _, name := range order {
 		lo, opt, hi := counts[0][name], counts[1][name], counts[2][name]
 		if lo != groups || opt != groups || hi != groups {
-			r.bad(first[name], fmt.Sprintf("%s has %d minimum, %d optimum and %d maximum shapes, where there are %d profiles", clip(name), lo, opt, hi, groups),
-				"name every input once for each profile in each list")
-			even = false
+			if r.uneven(first[name], fmt.Sprintf("%s has %d minimum, %d optimum and %d maximum shapes, where there are %d profiles", clip(name), lo, opt, hi, groups),
+				"name every input once for each profile in each list") {
+				even = false
+			}
 		}
 	}
 	if !even || groups > maxProfiles {

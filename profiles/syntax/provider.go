@@ -57,9 +57,10 @@ func (r *reader) provider(keys [3]string) []profiles.Profile {
 	whole := true
 	for k, s := range set {
 		if s.s == "" && !s.failed {
-			r.bad(max(set[0].key0, set[1].key0, set[2].key0), keys[k]+" is missing",
-				"set all three; the provider builds no explicit profile otherwise, and says so in a warning at most")
-			whole = false
+			if r.uneven(max(set[0].key0, set[1].key0, set[2].key0), keys[k]+" is missing",
+				"set all three; the provider builds no explicit profile otherwise, and says so in a warning at most") {
+				whole = false
+			}
 		}
 	}
 	if !whole || len(r.errs) > 0 {

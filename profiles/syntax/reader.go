@@ -25,17 +25,18 @@ type reader struct {
 	errs  []error
 	more  int // errors beyond those shown
 	items int
+	loose bool // what is uneven is no error
 }
 
 func tooLong(text string) error {
 	return fault.New(fault.Input, "reading profiles", "", fmt.Sprintf("%d bytes are more than any profile needs; %d are read", len(text), maxText), "")
 }
 
-func read(text string, parse func(*reader) []profiles.Profile) ([]profiles.Profile, error) {
+func read(text string, loose bool, parse func(*reader) []profiles.Profile) ([]profiles.Profile, error) {
 	if len(text) > maxText {
 		return nil, tooLong(text)
 	}
-	r := &reader{text: text}
+	r := &reader{text: text, loose: loose}
 	all := parse(r)
 	if len(r.errs) == 0 && len(all) == 0 {
 		r.bad(0, "it holds no profile", "")
@@ -56,6 +57,15 @@ func (r *reader) bad(at int, cause, fix string) {
 		return
 	}
 	r.errs = append(r.errs, fault.New(fault.Input, "reading profiles", r.place(at), cause, fix))
+}
+
+// uneven notes what is well formed and lacks a part, unless that is to be read as
+// it stands. It tells whether it was noted.
+func (r *reader) uneven(at int, cause, fix string) bool {
+	if !r.loose {
+		r.bad(at, cause, fix)
+	}
+	return !r.loose
 }
 
 // place is a position in words. Columns count characters from 1.
