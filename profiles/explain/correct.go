@@ -80,7 +80,7 @@ func rangeOf(p profiles.Profile, input string) *profiles.Range {
 }
 
 func holds(r *profiles.Range, shape []int64) bool {
-	if r == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) {
+	if r == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) || len(shape) == 0 {
 		return false
 	}
 	for i, n := range shape {
@@ -96,59 +96,92 @@ func holds(r *profiles.Range, shape []int64) bool {
 // that was selected; the engine was built from other profiles than these.
 func (d *diagnosis) shape() {
 	input := d.f.Fields["input"]
-	if input == "" || d.f.Fields["dims"] == "" {
-		if d.static() {
-			return
-		}
+	switch asked := d.shapes(); {
+	case d.static():
+	case !d.f.pattern.Asks:
+	case len(asked) == 0:
 		if n := len(d.Profiles); n > 1 {
 			d.note("there are %d profiles and a context begins on profile 0: a shape that only another holds is refused until that one is selected", n)
 		}
-		return
-	}
-	if d.static() || d.stale(input) {
-		return
-	}
-	for _, text := range strings.Split(d.f.Fields["dims"], "/") {
-		d.asked(input, text, parseShape(text))
+	case d.stale(input):
+	default:
+		for _, q := range asked {
+			d.asked(input, q)
+		}
 	}
 }
 
+// question is a shape that was asked of an input: the words for it, and the shape
+// in the terms of each profile. A message that gives one size only says nothing of
+// the others, which are then each profile's own.
+type question struct {
+	words string
+	of    func(r *profiles.Range) []int64
+}
+
+func (d *diagnosis) shapes() (all []question) {
+	f := d.f.Fields
+	if f["input"] == "" {
+		return nil
+	}
+	for _, text := range strings.Split(f["dims"], "/") {
+		if shape := parseShape(text); shape != nil {
+			all = append(all, question{text, func(*profiles.Range) []int64 { return shape }})
+		}
+	}
+	axis, err1 := strconv.Atoi(f["axis"])
+	size, err2 := strconv.ParseInt(f["size"], 10, 64)
+	if len(all) > 0 || err1 != nil || err2 != nil {
+		return all
+	}
+	return []question{{fmt.Sprintf("dimension %d of %d", axis, size), func(r *profiles.Range) []int64 {
+		if r == nil || axis < 0 || axis >= len(r.Min) {
+			return nil
+		}
+		shape := slices.Clone(r.Min)
+		shape[axis] = size
+		return shape
+	}}}
+}
+
 // asked finds who holds a shape that was asked, and widens where nobody does.
-func (d *diagnosis) asked(input, text string, shape []int64) {
+func (d *diagnosis) asked(input string, q question) {
 	var in []string
 	selected := d.selected()
 	for i, p := range d.Profiles {
-		if r := rangeOf(p, input); holds(r, shape) {
+		if r := rangeOf(p, input); holds(r, q.of(r)) {
 			if i == selected {
-				d.note("profile %d, which was selected, holds %s %s: the engine is not built from these profiles, it is stale; delete it and its cache and build again", i, input, text)
+				d.note("profile %d, which was selected, holds %s %s: the engine is not built from these profiles, it is stale; delete it and its cache and build again", i, input, q.words)
 				return
 			}
 			in = append(in, strconv.Itoa(i))
 		}
 	}
-	if len(in) > 0 {
-		d.note("%s %s lies inside profile %s; the selected profile %d does not hold it: the profiles are right, the selection is not", input, text, strings.Join(in, " and "), selected)
-		if d.first {
-			d.note("ONNX Runtime's TensorRT provider stays on profile 0, so profile 0 has to hold every shape")
-			d.widen(0, input, shape)
-		} else {
-			d.note("select profile %s before setting shapes (setOptimizationProfileAsync, trtexec --useProfile=%s), or keep one context for each profile", in[0], in[0])
-		}
+	if len(in) == 0 {
+		i := d.nearest(input, q)
+		d.widen(i, input, q.of(rangeOf(d.Profiles[i], input)))
 		return
 	}
-	d.widen(d.nearest(input, shape), input, shape)
+	d.note("%s %s lies inside profile %s; the selected profile %d does not hold it: the profiles are right, the selection is not", input, q.words, strings.Join(in, " and "), selected)
+	if d.first {
+		d.note("ONNX Runtime's TensorRT provider stays on profile 0, so profile 0 has to hold every shape")
+		d.widen(0, input, q.of(rangeOf(d.Profiles[0], input)))
+		return
+	}
+	d.note("select profile %s before setting shapes (setOptimizationProfileAsync, trtexec --useProfile=%s), or keep one context for each profile", in[0], in[0])
 }
 
 // nearest is the profile with the fewest steps to go; the selected one where the
 // runtime reaches no other, or nothing is known of the input.
-func (d *diagnosis) nearest(input string, shape []int64) int {
+func (d *diagnosis) nearest(input string, q question) int {
 	best, least := d.selected(), int64(-1)
 	if d.first {
 		return 0
 	}
 	for i, p := range d.Profiles {
 		r := rangeOf(p, input)
-		if r == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) {
+		shape := q.of(r)
+		if r == nil || shape == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) {
 			continue
 		}
 		steps := int64(0)
@@ -177,7 +210,7 @@ func (d *diagnosis) stale(input string) bool {
 
 // static explains an axis that the engine holds fixed.
 func (d *diagnosis) static() bool {
-	if !slices.Contains([]string{"shape-static-mismatch", "trtexec-static-shapes"}, d.f.ID) {
+	if !slices.Contains([]string{"shape-static-mismatch", "trtexec-static-shapes", "ort-invalid-dimensions"}, d.f.ID) {
 		return false
 	}
 	input := d.f.Fields["input"]

@@ -160,3 +160,33 @@ func TestCorrectionGivesThePlansProfiles(t *testing.T) {
 		t.Errorf("%s", notes)
 	}
 }
+
+// A message that gives one size only, as Triton's, changes that one and what
+// depends on it.
+func TestCorrectionOfOneSize(t *testing.T) {
+	plan, err := profiles.Derive(cached(), profiles.Workload{Scenarios: []profiles.Scenario{{Batch: 2, PromptTokens: 8, NewTokens: 8}}}, profiles.Options{Strategy: "wide"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := "request specifies invalid shape for input 'attention_mask' for gpt2. Error details: model expected the shape of dimension 1 to be between 9 and 23 but received 40"
+	c := explained(t, line, Context{Contract: cached(), Profiles: plan.Profiles}).Root().Correction
+	if c == nil || profiles.Validate(cached(), c.Profiles) != nil || rangeOf(c.Profiles[0], "attention_mask").Max[1] != 40 || rangeOf(c.Profiles[0], "input_ids").Max[0] != 2 {
+		t.Errorf("%+v", c)
+	}
+}
+
+// What is not about a profile is not answered by widening one.
+func TestNoCorrectionWhereProfilesAreNotTheCause(t *testing.T) {
+	plan, err := profiles.Derive(cached(), profiles.Workload{Scenarios: []profiles.Scenario{{Batch: 2, PromptTokens: 8, NewTokens: 8}}}, profiles.Options{Strategy: "wide"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, p := range builtin(t) {
+		for _, e := range p.Examples {
+			f := found(explained(t, e.Text, Context{Contract: cached(), Profiles: plan.Profiles}), p)
+			if c := f.Correction; c != nil && len(c.Changes) > 0 && !p.Asks {
+				t.Errorf("%s: %+v", p.ID, c.Changes)
+			}
+		}
+	}
+}

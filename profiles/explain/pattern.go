@@ -68,6 +68,7 @@ type Pattern struct {
 	Versions string    `toml:"versions"` // of the tools, in words; may be empty
 	Severity Severity  `toml:"severity"`
 	Class    Class     `toml:"class"`
+	Asks     bool      `toml:"asks"`  // it is about a shape that was asked of a profile: a correction can widen one
 	Rank     int       `toml:"rank"`  // 1 to 3; 0 is 3, a cause
 	Lines    int       `toml:"lines"` // how many lines a message spans; 0 is 1
 	Match    []string  `toml:"match"` // the best wording first
