@@ -30,7 +30,7 @@ type Report struct {
 // Examine checks a subject and counts; source is how reports call its profiles.
 func Examine(s Subject, source string) Report {
 	l := newLook(s)
-	r := Report{Source: source, Backend: l.Backend, Reach: l.Reach, Count: len(s.Profiles), Shapes: profiles.Distinct(s.Demand), Lacking: profiles.Distinct(l.unserved), Findings: Check(s)}
+	r := Report{Source: source, Backend: l.Backend, Reach: l.Reach, Count: len(s.Profiles), Shapes: profiles.Distinct(s.Demand), Lacking: profiles.Distinct(l.unserved), Findings: l.check()}
 	for _, rule := range Rules() {
 		if rule.applies(l) {
 			r.Applied = append(r.Applied, rule.ID)

@@ -97,8 +97,9 @@ func (r Rule) applies(l *look) bool {
 
 // Check applies every rule that can be applied. Findings come in the order of the
 // rules, then of the profiles.
-func Check(s Subject) []Finding {
-	l := newLook(s)
+func Check(s Subject) []Finding { return newLook(s).check() }
+
+func (l *look) check() []Finding {
 	all := []Finding{}
 	for _, r := range Rules() {
 		if !r.applies(l) {
