@@ -18,7 +18,9 @@ func bySeq(s Shape) int  { return s.Seq }
 func byPast(s Shape) int { return s.Past }
 
 // groups divides a demand. What one request asks without past, prompts and
-// uncached steps, is one group.
+// uncached steps, is one group. Decode comes last, but before chunks: a profile of
+// pieces of a prompt may hold its steps as well, and a runtime takes the first that
+// holds a shape.
 func groups(demand []Shape) (all []group) {
 	first, chunked, decode := group{name: "prefill", key: bySeq}, group{name: "chunk", key: byPast}, group{name: "decode", key: byPast}
 	for _, s := range demand {
@@ -31,7 +33,7 @@ func groups(demand []Shape) (all []group) {
 			first.shapes = append(first.shapes, s)
 		}
 	}
-	for _, g := range []group{first, chunked, decode} {
+	for _, g := range []group{first, decode, chunked} {
 		if len(g.shapes) > 0 {
 			all = append(all, g)
 		}

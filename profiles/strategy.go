@@ -143,7 +143,8 @@ func (d *deriver) wide() Profile {
 	return d.with(p)
 }
 
-// phases is a profile for passes over prompts and one for decode.
+// phases is a profile for passes over prompts and one for decode, which comes
+// first where prompts are taken in chunks: see groups.
 func (d *deriver) phases() []Profile {
 	var first, later []Shape
 	for _, s := range d.demand {
@@ -160,6 +161,9 @@ func (d *deriver) phases() []Profile {
 		p := around(later)
 		p.Name = "decode"
 		all = append(all, d.with(p))
+		if slices.ContainsFunc(first, func(s Shape) bool { return s.Phase == ChunkedPrefill }) {
+			slices.Reverse(all)
+		}
 	}
 	return all
 }
@@ -294,7 +298,8 @@ func buffered(c *contract.Contract) bool {
 
 // staticKV is buckets of lengths for prefill and one static shape for decode of
 // each batch size: the past is no longer part of a shape. Where batch sizes are
-// too many for the profiles that are allowed, decode keeps one with a range.
+// too many for the profiles that are allowed, decode keeps one with a range. Decode
+// comes first: a bucket that begins at one token holds its steps as well.
 func (d *deriver) staticKV() ([]Profile, error) {
 	if !buffered(d.c) {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "strategy static-kv needs a graph whose cache is a buffer, and the cache of this one grows",
@@ -337,7 +342,7 @@ func (d *deriver) staticKV() ([]Profile, error) {
 	if len(prompts)+len(steps) > most {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("strategy static-kv needs %d profiles, and only %d are allowed", len(prompts)+len(steps), most), `use strategy "wide"`)
 	}
-	return append(d.buckets(prompts, most-len(steps)), steps...), nil
+	return append(steps, d.buckets(prompts, most-len(steps))...), nil
 }
 
 // batchSizes are the distinct batch sizes of blocks; none where they are more

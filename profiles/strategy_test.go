@@ -2,6 +2,7 @@ package profiles
 
 import (
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -67,7 +68,7 @@ func TestStaticKV(t *testing.T) {
 	}
 	many := chat
 	many.BatchMax, many.Scenarios = 100, []Scenario{{Name: "all", PromptTokens: 8, NewTokens: 8}}
-	if p := derive(t, static(0), many, Options{Strategy: "static-kv"}); len(p.Profiles) != 2 || p.Profiles[1].Batch.Max != 100 {
+	if p := derive(t, static(0), many, Options{Strategy: "static-kv"}); len(p.Profiles) != 2 || p.Profiles[0].Batch.Max != 100 {
 		t.Errorf("a hundred batches: %d profiles", len(p.Profiles))
 	}
 }
@@ -120,9 +121,26 @@ func TestOptimumOfAWideProfile(t *testing.T) {
 func TestChunksOfPrompts(t *testing.T) {
 	w := Workload{Chunk: 16, Scenarios: []Scenario{{Name: "a", Batch: 1, PromptTokens: 40, NewTokens: 5}}}
 	p := derive(t, cached(), w, Options{Strategy: "phase"})
-	pre, dec := p.Profiles[0], p.Profiles[1]
+	dec, pre := p.Profiles[0], p.Profiles[1] // a runtime takes the first that holds a step
 	if pre.Seq != (Span{8, 16, 16}) || pre.Past != (Span{0, 16, 32}) || dec.Seq != (Span{1, 1, 1}) || dec.Past != (Span{40, 41, 43}) {
 		t.Errorf("%+v %+v", pre, dec)
+	}
+}
+
+// Whatever the strategy, a step of decode is not served by a profile of prompts
+// where there is one for decode.
+func TestStepsGoToDecode(t *testing.T) {
+	for seed := range uint64(200) {
+		w, _ := anyWorkload(rand.New(rand.NewPCG(seed, 21)))
+		w.Mode = Cached
+		for strategy, c := range map[string]*contract.Contract{"phase": cached(), "bucketed": cached(), "static-kv": static(0)} {
+			p := derive(t, c, w, Options{Strategy: strategy})
+			for i, s := range p.Demand {
+				if name := p.Profiles[p.Coverage[i]].Name; s.Phase == Decode && !strings.HasPrefix(name, "decode") {
+					t.Fatalf("seed %d, %s: %s goes to %s", seed, strategy, s, name)
+				}
+			}
+		}
 	}
 }
 

@@ -68,6 +68,9 @@ func TestStudy(t *testing.T) {
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			demand := Demand(Workload{Mode: Uncached, Scenarios: s.Scenarios, FeedLast: v.feedLast})
+			if n := Distinct(demand); n != v.shapes {
+				t.Errorf("%d distinct shapes, want %d", n, v.shapes)
+			}
 			if n := distinct(demand); n[1]+n[4] != v.shapes || len(n) != 2 {
 				t.Errorf("shapes by batch: %v, want %d in all", n, v.shapes)
 			}
