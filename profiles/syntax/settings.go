@@ -161,9 +161,12 @@ func (r *reader) assigned(at, p int) (v value, ok bool) {
 // opens tells whether a quoted name stands at a place: the quote right before it, or
 // before a dotted prefix as that of a session's ep.nvtensorrtrtxexecutionprovider.nv_*.
 func (r *reader) opens(at int, quote byte) bool {
-	for at--; at >= 0 && (wordByte(r.text[at]) || r.text[at] == '.'); at-- {
+	for at--; at >= 0; at-- {
+		if c := r.text[at]; !wordByte(c) && c != '.' {
+			return c == quote
+		}
 	}
-	return at >= 0 && r.text[at] == quote
+	return false
 }
 
 // pbtxtValue is the place of the string in `value: "..."` or

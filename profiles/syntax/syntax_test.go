@@ -276,15 +276,14 @@ func TestTenThousandInputs(t *testing.T) {
 		shape := []int64{1, int64(i)}
 		p.Inputs = append(p.Inputs, profiles.Range{Input: fmt.Sprintf("state.%d", i), Min: shape, Opt: shape, Max: shape})
 	}
-	names, _ := Names()
 	c := &contract.Contract{}
-	for _, s := range names {
-		text, err := Emit(s, Input{Profiles: []profiles.Profile{p, p}, Contract: c})
+	for _, s := range []string{Lock, ORTEnv, RTXJSON, Trtexec, Polygraphy, TritonTRT} {
+		text, err := Emit(s, Input{Profiles: []profiles.Profile{p}, Contract: c})
 		if err != nil {
 			t.Fatalf("%s: %v", s, err)
 		}
 		got, err := ParseAs(s, text)
-		if err != nil || len(got) != 2 || len(got[1].Inputs) != 10000 {
+		if err != nil || len(got) != 1 || len(got[0].Inputs) != 10000 {
 			t.Errorf("%s: %d profiles, %v", s, len(got), err)
 		}
 	}
