@@ -25,7 +25,7 @@ type Finding struct {
 	Fix        string            `json:"fix"`
 	Evidence   Evidence          `json:"evidence"`
 	Fields     map[string]string `json:"fields,omitempty"`
-	More       int               `json:"more,omitempty"`    // further lines of this pattern with names and numbers of their own, which are not kept
+	More       int               `json:"more,omitempty"`    // further lines of this pattern, whose names and numbers were not kept
 	Follows    string            `json:"follows,omitempty"` // the id of the finding that explains it
 	Correction *Correction       `json:"correction,omitempty"`
 

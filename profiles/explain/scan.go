@@ -21,7 +21,7 @@ const (
 	maxBefore   = 1 << 10 // bytes of the line above that are kept for it
 )
 
-// Scanner reads logs against a set of patterns.
+// Scanner reads logs against a set of patterns. It may be used by many at once.
 type Scanner struct {
 	patterns []*Pattern
 	filter   *filter
@@ -45,11 +45,11 @@ func NewScanner(patterns []*Pattern) *Scanner {
 // an error of class input; a log that nothing is known of is not, see
 // [Report.Explained].
 func Read(r io.Reader, c Context) (*Report, error) {
-	all, err := Patterns()
+	s, err := carried()
 	if err != nil {
 		return nil, err
 	}
-	return NewScanner(all).Read(r, c)
+	return s.Read(r, c)
 }
 
 // Read explains a log.
