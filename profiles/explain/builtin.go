@@ -18,3 +18,12 @@ var Patterns = sync.OnceValues(func() ([]*Pattern, error) {
 	}
 	return Load(dir)
 })
+
+// carried is the scanner of those.
+var carried = sync.OnceValues(func() (*Scanner, error) {
+	all, err := Patterns()
+	if err != nil {
+		return nil, err
+	}
+	return NewScanner(all), nil
+})

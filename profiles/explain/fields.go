@@ -18,12 +18,13 @@ var (
 
 // derived are fields that are computed, each with the sets of fields that suffice.
 var derived = map[string][][]string{
-	"axis": {{"dims", "min", "max"}, {"dims", "expected"}, {"index"}},
-	"size": {{"dims", "min", "max"}, {"dims", "expected"}},
-	"lo":   {{"dims", "min", "max"}},
-	"hi":   {{"dims", "min", "max"}},
-	"want": {{"dims", "expected"}},
-	"end":  {{"dims", "min", "max"}, {"size", "lo", "hi"}},
+	"axis":    {{"dims", "min", "max"}, {"dims", "expected"}, {"index"}},
+	"size":    {{"dims", "min", "max"}, {"dims", "expected"}},
+	"lo":      {{"dims", "min", "max"}},
+	"hi":      {{"dims", "min", "max"}},
+	"want":    {{"dims", "expected"}},
+	"end":     {{"dims", "min", "max"}, {"size", "lo", "hi"}},
+	"allowed": {{"dims", "min", "max"}, {"lo", "hi"}},
 }
 
 const maxField = 300
@@ -110,6 +111,11 @@ func derive(f map[string]string) {
 	if err1 == nil && err2 == nil {
 		if f["end"] = "max"; size < low {
 			f["end"] = "min"
+		}
+	}
+	if f["lo"] != "" && f["hi"] != "" {
+		if f["allowed"] = f["lo"] + " to " + f["hi"]; f["lo"] == f["hi"] {
+			f["allowed"] = f["lo"] + " only"
 		}
 	}
 }

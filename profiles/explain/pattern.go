@@ -62,20 +62,23 @@ type Example struct {
 
 // Pattern is one kind of message in all its wordings.
 type Pattern struct {
-	ID       string    `toml:"id"`
-	Title    string    `toml:"title"`
-	Tools    []string  `toml:"tools"`
-	Versions string    `toml:"versions"` // of the tools, in words; may be empty
-	Severity Severity  `toml:"severity"`
-	Class    Class     `toml:"class"`
-	Asks     bool      `toml:"asks"`  // it is about a shape that was asked of a profile: a correction can widen one
-	Rank     int       `toml:"rank"`  // 1 to 3; 0 is 3, a cause
-	Lines    int       `toml:"lines"` // how many lines a message spans; 0 is 1
-	Match    []string  `toml:"match"` // the best wording first
-	Cause    []string  `toml:"cause"` // the first whose variables are all known
-	Fix      []string  `toml:"fix"`
-	Follows  []string  `toml:"follows"` // ids and classes whose findings are the cause of this one
-	Examples []Example `toml:"example"`
+	ID       string   `toml:"id"`
+	Title    string   `toml:"title"`
+	Tools    []string `toml:"tools"`
+	Versions string   `toml:"versions"` // of the tools, in words; may be empty
+	Severity Severity `toml:"severity"`
+	Class    Class    `toml:"class"`
+	Asks     bool     `toml:"asks"`  // it is about a shape that was asked of a profile: a correction can widen one
+	Rank     int      `toml:"rank"`  // 1 to 3; 0 is 3, a cause
+	Lines    int      `toml:"lines"` // how many lines a message spans; 0 is 1
+	Match    []string `toml:"match"` // the best wording first
+	Cause    []string `toml:"cause"` // the first whose variables are all known
+	Fix      []string `toml:"fix"`
+	// FixFor are fixes in place of Fix where the log is of a tool that needs its
+	// own: ONNX Runtime cannot select a profile.
+	FixFor   map[string][]string `toml:"fix_for"`
+	Follows  []string            `toml:"follows"` // ids and classes whose findings are the cause of this one
+	Examples []Example           `toml:"example"`
 
 	re       []*regexp.Regexp
 	literals []string // a line that matches contains one of them
@@ -137,7 +140,11 @@ func (p *Pattern) compile() (wrong []string) {
 		bad("rank %d is not 1 to 3, or %d lines are more than %d", p.Rank, p.Lines, maxSpan)
 	}
 	known := p.groups(bad)
-	for name, templates := range map[string][]string{"cause": p.Cause, "fix": p.Fix} {
+	all := map[string][]string{"cause": p.Cause, "fix": p.Fix}
+	for tool, templates := range p.FixFor {
+		all["fix for "+tool] = templates
+	}
+	for name, templates := range all {
 		if len(templates) == 0 || fields.MatchString(templates[len(templates)-1]) {
 			bad("%s: the last wording must have no variables, for a log that lacks them", name)
 		}

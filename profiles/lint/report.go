@@ -17,7 +17,7 @@ type Report struct {
 	Backend  Backend        `json:"backend"`
 	Reach    profiles.Reach `json:"reach"`
 	Count    int            `json:"profile_count"`
-	Shapes   int            `json:"demanded_shapes"`
+	Shapes   int            `json:"demanded_shapes"` // that differ in batch, seq or past
 	Lacking  int            `json:"uncovered_shapes"`
 	Applied  []string       `json:"rules"` // that could be judged
 	Silent   []string       `json:"not_judged,omitempty"`
@@ -30,16 +30,13 @@ type Report struct {
 // Examine checks a subject and counts; source is how reports call its profiles.
 func Examine(s Subject, source string) Report {
 	l := newLook(s)
-	r := Report{Source: source, Backend: l.Backend, Reach: l.Reach, Count: len(s.Profiles), Shapes: profiles.Count(s.Demand), Findings: Check(s)}
+	r := Report{Source: source, Backend: l.Backend, Reach: l.Reach, Count: len(s.Profiles), Shapes: profiles.Distinct(s.Demand), Lacking: profiles.Distinct(l.unserved), Findings: l.check()}
 	for _, rule := range Rules() {
 		if rule.applies(l) {
 			r.Applied = append(r.Applied, rule.ID)
 		} else if rule.Only == nil || slices.Contains(rule.Only, l.Backend) {
 			r.Silent = append(r.Silent, rule.ID)
 		}
-	}
-	for _, g := range l.gaps {
-		r.Lacking += g.Shapes
 	}
 	for _, f := range r.Findings {
 		switch f.Severity {

@@ -1,6 +1,7 @@
 package lint
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"os"
 	"path/filepath"
@@ -8,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/junit"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -87,5 +89,51 @@ func TestNotJudged(t *testing.T) {
 	}
 	if strings.Contains(strings.Join(r.Silent, " "), "TF602") {
 		t.Error("a rule of other backends counts as not judged")
+	}
+}
+
+// The published profiles of the study hold its 43 shapes where every profile can
+// be reached, and lack 18 where only the first can: two of batch 1, sixteen of
+// batch 4. (profiles holds the figures; this holds what the report says of them.)
+func TestStudy(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join("..", "testdata", "study.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var study struct {
+		Scenarios []profiles.Scenario
+		Profiles  []struct{ Batch, Seq [3]int64 }
+	}
+	if err := json.Unmarshal(b, &study); err != nil {
+		t.Fatal(err)
+	}
+	c := &contract.Contract{}
+	for _, name := range []string{"input_ids", "attention_mask"} {
+		c.Inputs = append(c.Inputs, contract.Tensor{Name: name, Type: "int64", Dims: []contract.Dim{{Role: contract.Batch}, {Role: contract.Seq}}})
+	}
+	s := Subject{Contract: c, Workload: &profiles.Workload{Mode: profiles.Uncached, Scenarios: study.Scenarios}}
+	s.Demand = profiles.Demand(*s.Workload)
+	for _, p := range study.Profiles {
+		at := func(i int) []int64 { return []int64{p.Batch[i], p.Seq[i]} }
+		x := profiles.Profile{}
+		for _, in := range c.Inputs {
+			x.Inputs = append(x.Inputs, profiles.Range{Input: in.Name, Min: at(0), Opt: at(1), Max: at(2)})
+		}
+		s.Profiles = append(s.Profiles, x)
+	}
+	for _, v := range []struct {
+		backend Backend
+		lacks   int
+	}{{TensorRT, 0}, {ORTTRT, 18}} {
+		s.Backend = v.backend
+		r := Examine(s, "study.json")
+		if r.Shapes != 43 || r.Lacking != v.lacks || (r.Errors > 0) != (v.lacks > 0) {
+			t.Errorf("%s: %d of %d shapes uncovered, want %d of 43; %s", v.backend, r.Lacking, r.Shapes, v.lacks, r.Summary())
+		}
+		var text strings.Builder
+		if err := r.Write(&text, false); err != nil {
+			t.Fatal(err)
+		}
+		t.Log(text.String())
 	}
 }

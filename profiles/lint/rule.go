@@ -38,6 +38,7 @@ type look struct {
 	violations []profiles.Violation
 	gaps       []profiles.Gap
 	served     [][]profiles.Shape // by profile, the demand that it serves first
+	unserved   []profiles.Shape   // what no reachable profile holds
 	ranges     []map[string]profiles.Range
 	parts      int      // in how many pieces TensorRT takes the graph
 	border     []string // the tensors between them
@@ -67,7 +68,7 @@ func newLook(s Subject) *look {
 	l.violations = profiles.Violations(l.inputs, s.Profiles)
 	if s.Contract != nil && len(s.Demand) > 0 {
 		l.gaps = uncovered(s)
-		l.served = served(s)
+		l.served, l.unserved = served(s)
 	}
 	return l
 }
@@ -96,8 +97,9 @@ func (r Rule) applies(l *look) bool {
 
 // Check applies every rule that can be applied. Findings come in the order of the
 // rules, then of the profiles.
-func Check(s Subject) []Finding {
-	l := newLook(s)
+func Check(s Subject) []Finding { return newLook(s).check() }
+
+func (l *look) check() []Finding {
 	all := []Finding{}
 	for _, r := range Rules() {
 		if !r.applies(l) {

@@ -17,16 +17,18 @@ func (i Interval) String() string {
 	return fmt.Sprintf("%d to %d", i.Min, i.Max)
 }
 
-// served is the demand by the profile that holds it first.
-func served(s Subject) [][]profiles.Shape {
-	all := make([][]profiles.Shape, len(s.Profiles))
+// served is the demand by the profile that holds it first, and what none holds.
+func served(s Subject) (all [][]profiles.Shape, rest []profiles.Shape) {
+	all = make([][]profiles.Shape, len(s.Profiles))
 	blocks, serving := profiles.Replay(s.Contract, s.Profiles, s.Demand, s.Reach)
 	for i, b := range blocks {
 		if p := serving[i]; p >= 0 {
 			all[p] = append(all[p], b)
+		} else {
+			rest = append(rest, b)
 		}
 	}
-	return all
+	return all, rest
 }
 
 // sizes are consecutive sizes of one weight each.
