@@ -60,6 +60,28 @@ func TestStaticCache(t *testing.T) {
 	}
 }
 
+// What tells where to write is known by the node that it goes into, whatever it
+// and its length are called.
+func TestStaticCacheWithoutNames(t *testing.T) {
+	m := static(t)
+	for _, n := range m.Graph().GetNode() {
+		for i, input := range n.Input {
+			if input == "cache_position" {
+				n.Input[i] = "where"
+			}
+		}
+	}
+	value(m, "cache_position").Name = "where"
+	call(m, "where", 0, "places")
+	c, err := Infer(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if in := c.input("where"); in == nil || in.Kind != KindCachePosition || in.Dims[0].Role != Seq {
+		t.Errorf("%+v", in)
+	}
+}
+
 func TestStaticCachesThatAreNone(t *testing.T) {
 	for name, c := range map[string]struct {
 		change func(m *onnx.Model)
@@ -67,8 +89,6 @@ func TestStaticCachesThatAreNone(t *testing.T) {
 	}{
 		"a length that varies": {func(m *onnx.Model) { call(m, "past_key_values.1.key", 2, "n") }, "past_key_values.1.key: dimension 2 varies"},
 		"two lengths":          {func(m *onnx.Model) { fix(m, "attention_mask", 1, 19) }, "past_key_values.0.key: dimension 2 is 20, the buffer of attention_mask is 19"},
-		"no place to write":    {func(m *onnx.Model) { value(m, "cache_position").Name = "where" }, "where: what is it for?"},
-		"places of their own":  {func(m *onnx.Model) { call(m, "cache_position", 0, "places") }, `cache_position: dimension 0 is called "places"`},
 		"places of float": {func(m *onnx.Model) {
 			value(m, "cache_position").GetType().GetTensorType().ElemType = int32(onnx.Float32)
 		}, "cache_position: its type is float"},
