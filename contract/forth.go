@@ -106,7 +106,8 @@ func (f *flow) counted(s *step, out *fact) {
 	}
 	for i := range s.in {
 		x := f.of(s, i)
-		if !x.count || !(moved[s.op] && i == 0 || s.op == "Mul" || s.op == "Add" || s.op == "Sub" && i == 0) {
+		keeps := moved[s.op] && i == 0 || s.op == "Mul" || s.op == "Add" || s.op == "Sub" && i == 0
+		if !x.count || !keeps {
 			continue
 		}
 		out.count, out.offset = true, x.offset

@@ -53,10 +53,8 @@ func attention() *onnx.Model {
 		onnx.ValueInfo("ids", onnx.Int64, onnx.Sym("a"), onnx.Sym("b")),
 		onnx.ValueInfo("cache", onnx.Float32, onnx.Sym("c"), onnx.Fixed(1), onnx.Sym("d"), onnx.Fixed(2)),
 		onnx.ValueInfo("mask", onnx.Int64, onnx.Sym("e"), onnx.Sym("f")))
-	node := func(op, out string, in ...string) *onnxpb.NodeProto {
-		n := onnx.Node(op, "", in, []string{out})
-		g.Node = append(g.Node, n)
-		return n
+	node := func(op, out string, in ...string) {
+		g.Node = append(g.Node, onnx.Node(op, "", in, []string{out}))
 	}
 	node("Gather", "x", "table", "ids")
 	node("Unsqueeze", "new", "x", "one")

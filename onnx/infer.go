@@ -119,14 +119,14 @@ func (i *inferrer) node(k int, n *onnxpb.NodeProto, s *scope) {
 	} else if d != "" && d != "ai.onnx" {
 		rule = nil
 	}
-	if rule == nil && i.trace == nil {
+	if rule != nil {
+		if err := at.apply(rule); err != nil && i.trace == nil {
+			i.bad("node %s: %s: %w", label(k, n), n.GetOpType(), err)
+		}
+	} else if i.trace == nil {
 		for _, v := range at.out {
 			v.maker = label(k, n) + ": operator " + n.GetOpType() + " is not known"
 		}
-	} else if rule == nil {
-		// of no type
-	} else if err := at.apply(rule); err != nil && i.trace == nil {
-		i.bad("node %s: %s: %w", label(k, n), n.GetOpType(), err)
 	}
 	if i.trace != nil {
 		i.trace.bound(at)

@@ -133,8 +133,9 @@ func knownNames() string {
 
 // record counts what a record says.
 func (t *tracer) record(n int, r *record) {
-	prompt, fresh, err := t.quick(r)
-	if err == nil && (prompt < 0 || fresh < 0) {
+	var err error
+	prompt, fresh := r.quick()
+	if prompt < 0 || fresh < 0 {
 		prompt, fresh, err = t.slow(r)
 	}
 	if err != nil {
@@ -145,13 +146,12 @@ func (t *tracer) record(n int, r *record) {
 }
 
 // quick is the two usual pairs of names; -1 = look closer.
-func (t *tracer) quick(r *record) (prompt, fresh int, err error) {
-	prompt, fresh = -1, -1
+func (r *record) quick() (prompt, fresh int) {
 	if a, b := r.InputLength, r.OutputLength; a != nil && b != nil && *a >= 1 && *b >= 0 && *a <= maxTokens && *b <= maxTokens &&
 		*a == math.Trunc(*a) && *b == math.Trunc(*b) && r.ISL == nil && r.OSL == nil && r.Usage == nil && r.Metrics == nil {
-		return int(*a), int(*b), nil
+		return int(*a), int(*b)
 	}
-	return prompt, fresh, nil
+	return -1, -1
 }
 
 // slow looks at every name, then at arrays of ids, then at texts.
