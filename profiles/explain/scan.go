@@ -206,11 +206,11 @@ func (s *scan) match(p *Pattern, number int, text, quote string, skip int) bool 
 // how often they spoke.
 func (s *scan) report(in *lines, c Context) *Report {
 	reduce(s.findings)
-	r := &Report{Kind: "explanation", SchemaVersion: SchemaVersion, Lines: in.number, Bytes: in.bytes, Findings: s.findings, UnknownMore: s.missed}
+	r := &Report{Kind: "explanation", SchemaVersion: SchemaVersion, Lines: in.number, Bytes: in.bytes, Findings: append([]*Finding{}, s.findings...), UnknownMore: s.missed}
 	for _, e := range s.unknowns {
 		r.Unknown = append(r.Unknown, *e)
 	}
-	r.Tools = ranked(s.tools)
+	r.Tools = append([]string{}, ranked(s.tools)...)
 	for _, f := range s.findings {
 		f.suit(r.Tools)
 	}
