@@ -40,14 +40,15 @@ func options(prefix string, all []profiles.Profile) (string, error) {
 // trtexec, most often.
 var spoken = map[string]string{ORT: "ort", ORTRTX: "rtx", Trtexec: "trtexec", Polygraphy: "polygraphy", TensorRT: "trtexec", RTX: "trtexec", Triton: "trtexec"}
 
-// apply adds a correction to a root that profiles at hand say more about.
-func (c Context) apply(f *Finding, tools []string) {
-	if !f.Root || len(c.Profiles) == 0 || f.Class != Shape && f.Class != Profile {
+// apply adds a correction to a root that profiles at hand say more about. alike
+// are all roots of its pattern, itself the first.
+func (c Context) apply(f *Finding, alike []*Finding, tools []string) {
+	if len(c.Profiles) == 0 || f.Class != Shape && f.Class != Profile {
 		return
 	}
 	d := &diagnosis{Context: c, f: f, first: onlyFirst(tools), out: &Correction{}}
 	if f.Class == Shape {
-		d.shape()
+		d.shape(alike)
 	} else {
 		d.profile()
 	}

@@ -215,8 +215,12 @@ func (s *scan) report(in *lines, c Context) *Report {
 		f.suit(r.Tools)
 	}
 	r.sort()
-	for _, f := range r.Findings {
-		c.apply(f, r.Tools)
+	alike := map[string][]*Finding{}
+	for _, f := range r.Roots() {
+		alike[f.ID] = append(alike[f.ID], f)
+	}
+	for _, all := range alike {
+		c.apply(all[0], all, r.Tools)
 	}
 	return r
 }
