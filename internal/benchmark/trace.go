@@ -96,11 +96,10 @@ func traceContract() *contract.Contract {
 	return c
 }
 
-// traceSide derives buckets from a trace and checks them against its demand, as
-// often as it is told.
+// traceSide derives buckets from a trace and checks them against its demand.
 func traceSide(args []string) error {
 	c := traceContract()
-	return repeated(args, func(path string) error {
+	return scaled(args, func(path string) error {
 		w := profiles.Workload{Trace: path, BatchMax: 8}
 		if _, err := w.Open(profiles.TraceOptions{}, c.MaxPositions); err != nil {
 			return err
@@ -117,46 +116,42 @@ func traceSide(args []string) error {
 }
 
 // traceJSONSide reads the two lengths of each line with encoding/json.
-func traceJSONSide(args []string) error {
-	return repeated(args, func(path string) error {
-		f, err := os.Open(path)
-		if err != nil {
+func traceJSONSide(args []string) error { return scaled(args, traceJSON) }
+
+func traceJSON(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	sum := 0
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		var r struct {
+			Prompt int `json:"input_length"`
+			New    int `json:"output_length"`
+		}
+		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			return err
 		}
-		defer func() { _ = f.Close() }()
-		sum := 0
-		lines := bufio.NewScanner(f)
-		for lines.Scan() {
-			var r struct {
-				Prompt int `json:"input_length"`
-				New    int `json:"output_length"`
-			}
-			if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
-				return err
-			}
-			sum += r.Prompt + r.New
-		}
-		if sum == 0 {
-			return fmt.Errorf("%s holds nothing", path)
-		}
-		return lines.Err()
-	})
+		sum += r.Prompt + r.New
+	}
+	if sum == 0 {
+		return fmt.Errorf("%s holds nothing", path)
+	}
+	return lines.Err()
 }
 
-// repeated answers the time of so many runs.
-func repeated(args []string, run func(path string) error) error {
+// scaled answers the time of a run, times so many.
+func scaled(args []string, run func(path string) error) error {
 	times, err := strconv.Atoi(args[1])
 	if err != nil {
 		return err
 	}
 	return serve(func() (time.Duration, error) {
 		start := time.Now()
-		for range times {
-			if err := run(args[0]); err != nil {
-				return 0, err
-			}
-		}
-		return time.Since(start), nil
+		err := run(args[0])
+		return time.Since(start) * time.Duration(times), err
 	})
 }
 
