@@ -47,6 +47,7 @@ var groups = []group{
 	{"decode", decodeFigures},
 	{"static-decode", staticFigures},
 	{"engine", engineFigures},
+	{"trace", traceFigures},
 }
 
 // measure prints the figures of the groups whose name begins with prefix.

@@ -43,7 +43,7 @@ func (r *repeated) Read(b []byte) (int, error) {
 func TestMemoryDoesNotGrowWithTheLog(t *testing.T) {
 	size := int64(2 << 20)
 	if os.Getenv("TRTFORGE_FULL") != "" {
-		size = 64 << 20
+		size = 32 << 20
 	}
 	var different strings.Builder
 	for i := range 5000 {

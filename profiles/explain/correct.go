@@ -25,14 +25,15 @@ type Correction struct {
 var spoken = map[string]string{ORT: syntax.ORT, ORTRTX: syntax.RTX, Polygraphy: syntax.Polygraphy,
 	Trtexec: syntax.Trtexec, TensorRT: syntax.Trtexec, RTX: syntax.Trtexec, Triton: syntax.Trtexec}
 
-// apply adds a correction to a root that profiles at hand say more about.
-func (c Context) apply(f *Finding, tools []string) {
-	if !f.Root || len(c.Profiles) == 0 || f.Class != Shape && f.Class != Profile {
+// apply adds a correction to a root that profiles at hand say more about. alike
+// are all roots of its pattern, itself the first.
+func (c Context) apply(f *Finding, alike []*Finding, tools []string) {
+	if len(c.Profiles) == 0 || f.Class != Shape && f.Class != Profile {
 		return
 	}
 	d := &diagnosis{Context: c, f: f, first: onlyFirst(tools), out: &Correction{}}
 	if f.Class == Shape {
-		d.shape()
+		d.shape(alike)
 	} else {
 		d.profile()
 	}

@@ -190,3 +190,26 @@ func TestNoCorrectionWhereProfilesAreNotTheCause(t *testing.T) {
 		}
 	}
 }
+
+// A decode loop that fails at every length is answered once, for all of it.
+func TestCorrectionHoldsEveryShapeThatFailed(t *testing.T) {
+	plan, err := profiles.Derive(cached(), profiles.Workload{Scenarios: []profiles.Scenario{{Batch: 1, PromptTokens: 8, NewTokens: 8}}}, profiles.Options{Strategy: "wide"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for past := range int64(10) {
+		b.WriteString(outside("past.0.key", []int64{1, 16, 20 + past, 16}, []int64{1, 16, 0, 16}, []int64{1, 16, 14, 16}, 0) + "\n")
+	}
+	r := explained(t, b.String(), Context{Contract: cached(), Profiles: plan.Profiles})
+	c := r.Roots()[0].Correction
+	if len(r.Roots()) != 10 || c == nil || rangeOf(c.Profiles[0], "past.0.value").Max[2] != 29 || profiles.Validate(cached(), c.Profiles) != nil {
+		t.Fatalf("%d roots, %+v", len(r.Roots()), c)
+	}
+	if len(c.Changes) != 2 || !strings.Contains(c.Changes[1], "past.0.key (and 1 more) dimension 2: max 14 becomes 29") {
+		t.Errorf("%q", c.Changes)
+	}
+	if r.Roots()[1].Correction != nil {
+		t.Error("a second correction")
+	}
+}

@@ -18,9 +18,19 @@ type diagnosis struct {
 	now   []profiles.Profile // corrected; nil = as they were
 }
 
+// note says something once, and at most maxNotes things: a decoder has dozens of
+// inputs, and a decode loop fails at every length.
 func (d *diagnosis) note(format string, args ...any) {
-	d.out.Notes = append(d.out.Notes, fmt.Sprintf(format, args...))
+	switch n := fmt.Sprintf(format, args...); {
+	case slices.Contains(d.out.Notes, n) || len(d.out.Notes) > maxNotes:
+	case len(d.out.Notes) == maxNotes:
+		d.out.Notes = append(d.out.Notes, "and more of the kind")
+	default:
+		d.out.Notes = append(d.out.Notes, n)
+	}
 }
+
+const maxNotes = 8
 
 // selected is the profile that the context was on: the one that the message names,
 // or the first, on which every context begins.
@@ -34,7 +44,20 @@ func (d *diagnosis) selected() int {
 // shape explains a shape that was refused at run time. Three things look alike
 // and are not: no profile holds the shape; another profile holds it than the one
 // that was selected; the engine was built from other profiles than these.
-func (d *diagnosis) shape() {
+//
+// The same cause with other shapes, as of a decode loop that fails at every
+// length, is answered in one: the correction holds them all.
+func (d *diagnosis) shape(alike []*Finding) {
+	first := d.f
+	for _, f := range alike {
+		d.f = f
+		d.one()
+	}
+	d.f = first
+	d.settle()
+}
+
+func (d *diagnosis) one() {
 	input := d.f.Fields["input"]
 	switch asked := d.shapes(); {
 	case d.static():
@@ -48,6 +71,16 @@ func (d *diagnosis) shape() {
 		for _, q := range asked {
 			d.asked(input, q)
 		}
+	}
+}
+
+// settle says what was changed in all, if anything.
+func (d *diagnosis) settle() {
+	for i := range d.now {
+		d.out.Changes = append(d.out.Changes, changed(i, d.Profiles[i], d.now[i])...)
+	}
+	if len(d.out.Changes) == 0 {
+		d.now = nil
 	}
 }
 

@@ -206,17 +206,21 @@ func (s *scan) match(p *Pattern, number int, text, quote string, skip int) bool 
 // how often they spoke.
 func (s *scan) report(in *lines, c Context) *Report {
 	reduce(s.findings)
-	r := &Report{Kind: "explanation", SchemaVersion: SchemaVersion, Lines: in.number, Bytes: in.bytes, Findings: s.findings, UnknownMore: s.missed}
+	r := &Report{Kind: "explanation", SchemaVersion: SchemaVersion, Lines: in.number, Bytes: in.bytes, Findings: append([]*Finding{}, s.findings...), UnknownMore: s.missed}
 	for _, e := range s.unknowns {
 		r.Unknown = append(r.Unknown, *e)
 	}
-	r.Tools = ranked(s.tools)
+	r.Tools = append([]string{}, ranked(s.tools)...)
 	for _, f := range s.findings {
 		f.suit(r.Tools)
 	}
 	r.sort()
-	for _, f := range r.Findings {
-		c.apply(f, r.Tools)
+	alike := map[string][]*Finding{}
+	for _, f := range r.Roots() {
+		alike[f.ID] = append(alike[f.ID], f)
+	}
+	for _, all := range alike {
+		c.apply(all[0], all, r.Tools)
 	}
 	return r
 }

@@ -16,16 +16,10 @@ func (d *diagnosis) widen(i int, input string, shape []int64) {
 	if d.now == nil {
 		d.now = copied(d.Profiles)
 	}
-	p := &d.now[i]
-	before := copied(d.now[i : i+1])[0]
 	if d.Contract == nil {
-		d.widenAlone(p, input, shape)
-	} else if cause := widen(d.Contract, p, input, shape); cause != "" {
+		d.widenAlone(&d.now[i], input, shape)
+	} else if cause := widen(d.Contract, &d.now[i], input, shape); cause != "" {
 		d.note("%s", cause)
-	}
-	changes := changed(i, before, *p)
-	if d.out.Changes = append(d.out.Changes, changes...); len(d.out.Changes) == 0 {
-		d.now = nil
 	}
 }
 
@@ -215,11 +209,7 @@ func (d *diagnosis) profile() {
 		d.now = d.Profiles
 		return
 	}
-	for i, e := range unjoin(err) {
-		if i == maxNotes {
-			d.note("and more")
-			break
-		}
+	for _, e := range unjoin(err) {
 		d.note("%v", e)
 	}
 	now := copied(d.Profiles)
@@ -243,9 +233,6 @@ func (d *diagnosis) strangers() {
 		}
 	}
 }
-
-// maxNotes bounds what is said of broken profiles; a decoder has dozens of inputs.
-const maxNotes = 6
 
 func unjoin(err error) []error {
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
