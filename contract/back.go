@@ -73,12 +73,8 @@ var fused = map[string]struct {
 
 // attention notes the cache of a fused operator, and what it is told.
 func (f *flow) attention(s *step) {
-	if s.op == "com.microsoft.RotaryEmbedding" || s.op == "RotaryEmbedding" {
-		i := 1
-		if s.op == "RotaryEmbedding" {
-			i = 3
-		}
-		f.mark(f.angle, f.of(s, i).origin)
+	if at, ok := rotary[s.op]; ok {
+		f.rotates(s, at[0], at[1])
 		return
 	}
 	a, ok := fused[s.op]
@@ -99,9 +95,40 @@ func (f *flow) attention(s *step) {
 			f.total = n[0]
 		}
 	}
-	if a.positions > 0 {
-		f.mark(f.angle, f.of(s, a.positions).origin)
+	if a.open { // it holds the total against its own table
+		if rows, ok := f.long(s, 7); ok {
+			f.cosines = append(f.cosines, rows)
+		}
+		f.rotates(s, a.positions, 7)
 	}
+}
+
+// rotary are the operators that turn by an angle, with the inputs that are the
+// positions and the table of cosines.
+var rotary = map[string][2]int{"com.microsoft.RotaryEmbedding": {1, 2}, "RotaryEmbedding": {3, 1}}
+
+// rotates notes positions that select rows of a table of cosines.
+func (f *flow) rotates(s *step, positions, table int) {
+	x := f.of(s, positions)
+	if x.origin <= 0 {
+		return
+	}
+	f.angle[x.origin-1] = true
+	if rows, ok := f.long(s, table); ok {
+		f.tables[x.origin-1] = append(f.tables[x.origin-1], tableOf(rows, x))
+	}
+}
+
+// long is the first axis of an input that has two.
+func (f *flow) long(s *step, i int) (int64, bool) {
+	if i >= len(s.in) {
+		return 0, false
+	}
+	dims := f.trace.Dims(s.node.GetInput()[i])
+	if len(dims) != 2 {
+		return 0, false
+	}
+	return dims[0].Value()
 }
 
 // slot says what a fused operator takes its inputs for.

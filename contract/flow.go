@@ -16,14 +16,15 @@ type flow struct {
 	facts  []fact // by number
 	weight []*onnx.Weight
 
-	tables [][]table // by input: whose rows it selects
-	counts []table   // whose rows are selected by a count of the mask
-	angle  []bool    // by input: it is turned into an angle
-	column []bool    // by input: it says where to write
-	images []bool    // by input: a convolution takes it, [batch, channels, sizes...]
-	total  onnx.Size // what an operator is told to be past and sequence together
-	slots  map[int]Kind
-	pairs  []pair
+	tables  [][]table // by input: whose rows it selects
+	counts  []table   // whose rows are selected by a count of the mask
+	cosines []int64   // rows of a fused operator's own table
+	angle   []bool    // by input: it is turned into an angle
+	column  []bool    // by input: it says where to write
+	images  []bool    // by input: a convolution takes it, [batch, channels, sizes...]
+	total   onnx.Size // what an operator is told to be past and sequence together
+	slots   map[int]Kind
+	pairs   []pair
 }
 
 // step is a node.

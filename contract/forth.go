@@ -120,6 +120,9 @@ func (f *flow) counted(s *step, out *fact) {
 
 // selects notes an index into a table.
 func (f *flow) selects(s *step, out *fact) {
+	if len(s.in) < 2 {
+		return
+	}
 	index, data := f.of(s, 1), f.of(s, 0)
 	if s.op != "Gather" || data.varies {
 		out.origin = data.origin
@@ -137,12 +140,16 @@ func (f *flow) selects(s *step, out *fact) {
 	case index.count:
 		f.counts = append(f.counts, table{rows, index.offset})
 	case index.origin > 0:
-		t := table{rows, index.offset}
-		if index.shifted {
-			t.offset = 0
-		}
-		f.tables[index.origin-1] = append(f.tables[index.origin-1], t)
+		f.tables[index.origin-1] = append(f.tables[index.origin-1], tableOf(rows, index))
 	}
+}
+
+// tableOf is a table that an index selects rows of.
+func tableOf(rows int64, index fact) table {
+	if index.shifted {
+		return table{rows, 0}
+	}
+	return table{rows, index.offset}
 }
 
 // rows is the size of the axis that a Gather of a weight selects from.

@@ -29,7 +29,7 @@ const (
 //
 // Time and memory are linear in the graph.
 func Infer(m *onnx.Model, bound ...Binding) (*Contract, error) {
-	r := &reader{m: m, flow: newFlow(m), bound: bound, binds: map[string]map[int]Binding{}, asked: map[string]bool{},
+	r := &reader{m: m, flow: newFlow(m), bound: bound, binds: map[string]map[int]Binding{}, asked: map[string]bool{}, doubted: map[string]bool{},
 		c: &Contract{Kind: "contract", SchemaVersion: SchemaVersion, CreatedBy: m.Proto.GetProducerName()}}
 	r.c.Inputs = r.tensors(r.flow.inputs)
 	r.c.Outputs = r.tensors(m.Graph().GetOutput())
@@ -69,9 +69,10 @@ type reader struct {
 	named  map[string]Role
 	holder map[Role]string // the input that has the name
 
-	wrong []error
-	asked map[string]bool // dimensions that a binding would settle
-	more  int             // things that are wrong beyond maxWrong
+	wrong   []error
+	asked   map[string]bool // dimensions that a binding would settle
+	doubted map[string]bool // dimensions of outputs
+	more    int             // things that are wrong beyond maxWrong
 }
 
 // maxWrong bounds a report: a graph of 10,000 inputs has as much to ask for.

@@ -33,6 +33,10 @@ func (r *reader) positions() {
 			r.c.PositionsTable = true
 		}
 	}
+	for _, rows := range r.flow.cosines {
+		least(rows, 0)
+		r.c.PositionsTable = true
+	}
 	said, ok := r.meta(metaPositions)
 	if !ok {
 		return

@@ -143,7 +143,9 @@ func (r *reader) report(t *Tensor, i int, input bool, answer Role, format string
 		r.ask(t, i, r.answer(t, i, answer), format, args...)
 		return
 	}
-	if len(r.c.Doubts) < maxWrong {
+	id := fmt.Sprintf("%s %d", t.Name, i)
+	if len(r.c.Doubts) < maxWrong && !r.doubted[id] {
+		r.doubted[id] = true
 		r.c.Doubts = append(r.c.Doubts, fmt.Sprintf("%s: dimension %d %s", t.Name, i, fmt.Sprintf(format, args...)))
 	}
 }

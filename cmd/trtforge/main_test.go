@@ -60,6 +60,7 @@ func TestScript(t *testing.T) {
 			e.Setenv("DEMO", filepath.Join(root, "examples", "demo"))
 			e.Setenv("FORMATS", filepath.Join(root, "docs", "formats"))
 			e.Setenv("SIDECARS", filepath.Join(root, "profiles", "sidecar", "testdata"))
+			e.Setenv("EXPORTS", filepath.Join(root, "contract", "testdata"))
 			for _, name := range []string{"TRTFORGE_ORT_LIBRARY", "TRTFORGE_RTX_PYTHON", "TRTFORGE_REFERENCE_PYTHON"} {
 				e.Setenv(name, os.Getenv(name))
 			}

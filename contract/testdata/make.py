@@ -3,10 +3,12 @@
 
     python3.11 -m venv /tmp/exporters
     /tmp/exporters/bin/pip install --require-hashes -r requirements.txt
-    /tmp/exporters/bin/python make.py [NAME...]
+    /tmp/exporters/bin/python make.py [NAME...]     # without names: all
 
-optimum-onnx and onnxruntime-genai want different versions of transformers; make.py makes what
-the environment at hand can make, so run it in one of requirements-optimum.txt, too.
+optimum-onnx wants an older transformers than onnxruntime-genai and torch.onnx.export (since it
+patches what the exporters cannot trace), so the optimum-* graphs are made by an environment of
+requirements-optimum.txt and all others by one of requirements.txt. What the one at hand cannot
+make is said and left as it is.
 
 Each is a real export of a real architecture with one or two layers of width 16, by
 torch.onnx.export (TorchScript and dynamo), optimum-onnx or the model builder of
@@ -39,7 +41,7 @@ SMALL = dict(vocab_size=48, hidden_size=16, intermediate_size=24, num_hidden_lay
 CONFIGS = {
     "gpt2": lambda: GPT2Config(vocab_size=48, n_positions=40, n_embd=16, n_layer=2, n_head=4, bos_token_id=0, eos_token_id=0),
     "genai-llama": lambda: LlamaConfig(**dict(SMALL, hidden_size=32, num_attention_heads=2), num_key_value_heads=1),  # GroupQueryAttention wants heads of 16
-    "genai-qwen2": lambda: Qwen2Config(**dict(SMALL, hidden_size=64, num_hidden_layers=1), num_key_value_heads=2),
+    "genai-qwen2": lambda: Qwen2Config(**dict(SMALL, hidden_size=32, num_attention_heads=2, num_hidden_layers=1), num_key_value_heads=1),
     "gpt2-1": lambda: GPT2Config(vocab_size=48, n_positions=40, n_embd=16, n_layer=1, n_head=4, bos_token_id=0, eos_token_id=0),
     "llama": lambda: LlamaConfig(**SMALL, num_key_value_heads=2),
     "qwen2": lambda: Qwen2Config(**SMALL, num_key_value_heads=1),
@@ -269,7 +271,7 @@ def main():
         try:
             FIXTURES[name](path)
         except Exception as e:
-            print("FAILED", name, repr(e)[:600], file=sys.stderr)
+            print(f"{name}: not made: {e!r}"[:300], file=sys.stderr)
             continue
         known[name] = prove(path, strip(path))
         print(f"{name}: {os.path.getsize(path)} bytes", file=sys.stderr)
