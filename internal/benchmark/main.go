@@ -46,6 +46,7 @@ var groups = []group{
 	{"export", exportFigures},
 	{"decode", decodeFigures},
 	{"engine", engineFigures},
+	{"trace", traceFigures},
 }
 
 // measure prints the figures of the groups whose name begins with prefix.
