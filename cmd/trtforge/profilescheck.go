@@ -23,6 +23,7 @@ import (
 // CheckOptions are the flags of profiles check.
 type CheckOptions struct {
 	Graph    GraphFlags
+	Bind     []string
 	From     string
 	Workload WorkloadFlags
 	Backend  string
@@ -36,6 +37,7 @@ type CheckOptions struct {
 // AddFlags declares the flags.
 func (o *CheckOptions) AddFlags(f *pflag.FlagSet) {
 	o.Graph.AddFlags(f)
+	f.StringArrayVar(&o.Bind, "bind", nil, "say what a dimension of --model is, `input:dim=WHAT` as inspect takes it; may be given again")
 	fromFlag(f, &o.From)
 	o.Workload.AddFlags(f)
 	f.StringVar(&o.Backend, "backend", string(lint.TensorRT), "who gets the profiles: "+backends())
@@ -158,8 +160,9 @@ func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
 			return err
 		}
 	}
-	if o.Graph.Model == "" {
-		return nil
+	bound, err := contract.ParseBindings(o.Bind)
+	if err != nil || o.Graph.Model == "" {
+		return err
 	}
 	m, err := onnx.Load(o.Graph.Model)
 	if err != nil {
@@ -168,7 +171,10 @@ func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
 	defer func() { _ = m.Close() }()
 	s.Graph = lint.Facts(m)
 	if s.Contract == nil {
-		if s.Contract, err = contract.Infer(m); err != nil {
+		if s.Contract, err = contract.Infer(m, bound...); err != nil {
+			if len(bound) > 0 {
+				return err // who says what inputs mean wants them judged by it
+			}
 			g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
 			s.Contract = nil
 		}
