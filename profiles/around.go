@@ -22,7 +22,7 @@ func extent(shapes []Shape, of func(Shape) int) Span {
 		a, b := of(shape), of(shape.Last())
 		s.Min, s.Max = min(s.Min, a), max(s.Max, b)
 		total += shape.Passes()
-		events = span(events, a, b+1, 1, shape.Passes()/float64(b-a+1))
+		events = span(events, a, b+1, shape.Passes()/float64(b-a+1))
 	}
 	s.Opt = s.Max
 	half, sum, found := total/2*(1-1e-12), 0.0, false

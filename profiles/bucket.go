@@ -77,7 +77,7 @@ func (g group) lay() line {
 		if a == b {
 			n *= float64(s.run())
 		}
-		events = span(events, a, b+1, 1, n)
+		events = span(events, a, b+1, n)
 	}
 	type stretch struct {
 		from, to int

@@ -33,12 +33,12 @@ type event struct {
 	passes   float64
 }
 
-// span is requests that ask for each length of [from, to).
-func span(events []event, from, to int, requests int64, passes float64) []event {
+// span is a request that asks for each length of [from, to).
+func span(events []event, from, to int, passes float64) []event {
 	if to <= from {
 		return events
 	}
-	return append(events, event{from, requests, passes}, event{to, -requests, -passes})
+	return append(events, event{from, 1, passes}, event{to, -1, -passes})
 }
 
 // ledger adds up sources of one band of batch sizes.

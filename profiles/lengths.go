@@ -17,13 +17,6 @@ type distribution struct {
 	counts []int64
 }
 
-func (d distribution) total() (n int64) {
-	for _, c := range d.counts {
-		n += c
-	}
-	return n
-}
-
 // The bounds of distributions. Their product, pairs of lengths, is half a
 // second of work.
 const (

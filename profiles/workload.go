@@ -94,10 +94,10 @@ func (w Workload) scenario(s Scenario) source {
 	}
 	out.prompts = []point{{s.PromptTokens, weight}}
 	if w.cached() {
-		out.decode = span(nil, s.PromptTokens, s.PromptTokens+w.steps(s), 1, weight)
+		out.decode = span(nil, s.PromptTokens, s.PromptTokens+w.steps(s), weight)
 	}
 	if w.uncached() {
-		out.uncached = span(nil, s.PromptTokens+1, s.PromptTokens+1+w.steps(s), 1, weight)
+		out.uncached = span(nil, s.PromptTokens+1, s.PromptTokens+1+w.steps(s), weight)
 	}
 	return out
 }
