@@ -33,7 +33,7 @@ type event struct {
 	passes   float64
 }
 
-// span is one who asks for each length of [from, to).
+// span is a request that asks for each length of [from, to).
 func span(events []event, from, to int, passes float64) []event {
 	if to <= from {
 		return events

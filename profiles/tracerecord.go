@@ -133,29 +133,30 @@ func knownNames() string {
 
 // record counts what a record says.
 func (t *tracer) record(n int, r *record) {
-	var err error
-	prompt, fresh := r.quick()
-	if prompt < 0 || fresh < 0 {
-		prompt, fresh, err = t.slow(r)
-	}
-	if err != nil {
-		t.bad(n, err.Error())
-		return
+	prompt, fresh, ok := r.usual()
+	if !ok {
+		var err error
+		if prompt, fresh, err = t.look(r); err != nil {
+			t.bad(n, err.Error())
+			return
+		}
 	}
 	t.add(n, prompt, fresh)
 }
 
-// quick is the two usual pairs of names; -1 = look closer.
-func (r *record) quick() (prompt, fresh int) {
-	if a, b := r.InputLength, r.OutputLength; a != nil && b != nil && *a >= 1 && *b >= 0 && *a <= maxTokens && *b <= maxTokens &&
-		*a == math.Trunc(*a) && *b == math.Trunc(*b) && r.ISL == nil && r.OSL == nil && r.Usage == nil && r.Metrics == nil {
-		return int(*a), int(*b)
+// usual is the most usual pair of names, where nothing else is said. Most traces
+// of millions of lines have it.
+func (r *record) usual() (prompt, fresh int, ok bool) {
+	a, b := r.InputLength, r.OutputLength
+	if a == nil || b == nil || r.ISL != nil || r.OSL != nil || r.Usage != nil || r.Metrics != nil {
+		return 0, 0, false
 	}
-	return -1, -1
+	sound := func(v float64) bool { return v >= 0 && v <= maxTokens && v == math.Trunc(v) }
+	return int(*a), int(*b), sound(*a) && sound(*b)
 }
 
-// slow looks at every name, then at arrays of ids, then at texts.
-func (t *tracer) slow(r *record) (prompt, fresh int, err error) {
+// look goes through every name, then arrays of ids, then texts.
+func (t *tracer) look(r *record) (prompt, fresh int, err error) {
 	prompts, freshs := r.stated()
 	if prompt, err = agreed("prompt tokens", prompts); err != nil {
 		return 0, 0, err
