@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/x448/float16"
+
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -157,24 +159,37 @@ func (d *driver) feed(t contract.Tensor, ids []int64) (onnx.Tensor, error) {
 	if err != nil {
 		return f, err
 	}
+	if t.Kind == contract.KindPastKey || t.Kind == contract.KindPastValue {
+		size, err := f.Type.Bytes(f.Dims) // a buffer without keys, or nothing where the cache grows
+		f.Bytes = make([]byte, size)
+		return f, err
+	}
 	for i := range n {
-		var v int64
-		switch t.Kind {
-		case contract.KindIDs:
-			v = ids[i]
-		case contract.KindMask:
-			v = 1
-		case contract.KindPositions:
-			v = d.past + i
-		}
+		v := d.value(t.Kind, ids, i)
 		switch f.Type {
 		case onnx.Int64:
 			f.Bytes = binary.LittleEndian.AppendUint64(f.Bytes, uint64(v))
 		case onnx.Int32:
 			f.Bytes = binary.LittleEndian.AppendUint32(f.Bytes, uint32(v))
-		default: // a float mask; the cache is empty where it is made here
+		case onnx.Float16:
+			f.Bytes = binary.LittleEndian.AppendUint16(f.Bytes, float16.Fromfloat32(float32(v)).Bits())
+		default: // a float mask
 			f.Bytes = binary.LittleEndian.AppendUint32(f.Bytes, math.Float32bits(float32(v)))
 		}
 	}
 	return f, nil
+}
+
+// value is number i of an input of a run with batch 1. The mask of a buffer is
+// open as far as it is written; one that grows ends there.
+func (d *driver) value(k contract.Kind, ids []int64, i int64) int64 {
+	switch {
+	case k == contract.KindIDs:
+		return ids[i]
+	case k == contract.KindMask && i < d.past+int64(len(ids)):
+		return 1
+	case k == contract.KindPositions, k == contract.KindCachePosition:
+		return d.past + i
+	}
+	return 0
 }

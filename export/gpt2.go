@@ -5,11 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 
-	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
 // Logits says for which positions a graph computes logits.
@@ -22,15 +19,20 @@ const (
 	Last Logits = "last"
 )
 
-// Options of [GPT2]. The zero value computes all logits.
+// Options of [GPT2]. The zero value computes all logits and concatenates the
+// cache.
 type Options struct {
-	Logits Logits // "" is All
+	Logits   Logits // "" is All
+	Cache    Cache  // "" is Concat
+	Capacity int64  // columns of a static cache; 0 is n_positions, above which none can be used
 }
 
 // The keys of metadata_props that say what a graph's shapes do not.
 const (
 	MetaPositions = "trtforge.n_positions" // longest past + sequence
 	MetaLogits    = "trtforge.logits"      // all, last
+	MetaCache     = "trtforge.cache"       // static; a graph that concatenates does not say so
+	MetaCapacity  = "trtforge.capacity"    // columns of a static cache
 )
 
 // masked is added to the score of a masked position. Its exponential is zero
@@ -43,14 +45,15 @@ const masked = -30000
 // checkpoint that is incomplete, contradicts its config or needs what is not
 // supported is a fault.Input that lists everything.
 func GPT2(dir string, o Options) (*onnx.Model, error) {
-	if o.Logits == "" {
-		o.Logits = All
-	}
-	if o.Logits != All && o.Logits != Last {
-		return nil, fault.New(fault.Usage, "exporting", dir, fmt.Sprintf("logits %q are not known", o.Logits), "use all or last")
+	o, err := o.known(dir)
+	if err != nil {
+		return nil, err
 	}
 	cfg, err := readConfig(dir)
 	if err != nil {
+		return nil, err
+	}
+	if o, err = o.sized(dir, cfg.Positions); err != nil {
 		return nil, err
 	}
 	c, err := openCheckpoint(dir)
@@ -65,12 +68,9 @@ func GPT2(dir string, o Options) (*onnx.Model, error) {
 	if err := addWeights(m, c, cfg); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
-	g := &gpt2{config: cfg, builder: builder{m}, logits: o.Logits}
+	g := &gpt2{config: cfg, builder: builder{m}, logits: o.Logits, capacity: o.Capacity}
 	g.build()
-	m.Proto.MetadataProps = []*onnxpb.StringStringEntryProto{
-		{Key: MetaPositions, Value: strconv.FormatInt(cfg.Positions, 10)},
-		{Key: MetaLogits, Value: string(o.Logits)},
-	}
+	m.Proto.MetadataProps = o.metadata(cfg.Positions)
 	if err := errors.Join(onnx.Check(m), onnx.Infer(m)); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
@@ -99,11 +99,13 @@ var activations = map[string]string{
 type gpt2 struct {
 	*config
 	builder
-	logits Logits
+	logits   Logits
+	capacity int64 // of a static cache; 0 concatenates
 
-	bias  string // float [B, 1, S, P+S]: 0 where a position may look, else masked
+	bias  string // float [B, 1, S, columns]: 0 where a position may look, else masked
 	heads string // shape [B, S, 3H, D] of a joint projection
 	merge string // shape [B, S, width]
+	write string // int64 [B, H, S, D]: the column of each new key's numbers, of a static cache
 }
 
 // The symbols of the graph's dimensions.
@@ -112,13 +114,25 @@ func seq() onnx.Dim   { return onnx.Sym("sequence_length") }
 func past() onnx.Dim  { return onnx.Sym("past_sequence_length") }
 func total() onnx.Dim { return onnx.Sym("past_sequence_length + sequence_length") }
 
+// columns are what attention looks at: past and sequence, or the whole buffer.
+func (g *gpt2) columns() onnx.Dim {
+	if g.capacity > 0 {
+		return onnx.Fixed(g.capacity)
+	}
+	return total()
+}
+
 // build is GPT2LMHeadModel.forward.
 func (g *gpt2) build() {
 	ids := g.input("input_ids", onnx.Int64, batch(), seq())
-	mask := g.input("attention_mask", onnx.Int64, batch(), total())
+	mask := g.input("attention_mask", onnx.Int64, batch(), g.columns())
 	positions := g.input("position_ids", onnx.Int64, batch(), seq())
 
-	g.bias = g.attentionBias(ids, mask)
+	if g.capacity > 0 {
+		g.bias = g.staticBias(mask)
+	} else {
+		g.bias = g.attentionBias(ids, mask)
+	}
 	g.heads = g.ints("heads_shape", 0, 0, 3*g.Heads, g.headDim())
 	g.merge = g.ints("merged_shape", 0, 0, g.Width)
 
@@ -144,15 +158,15 @@ func (g *gpt2) block(i int, x string) string {
 	return g.op("Add", "/"+h+"/Add_1", []string{mlp, x})
 }
 
-// attention is GPT2Attention.forward: the past is put before the new keys and
-// values. Queries, keys and values are laid out by heads together: one
+// attention is GPT2Attention.forward on all keys and values, past and new.
+// Queries, keys and values are laid out by heads together: one
 // Transpose of [B, S, 3H, D] instead of three.
 func (g *gpt2) attention(i int, name, x string) string {
 	joint := g.op("Reshape", "/"+name+"/Reshape", []string{g.project(name+"/c_attn", x), g.heads})
 	joint = g.op("Transpose", "/"+name+"/Transpose", []string{joint}, "perm", []int64{0, 2, 1, 3})
 	qkv := g.ops("Split", "/"+name+"/Split", []string{joint}, 3, "axis", 1, "num_outputs", 3)
-	key := g.extend(i, name, "key", qkv[1])
-	value := g.extend(i, name, "value", qkv[2])
+	key := g.remember(i, name, "key", qkv[1])
+	value := g.remember(i, name, "value", qkv[2])
 
 	query := qkv[0]
 	if s := g.scale(i); s != 1 {
@@ -169,12 +183,19 @@ func (g *gpt2) attention(i int, name, x string) string {
 	return g.project(name+"/c_proj", context)
 }
 
-// extend declares the past of layer i and puts the new part behind it.
-func (g *gpt2) extend(i int, name, part, value string) string {
+// remember declares the past of layer i and puts the new part behind it, or
+// into it where the cache is static.
+func (g *gpt2) remember(i int, name, part, value string) string {
 	heads, width := onnx.Fixed(g.Heads), onnx.Fixed(g.headDim())
-	old := g.input(fmt.Sprintf("past_key_values.%d.%s", i, part), onnx.Float32, batch(), heads, past(), width)
-	g.op("Concat", "/"+name+"/"+part+"/Concat", []string{old, value}, "axis", 2)
-	return g.output(fmt.Sprintf("present.%d.%s", i, part), onnx.Float32, batch(), heads, total(), width)
+	old, present := fmt.Sprintf("past_key_values.%d.%s", i, part), fmt.Sprintf("present.%d.%s", i, part)
+	if g.capacity > 0 {
+		g.input(old, onnx.Float32, batch(), heads, g.columns(), width)
+		g.store(name+"/"+part, old, value)
+	} else {
+		g.input(old, onnx.Float32, batch(), heads, past(), width)
+		g.op("Concat", "/"+name+"/"+part+"/Concat", []string{old, value}, "axis", 2)
+	}
+	return g.output(present, onnx.Float32, batch(), heads, g.columns(), width)
 }
 
 // mlp is GPT2MLP.forward.
@@ -237,8 +258,12 @@ func (g *gpt2) attentionBias(ids, mask string) string {
 	columns := g.op("Range", "/mask/columns", []string{g.scalarInt("zero", 0), all, one})
 	rows := g.op("Range", "/mask/rows", []string{old, all, one})
 	rows = g.op("Unsqueeze", "/mask/rows/Unsqueeze", []string{rows, g.ints("row_axis", 1)})
-	causal := g.op("LessOrEqual", "/mask/causal", []string{columns, rows})
+	return g.maskedWhere(g.op("LessOrEqual", "/mask/causal", []string{columns, rows}), mask)
+}
 
+// maskedWhere is the bias of scores: 0 where causal [S, columns] and mask
+// [B, columns] both say so, else masked.
+func (g *gpt2) maskedWhere(causal, mask string) string {
 	valid := g.op("Cast", "/mask/valid", []string{mask}, "to", onnx.Bool)
 	valid = g.op("Unsqueeze", "/mask/valid/Unsqueeze", []string{valid, g.ints("valid_axes", 1, 2)})
 	open := g.op("And", "/mask/open", []string{causal, valid})

@@ -86,10 +86,13 @@ func TestParsedByTensorRT(t *testing.T) {
 		if err := Random(dir, s, 1); err != nil {
 			t.Fatal(err)
 		}
-		if err := Write(dir, dir, All, Last); err != nil {
+		variants := []Options{{Logits: All}, {Logits: Last}, {Logits: Last, Cache: Static}}
+		if err := WriteVariants(dir, dir, variants...); err != nil {
 			t.Fatal(err)
 		}
-		args = append(args, filepath.Join(dir, All.File()), filepath.Join(dir, Last.File()))
+		for _, v := range variants {
+			args = append(args, filepath.Join(dir, v.File()))
+		}
 	}
 	type parsed struct {
 		OK     bool

@@ -110,6 +110,8 @@ var goldenDigests = map[Logits]string{
 	Last: "e55ccbf8f5d743028836073f08ed4032a3ccad126f7acca4198b66dcdb74d0bc",
 }
 
+const goldenStatic = "328cda94f6037403bb9d9790ced83936eb1ae56adbdccabbd0bf30d760ed8f0c"
+
 // The graph and the random weights, to the bit: a change of either changes
 // every engine's key and is to be noticed here first.
 func TestGoldenDigest(t *testing.T) {
@@ -121,6 +123,14 @@ func TestGoldenDigest(t *testing.T) {
 		if got != want {
 			t.Errorf("%s: digest %s, want %s", l, got, want)
 		}
+	}
+	m, err := GPT2(checkpointOf(t, tiny), Options{Cache: Static, Capacity: 12})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	if got, err := m.Digest(); err != nil || got != goldenStatic {
+		t.Errorf("static: digest %s, want %s, %v", got, goldenStatic, err)
 	}
 }
 

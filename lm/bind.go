@@ -3,6 +3,7 @@ package lm
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 
 	"github.com/trtforge/trtforge/contract"
@@ -11,21 +12,20 @@ import (
 )
 
 // Prepare binds a prefill of promptLen columns and the steps that give newTokens
-// tokens after it: newTokens-1, since the prefill gives the first. Bindings of
-// another prompt length are freed. Lengths beyond the capacity are an error of
-// class usage.
+// tokens after it: newTokens-1, since the prefill gives the first. With buckets
+// the prefill is as long as the prompt's. Bindings of another prompt length are
+// freed, except that a static cache keeps those of every bucket, and two steps
+// do for all lengths. Lengths beyond the capacity or the largest bucket are an
+// error of class usage.
 func (d *Decoder) Prepare(promptLen, newTokens int) error {
-	if promptLen < 1 || newTokens < 1 || promptLen+newTokens-1 > d.o.Capacity {
-		return fault.New(fault.Usage, "preparing", fmt.Sprintf("%d prompt and %d new tokens", promptLen, newTokens),
-			fmt.Sprintf("a decoder of capacity %d takes a prompt of at least 1 and, but for the last new token, all of them", d.o.Capacity),
-			"shorten the scenario")
+	width := d.bucket(promptLen)
+	if promptLen < 1 || newTokens < 1 || width == 0 || width+newTokens-1 > d.o.Capacity {
+		return d.tooLong(promptLen, newTokens, width)
 	}
-	if d.prefill == nil || d.prompt != promptLen {
-		if err := d.bindPrefill(promptLen); err != nil {
-			return err
-		}
+	if err := d.bindPrefill(width); err != nil {
+		return err
 	}
-	for len(d.steps) < newTokens-1 {
+	for len(d.steps) < d.needed(newTokens-1) {
 		if err := d.bindStep(); err != nil {
 			return err
 		}
@@ -33,24 +33,80 @@ func (d *Decoder) Prepare(promptLen, newTokens int) error {
 	return nil
 }
 
-// bindPrefill replaces all bindings with one of a prefill of that length.
-func (d *Decoder) bindPrefill(promptLen int) error {
-	if err := d.unbind(); err != nil {
+func (d *Decoder) tooLong(promptLen, newTokens, width int) error {
+	cause := fmt.Sprintf("a decoder of capacity %d takes a prompt of at least 1 and, but for the last new token, all of them", d.o.Capacity)
+	if width != promptLen {
+		cause += fmt.Sprintf("; prompts are padded to one of %v", d.o.Buckets)
+	}
+	return fault.New(fault.Usage, "preparing", fmt.Sprintf("%d prompt and %d new tokens", promptLen, newTokens), cause, "shorten the scenario")
+}
+
+// bucket is the length that a prompt is padded to; 0 where it is longer than all.
+func (d *Decoder) bucket(promptLen int) int {
+	if len(d.o.Buckets) == 0 {
+		return promptLen
+	}
+	for _, n := range d.o.Buckets {
+		if n >= promptLen {
+			return n
+		}
+	}
+	return 0
+}
+
+// needed is how many bindings n steps run on.
+func (d *Decoder) needed(n int) int {
+	if d.static != nil {
+		return min(n, len(d.cache))
+	}
+	return n
+}
+
+// bindPrefill makes a prefill of that length the present one.
+func (d *Decoder) bindPrefill(width int) error {
+	if d.prefill != nil && d.prefill.width == width {
+		return nil
+	}
+	if err := d.leave(); err != nil {
 		return err
 	}
 	d.Reset()
-	b, err := d.bind(&d.first, promptLen, 0, &d.cache[1], &d.cache[0])
-	if err != nil {
-		return fmt.Errorf("binding prefill of %d x %d: %w", d.o.Batch, promptLen, err)
+	for i, p := range d.others {
+		if p.width == width {
+			d.prefill, d.others = p, slices.Delete(d.others, i, i+1)
+			return nil
+		}
 	}
-	d.prefill, d.prompt = b, promptLen
+	p := &pass{width: width}
+	b, err := d.bind(&p.answer, width, 0, &d.cache[1], &d.cache[0])
+	if err != nil {
+		return fmt.Errorf("binding prefill of %d x %d: %w", d.o.Batch, width, err)
+	}
+	p.bound, d.prefill = b, p
 	return nil
+}
+
+// leave puts the present prefill away: bindings of a cache that concatenates
+// are of its length, and one that no bucket has may never be asked for again.
+func (d *Decoder) leave() error {
+	switch p := d.prefill; {
+	case d.static == nil:
+		return d.unbind()
+	case p == nil:
+		return nil
+	case len(d.o.Buckets) > 0:
+		d.others, d.prefill = append(d.others, p), nil
+		return nil
+	default:
+		d.prefill = nil
+		return p.bound.Close()
+	}
 }
 
 // bindStep binds one more step.
 func (d *Decoder) bindStep() error {
 	k := len(d.steps)
-	b, err := d.bind(&d.next, 1, d.prompt+k, &d.cache[k%2], &d.cache[(k+1)%2])
+	b, err := d.bind(&d.next, 1, d.prefill.width+k, &d.cache[k%2], &d.cache[(k+1)%2])
 	if err != nil {
 		return fmt.Errorf("binding step %d of batch %d: %w", k+1, d.o.Batch, err)
 	}
@@ -75,6 +131,8 @@ func (d *Decoder) bind(a *answer, seq, past int, read, write *caches) (Bound, er
 			add(&in, t, d.mask.bytes)
 		case contract.KindPositions:
 			add(&in, t, d.positions.bytes)
+		case contract.KindCachePosition:
+			add(&in, t, d.static.columns.bytes)
 		}
 	}
 	for i, t := range d.tensors(d.c.Inputs, isPast) {
@@ -121,12 +179,16 @@ func (d *Decoder) view(t contract.Tensor, buffer []byte, seq, past int) (onnx.Te
 // unbind frees every binding.
 func (d *Decoder) unbind() error {
 	var errs []error
-	for _, b := range append(d.steps, d.prefill) {
-		if b != nil {
-			errs = append(errs, b.Close())
-		}
+	if d.prefill != nil {
+		d.others = append(d.others, d.prefill)
 	}
-	d.prefill, d.steps = nil, nil
+	for _, p := range d.others {
+		errs = append(errs, p.bound.Close())
+	}
+	for _, b := range d.steps {
+		errs = append(errs, b.Close())
+	}
+	d.prefill, d.others, d.steps = nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -3,6 +3,7 @@ package lm
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -12,6 +13,10 @@ import (
 type Options struct {
 	Batch    int // rows that run together
 	Capacity int // the longest total length: prompt, padding included, and everything decoded
+	// Buckets are the lengths that prefills run at: a prompt is padded on the left
+	// to the next of them, so that an engine meets few shapes. None: each prompt
+	// has its own.
+	Buckets []int
 }
 
 // Decoder runs one causal language model at one batch size. It is for one
@@ -23,11 +28,12 @@ type Decoder struct {
 
 	ids, mask, positions *ints     // nil where the graph has no such input
 	cache                [2]caches // read and written in turn
-	first, next          answer    // logits of the prefill and of a step
+	next                 answer    // logits of a step
+	static               *static   // nil where the graph concatenates its cache
 
-	prompt  int     // the length that prefill and steps are bound for
-	prefill Bound   // nil where nothing is bound
-	steps   []Bound // steps[k] reads cache[k%2] at length prompt+k
+	prefill *pass   // nil where nothing is bound
+	others  []*pass // prefills of other buckets, which a static cache keeps bound
+	steps   []Bound // steps[k] reads cache[k%2]; one a length, or two for all lengths
 	pads    []int   // per row, columns on the left that are no tokens
 	ragged  bool    // some pad is not 0
 	masked  bool    // the mask buffer is not all ones
@@ -35,18 +41,28 @@ type Decoder struct {
 	fed     int     // steps since the last Prefill
 }
 
+// pass is a prefill that is bound at one length.
+type pass struct {
+	width int
+	bound Bound
+	answer
+}
+
 // caches is one whole set of keys and values: per layer and kind a buffer of
-// Capacity, of which a step uses the dense beginning [batch, heads, len, dim].
+// Capacity, of which a step uses the dense beginning [batch, heads, len, dim]; a
+// static cache is used whole.
 type caches struct {
 	buffers [][]byte // in the order of the contract's past inputs
 }
 
 // NewDecoder makes a decoder of the contract's graph and allocates its cache:
-// two sets, each layers x 2 x batch x heads x capacity x head size. A contract
+// two sets, each layers x 2 x batch x heads x capacity x head size, where the
+// capacity of a static cache is the graph's, however little is asked for. A contract
 // that cannot be fed (an input of unknown meaning, a cache that is read but not
 // written) is an error of class input that names every reason.
 func NewDecoder(s Session, c *contract.Contract, o Options) (*Decoder, error) {
-	d := &Decoder{session: s, c: c, o: o, pads: make([]int, o.Batch)}
+	d := &Decoder{session: s, c: c, o: o, pads: make([]int, max(o.Batch, 0)), static: newStatic(c, o)}
+	d.o.Buckets = slices.Sorted(slices.Values(o.Buckets))
 	if err := d.check(); err != nil {
 		return nil, fault.Wrap(fault.Input, "reading contract", "", err,
 			"export the graph with a cache, or describe its inputs under [inputs]")
@@ -64,8 +80,13 @@ func (d *Decoder) check() error {
 	if d.o.Batch < 1 || d.o.Capacity < 1 {
 		bad("batch %d and capacity %d must be at least 1", d.o.Batch, d.o.Capacity)
 	}
-	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit {
+	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit && d.static == nil {
 		bad("capacity %d exceeds the model's %d positions", d.o.Capacity, limit)
+	}
+	for _, n := range d.o.Buckets {
+		if n < 1 || n > d.o.Capacity {
+			bad("bucket %d is not between 1 and the capacity %d", n, d.o.Capacity)
+		}
 	}
 	counts := map[contract.Kind]int{}
 	for _, t := range append(append([]contract.Tensor{}, d.c.Inputs...), d.c.Outputs...) {
@@ -82,6 +103,7 @@ func (d *Decoder) check() error {
 	if counts[contract.KindIDs] != 1 || counts[contract.KindLogits] != 1 {
 		bad("%d inputs of token ids and %d outputs of logits, want one of each", counts[contract.KindIDs], counts[contract.KindLogits])
 	}
+	errs = append(errs, d.static.check(d.o, counts)...)
 	past, present := d.tensors(d.c.Inputs, isPast), d.tensors(d.c.Outputs, isPresent)
 	if len(past) != len(present) {
 		bad("%d tensors of cache read, %d written", len(past), len(present))
@@ -132,6 +154,8 @@ func (d *Decoder) allocate() error {
 			at = &d.mask
 		case contract.KindPositions:
 			at = &d.positions
+		case contract.KindCachePosition:
+			at = &d.static.columns
 		default:
 			continue
 		}
@@ -139,7 +163,11 @@ func (d *Decoder) allocate() error {
 		if err != nil {
 			return err
 		}
-		if *at, err = newInts(typ, n); err != nil {
+		size := n
+		if t.Kind == contract.KindMask && d.static != nil {
+			size = d.o.Batch * d.static.capacity
+		}
+		if *at, err = newInts(typ, size); err != nil {
 			return fmt.Errorf("%s: %w", t.Name, err)
 		}
 	}
@@ -156,7 +184,7 @@ func (d *Decoder) allocate() error {
 			d.cache[i].buffers = append(d.cache[i].buffers, aligned(size))
 		}
 	}
-	if d.mask != nil {
+	if d.mask != nil && d.static == nil {
 		d.mask.fill(0, n, 1)
 	}
 	return nil

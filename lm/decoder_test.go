@@ -57,8 +57,11 @@ func decode(t *testing.T, d *Decoder, rows [][]int64, n int) [][][]float32 {
 
 func TestDecodeEqualsPrefill(t *testing.T) {
 	rows := [][]int64{{3, 1, 4, 1, 5, 9, 2, 6}, {2, 7, 1, 8, 2, 8, 1, 8}}
-	for _, kinds := range [][]contract.Kind{fullKinds, {contract.KindIDs, contract.KindMask}, {contract.KindIDs}} {
-		d, s := newDecoder(t, fakeContract(kinds...), Options{Batch: 2, Capacity: 8})
+	for kinds, c := range map[string]*contract.Contract{
+		"full": fakeContract(fullKinds...), "no positions": fakeContract(contract.KindIDs, contract.KindMask), "ids": fakeContract(contract.KindIDs),
+		"static": fakeStatic(8), "static, longer than asked for": fakeStatic(13),
+	} {
+		d, s := newDecoder(t, c, Options{Batch: 2, Capacity: 8})
 		whole, err := d.Prefill(rows)
 		if err != nil {
 			t.Fatal(err)
@@ -69,7 +72,7 @@ func TestDecodeEqualsPrefill(t *testing.T) {
 			for i, got := range decode(t, d, rows, n) {
 				for b := range rows {
 					if diff := maxDiff(got[b], whole.Row(b, n-1+i)); diff > 1e-6 {
-						t.Errorf("inputs %v, prompt %d, column %d, row %d: decode differs from prefill by %g", kinds, n, n-1+i, b, diff)
+						t.Errorf("inputs %s, prompt %d, column %d, row %d: decode differs from prefill by %g", kinds, n, n-1+i, b, diff)
 					}
 				}
 			}
@@ -81,13 +84,29 @@ func TestDecodeEqualsPrefill(t *testing.T) {
 }
 
 func TestRaggedRowsEqualSingleRows(t *testing.T) {
+	buckets := Options{Batch: 2, Capacity: 12, Buckets: []int{10, 3}}
+	for name, d := range map[string]*Decoder{
+		"concat":            first(newDecoder(t, fakeContract(fullKinds...), Options{Batch: 2, Capacity: 12})),
+		"static":            first(newDecoder(t, fakeStatic(12), Options{Batch: 2, Capacity: 12})),
+		"concat in buckets": first(newDecoder(t, fakeContract(fullKinds...), buckets)),
+		"static in buckets": first(newDecoder(t, fakeStatic(16), buckets)),
+	} {
+		t.Run(name, func(t *testing.T) { ragged(t, d) })
+	}
+}
+
+func first(d *Decoder, _ *fakeSession) *Decoder { return d }
+
+func ragged(t *testing.T, d *Decoder) {
 	rows := [][]int64{{3, 1, 4, 1, 5, 9, 2, 6}, {8, 2, 8}}
-	d, _ := newDecoder(t, fakeContract(fullKinds...), Options{Batch: 2, Capacity: 12})
 	// A ragged run must leave no trace in a later even one, nor the reverse.
 	for range 2 {
 		l, err := d.Prefill(rows)
 		if err != nil {
 			t.Fatal(err)
+		}
+		if want := max(len(rows[0]), d.bucket(len(rows[0]))); l.Seq != want {
+			t.Errorf("logits of %d positions, want %d", l.Seq, want)
 		}
 		both := append([]float32{}, l.Row(1, -1)...)
 		l, err = d.Step([]int64{7, 7})

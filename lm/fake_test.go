@@ -60,7 +60,7 @@ type fakeBound struct {
 	f                         *fakeSession
 	in, out                   map[string]onnx.Tensor
 	batch, seq, past          int
-	ids, mask, pos            onnx.Tensor
+	ids, mask, pos, columns   onnx.Tensor // columns: where new keys go, of a static cache
 	logits                    onnx.Tensor
 	pastK, pastV, presK, preV []onnx.Tensor
 }
@@ -75,6 +75,8 @@ func (b *fakeBound) prepare() {
 			b.mask = v
 		case contract.KindPositions:
 			b.pos = v
+		case contract.KindCachePosition:
+			b.columns = v
 		case contract.KindPastKey:
 			b.pastK, b.past = append(b.pastK, v), int(v.Dims[2])
 		case contract.KindPastValue:
@@ -111,14 +113,40 @@ func put(t onnx.Tensor, i int, v float32) {
 	binary.LittleEndian.PutUint32(t.Bytes[4*i:], math.Float32bits(v))
 }
 
+// new is which of the new tokens lies in column j, or -1: behind the past, or
+// where columns say.
+func (b *fakeBound) new(j int) int {
+	if b.columns.Bytes == nil {
+		return max(j-b.past, -1)
+	}
+	for i := range b.seq {
+		if whole(b.columns, i) == int64(j) {
+			return i
+		}
+	}
+	return -1
+}
+
+// total is how many columns the cache has after the run.
+func (b *fakeBound) total() int {
+	if b.columns.Bytes == nil {
+		return b.past + b.seq
+	}
+	return b.past
+}
+
 // Run computes caches of shape [batch, 1, total, 2] and the logits.
 func (b *fakeBound) Run() error {
-	total := b.past + b.seq
+	total := b.total()
+	if err := b.early(); err != nil {
+		return err
+	}
 	for l := range b.presK {
 		for r := range b.batch {
 			for j := range total {
 				at := (r*total + j) * 2
-				if j < b.past {
+				i := b.new(j)
+				if i < 0 {
 					old := (r*b.past + j) * 2
 					for d := range 2 {
 						put(b.presK[l], at+d, get(b.pastK[l], old+d))
@@ -126,10 +154,10 @@ func (b *fakeBound) Run() error {
 					}
 					continue
 				}
-				id := float32(whole(b.ids, r*b.seq+j-b.past))
+				id := float32(whole(b.ids, r*b.seq+i))
 				position := float32(j)
 				if b.pos.Bytes != nil {
-					position = float32(whole(b.pos, r*b.seq+j-b.past))
+					position = float32(whole(b.pos, r*b.seq+i))
 				}
 				put(b.presK[l], at, id+float32(l))
 				put(b.presK[l], at+1, position)
@@ -147,13 +175,32 @@ func (b *fakeBound) Run() error {
 	return nil
 }
 
+// early refuses a mask of a static cache that opens columns before they are written.
+func (b *fakeBound) early() error {
+	if b.columns.Bytes == nil {
+		return nil
+	}
+	for r := range b.batch {
+		for j := int(whole(b.columns, b.seq-1)) + 1; j < b.past; j++ {
+			if whole(b.mask, r*b.past+j) != 0 {
+				return fmt.Errorf("row %d: column %d is open, and nothing was written there", r, j)
+			}
+		}
+	}
+	return nil
+}
+
 // answer writes the logits of the column that is i-th of the new ones.
 func (b *fakeBound) answer(r, i, total, at int) {
 	vocab := int(b.logits.Dims[2])
+	end := b.past + i + 1
+	if b.columns.Bytes != nil {
+		end = int(whole(b.columns, i)) + 1
+	}
 	for v := range vocab {
 		var sum float64
 		for l := range b.presK {
-			for j := range b.past + i + 1 {
+			for j := range end {
 				if b.mask.Bytes != nil && whole(b.mask, r*total+j) == 0 {
 					continue
 				}
@@ -201,5 +248,20 @@ func fakeContract(kinds ...contract.Kind) *contract.Contract {
 			c.Outputs = append(c.Outputs, contract.Tensor{Name: fmt.Sprintf("%s.%d", out, l), Kind: out, Type: "float", Layer: l, Dims: cache(contract.Total)})
 		}
 	}
+	return c
+}
+
+// fakeStatic is fakeContract with a cache of fixed length.
+func fakeStatic(capacity int64) *contract.Contract {
+	c := fakeContract(contract.KindIDs, contract.KindMask, contract.KindPositions)
+	for _, t := range append(append([]contract.Tensor{}, c.Inputs...), c.Outputs...) {
+		for i, d := range t.Dims {
+			if d.Role == contract.Past || d.Role == contract.Total {
+				t.Dims[i] = contract.Dim{Role: contract.Buffer, Size: capacity}
+			}
+		}
+	}
+	c.Inputs = append(c.Inputs, contract.Tensor{Name: "cache_position", Kind: contract.KindCachePosition, Type: "int64",
+		Dims: []contract.Dim{{Role: contract.Seq}}})
 	return c
 }

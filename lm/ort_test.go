@@ -5,6 +5,7 @@ package lm_test
 import (
 	"math"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/trtforge/trtforge/contract"
@@ -19,24 +20,39 @@ import (
 // TestOnONNXRuntime drives real GPT-2 graphs: decode must give what prefill
 // gives, padded rows what they give alone, and a prepared run must not allocate.
 func TestOnONNXRuntime(t *testing.T) {
-	if err := ort.Init(testenv.ORT(t)); err != nil {
-		t.Fatal(err)
-	}
+	loadORT(t)
 	dir := t.TempDir()
 	if err := export.Random(dir, export.Shape{Layers: 3, Width: 48, Heads: 4, Vocab: 97, Positions: 40, Std: 0.2}, 11); err != nil {
 		t.Fatal(err)
 	}
-	full, err := export.GPT2(dir, export.Options{})
-	if err != nil {
-		t.Fatal(err)
+	for name, o := range map[string]export.Options{"": {}, "static ": {Cache: export.Static, Capacity: 30}} {
+		full, err := export.GPT2(dir, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = full.Close() }()
+		half, err := quant.Half(full, quant.HalfOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(name+"fp32", func(t *testing.T) { drive(t, full, 2e-5) })
+		t.Run(name+"fp16", func(t *testing.T) { drive(t, half, 2e-2) })
 	}
-	defer func() { _ = full.Close() }()
-	half, err := quant.Half(full, quant.HalfOptions{})
-	if err != nil {
-		t.Fatal(err)
+}
+
+var once struct {
+	sync.Once
+	err error
+}
+
+// loadORT loads ONNX Runtime, which a process does once.
+func loadORT(t *testing.T) {
+	t.Helper()
+	library := testenv.ORT(t)
+	once.Do(func() { once.err = ort.Init(library) })
+	if once.err != nil {
+		t.Fatal(once.err)
 	}
-	t.Run("fp32", func(t *testing.T) { drive(t, full, 2e-5) })
-	t.Run("fp16", func(t *testing.T) { drive(t, half, 2e-2) })
 }
 
 func drive(t *testing.T, m *onnx.Model, tolerance float64) {

@@ -9,8 +9,9 @@ import (
 // Prefill runs one prompt a row and leaves their keys and values in the cache.
 // Rows of different length are padded on the left with token 0, masked. The
 // logits have shape [batch][longest prompt][vocab], or one position where the
-// graph answers only the last. A length that was not prepared is bound first,
-// which takes time and memory.
+// graph answers only the last; with buckets the longest prompt is as long as its
+// bucket. A length that was not prepared is bound first, which takes time and
+// memory.
 func (d *Decoder) Prefill(ids [][]int64) (Logits, error) {
 	longest, err := d.measure(ids)
 	if err != nil {
@@ -19,19 +20,23 @@ func (d *Decoder) Prefill(ids [][]int64) (Logits, error) {
 	if err := d.Prepare(longest, 1); err != nil {
 		return Logits{}, err
 	}
+	width := d.prefill.width
 	d.past, d.fed = 0, 0
 	for b, row := range ids {
-		d.place(b, longest, row)
+		d.place(b, width, row)
 	}
-	d.remask(longest)
-	if err := d.prefill.Run(); err != nil {
-		return Logits{}, fmt.Errorf("prefill of %d x %d: %w", d.o.Batch, longest, err)
+	if d.static != nil {
+		d.static.clean(&d.cache[1], width)
 	}
-	d.past = longest
-	return d.first.read(), nil
+	d.remask(width)
+	if err := d.prefill.bound.Run(); err != nil {
+		return Logits{}, fmt.Errorf("prefill of %d x %d: %w", d.o.Batch, width, err)
+	}
+	d.past = width
+	return d.prefill.read(), nil
 }
 
-// measure notes each row's padding and gives the longest row's length.
+// measure notes each row's padding, up to its bucket, and gives the longest row's length.
 func (d *Decoder) measure(ids [][]int64) (int, error) {
 	if len(ids) != d.o.Batch {
 		return 0, fault.New(fault.Usage, "prefill", "", fmt.Sprintf("%d rows for a decoder of batch %d", len(ids), d.o.Batch), "make a decoder of that batch")
@@ -40,12 +45,13 @@ func (d *Decoder) measure(ids [][]int64) (int, error) {
 	for _, row := range ids {
 		longest = max(longest, len(row))
 	}
+	width := max(longest, d.bucket(longest))
 	d.ragged = false
 	for b, row := range ids {
 		if len(row) == 0 {
 			return 0, fault.New(fault.Usage, "prefill", fmt.Sprintf("row %d", b), "no tokens", "give at least one")
 		}
-		d.pads[b] = longest - len(row)
+		d.pads[b] = width - len(row)
 		d.ragged = d.ragged || d.pads[b] > 0
 	}
 	if d.ragged && d.mask == nil {
@@ -75,6 +81,10 @@ func (d *Decoder) place(b, width int, row []int64) {
 // remask writes the mask of a run after which the cache holds total columns. A
 // mask of ones is the same in any shape and is not written again.
 func (d *Decoder) remask(total int) {
+	if d.static != nil {
+		d.static.open(d.mask, d.pads, d.past, total)
+		return
+	}
 	if d.mask == nil || (!d.ragged && !d.masked) {
 		return
 	}
@@ -102,7 +112,7 @@ func (d *Decoder) Step(ids []int64) (Logits, error) {
 		}
 	}
 	d.remask(d.past + 1)
-	if err := d.steps[d.fed].Run(); err != nil {
+	if err := d.steps[d.step()].Run(); err != nil {
 		return Logits{}, fmt.Errorf("step %d after %d columns: %w", d.fed+1, d.past, err)
 	}
 	d.past++
@@ -121,8 +131,16 @@ func (d *Decoder) ready(rows int) error {
 		return fault.New(fault.Usage, "step", "", "the graph has no cache of keys and values", "export it with one")
 	case d.past >= d.o.Capacity:
 		return fault.New(fault.Usage, "step", "", fmt.Sprintf("the cache holds %d columns and is full", d.past), "make a decoder of larger capacity")
-	case d.fed < len(d.steps):
+	case d.step() < len(d.steps):
 		return nil
 	}
 	return d.bindStep()
+}
+
+// step is the binding that the next step runs on.
+func (d *Decoder) step() int {
+	if d.static != nil {
+		return d.fed % len(d.cache)
+	}
+	return d.fed
 }

@@ -84,8 +84,8 @@ func TestInferAgreesWithONNXAndRuntime(t *testing.T) {
 		t.Fatal(err)
 	}
 	args := []string{"-c", agrees}
-	for _, v := range []export.Logits{export.All, export.Last} {
-		m, err := export.GPT2(checkpoint, export.Options{Logits: v})
+	for _, v := range []export.Options{{Logits: export.All}, {Logits: export.Last}, {Cache: export.Static}} {
+		m, err := export.GPT2(checkpoint, v)
 		if err != nil {
 			t.Fatal(err)
 		}

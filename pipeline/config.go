@@ -16,8 +16,10 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/rtx"
+	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
@@ -36,13 +38,27 @@ type Config struct {
 	Run       RunConfig              `toml:"run"`
 	Output    OutputConfig           `toml:"output"`
 
+	// Inputs are what dimensions of the graph's inputs are, in the order of the
+	// dimensions: a role, a size, "min..max" or "min..opt..max"; "" is what the graph
+	// and its names say.
+	Inputs map[string][]any `toml:"inputs"`
+
 	// Name is the file's directory name, the title of the report.
 	Name string `toml:"-"`
+
+	bindings contract.Bindings // of Inputs, each with its line
 }
 
 // ModelConfig says what is deployed.
 type ModelConfig struct {
-	Path string `toml:"path"` // a Hugging Face GPT-2 directory
+	Path     string       `toml:"path"`     // a Hugging Face GPT-2 directory
+	Cache    export.Cache `toml:"cache"`    // concat or static; empty = concat
+	Capacity int64        `toml:"capacity"` // columns of a static cache; 0 = n_positions
+}
+
+// variant is the graph whose logits are those.
+func (m ModelConfig) variant(l export.Logits) export.Options {
+	return export.Options{Logits: l, Cache: m.Cache, Capacity: m.Capacity}
 }
 
 // TextConfig names the two texts, which must not overlap.
@@ -55,8 +71,9 @@ type TextConfig struct {
 
 // ProfilesConfig says how shapes become optimization profiles.
 type ProfilesConfig struct {
-	Strategy    string `toml:"strategy"`     // wide, phase or auto
+	Strategy    string `toml:"strategy"`     // one of profiles.Strategies
 	MaxProfiles int    `toml:"max_profiles"` // 0 = no limit
+	Opt         string `toml:"opt"`          // of a wide profile: decode (or ""), prefill or median
 }
 
 // EngineConfig asks for one engine.
@@ -143,6 +160,7 @@ func parse(path string, b []byte) (*Config, error) {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
 	}
 	c.Name = filepath.Base(dir)
+	errs = append(errs, c.bind(path, string(b)))
 	c.resolve(dir)
 	for _, err := range c.check() {
 		errs = append(errs, &fault.Error{Code: fault.Usage, Stage: "checking pipeline", Subject: path, Err: err, Fix: "`trtforge run --help` shows every key"})
@@ -153,9 +171,26 @@ func parse(path string, b []byte) (*Config, error) {
 	return c, nil
 }
 
+// bind reads [inputs]. Whether the graph has inputs of these names is known once
+// there is a graph, so each keeps its line.
+func (c *Config) bind(path, text string) error {
+	lines := keyLines(text)
+	var errs []error
+	for _, input := range slices.Sorted(maps.Keys(c.Inputs)) {
+		at := path
+		if line, found := lines["inputs."+input]; found {
+			at = fmt.Sprintf("%s:%d", path, line)
+		}
+		all, err := contract.BindShape(input, c.Inputs[input], at)
+		c.bindings = append(c.bindings, all...)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
 // resolve makes paths absolute and fills in what the file left to us.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir} {
+	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir, &c.Workload.Trace} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -165,6 +200,9 @@ func (c *Config) resolve(dir string) {
 	}
 	if c.Profiles.Strategy == "" {
 		c.Profiles.Strategy = "auto"
+	}
+	if c.Model.Cache == "" {
+		c.Model.Cache = export.Concat
 	}
 	if c.Workload.Mode == "" {
 		c.Workload.Mode = "cached"
@@ -201,6 +239,12 @@ func (c *Config) check() []error {
 	if c.Model.Path == "" {
 		bad("[model] path is missing: the directory of a checkpoint")
 	}
+	if !slices.Contains([]export.Cache{export.Concat, export.Static}, c.Model.Cache) {
+		bad("[model] cache %q: want concat or static", c.Model.Cache)
+	}
+	if c.Model.Capacity < 0 || c.Model.Capacity > 0 && c.Model.Cache != export.Static {
+		bad("[model] capacity %d: it is the columns of a static cache, and of nothing else", c.Model.Capacity)
+	}
 	if len(c.Workload.Scenarios) == 0 {
 		bad("no [[workload.scenario]]: without shapes there is nothing to build profiles for")
 	}
@@ -220,8 +264,14 @@ func (c *Config) check() []error {
 	if c.Workload.Mode != profiles.Cached {
 		bad("[workload] mode %q: this version measures cached decoding only", c.Workload.Mode)
 	}
-	if !slices.Contains([]string{"wide", "phase", "auto"}, c.Profiles.Strategy) {
-		bad("[profiles] strategy %q: want wide, phase or auto", c.Profiles.Strategy)
+	if c.Workload.Chunk != 0 || c.Workload.PaddedPast {
+		bad("[workload] chunk and padded_past: this version measures whole prompts with nothing before them; `trtforge profiles derive` plans for both")
+	}
+	if !slices.Contains(profiles.Strategies, c.Profiles.Strategy) {
+		bad("[profiles] strategy %q: want %s", c.Profiles.Strategy, strings.Join(profiles.Strategies, ", "))
+	}
+	if !slices.Contains([]string{"", "decode", "prefill", "median"}, c.Profiles.Opt) {
+		bad("[profiles] opt %q: want decode, prefill or median", c.Profiles.Opt)
 	}
 	errs = append(errs, c.checkEngines()...)
 	errs = append(errs, c.checkText()...)
@@ -282,7 +332,7 @@ func (c *Config) checkText() []error {
 	if c.Text.Evaluate == "" {
 		errs = append(errs, errors.New("[text] evaluate is missing: no engine is let out without a perplexity"))
 	}
-	for _, p := range [][2]string{{"[model] path", c.Model.Path}, {"[text] calibrate", c.Text.Calibrate}, {"[text] evaluate", c.Text.Evaluate}, {"[reference] bundle", c.Reference.Bundle}} {
+	for _, p := range [][2]string{{"[model] path", c.Model.Path}, {"[text] calibrate", c.Text.Calibrate}, {"[text] evaluate", c.Text.Evaluate}, {"[reference] bundle", c.Reference.Bundle}, {"[workload] trace", c.Workload.Trace}} {
 		if p[1] == "" {
 			continue
 		}

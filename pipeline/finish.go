@@ -41,7 +41,7 @@ func (j *job) finish() (*Result, error) {
 	d.Verdicts = gate.Evaluate(j.judged(), j.config.Gates, d.Rows)
 	r := &Result{
 		Kind: "summary", SchemaVersion: 1, CreatedBy: j.options.CreatedBy, Name: j.config.Name,
-		Model: d.Model.Digest, Plan: summarisePlan(d.Plan), Dir: j.config.Output.Dir, Steps: j.steps,
+		Model: d.Model.Digest, Plan: summarisePlan(d.Plan, d.Contract), Dir: j.config.Output.Dir, Steps: j.steps,
 	}
 	r.Reference = reference.Perplexity
 	r.fill(d, j.config.Workload.Scenarios)
@@ -94,7 +94,7 @@ func (j *job) data(reference validate.Header) (report.Data, error) {
 
 // describeModel fills in what was compiled.
 func (j *job) describeModel(d *report.Data) error {
-	return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+	return j.open(j.graph(j.export), func(m *onnx.Model) error {
 		d.Model = report.Model{
 			Name: filepath.Base(j.config.Model.Path), Digest: j.export.sidecar.Key, Bytes: m.Size(),
 			Hidden: d.Contract.Heads * d.Contract.HeadDim, Positions: d.Contract.MaxPositions,

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -48,9 +49,9 @@ func samplePlan() (*profiles.Plan, error) {
 
 func sampleContract() *contract.Contract {
 	dims := func(d ...contract.Dim) []contract.Dim { return d }
-	batch, seq := contract.Dim{Role: contract.Batch, Symbol: "batch_size"}, contract.Dim{Role: contract.Seq, Symbol: "sequence_length"}
-	past := contract.Dim{Role: contract.Past, Symbol: "past_sequence_length"}
-	total := contract.Dim{Role: contract.Total, Symbol: "past_sequence_length + sequence_length"}
+	batch, seq := contract.Dim{Role: contract.Batch, Symbol: "batch_size", Source: contract.FromGraph}, contract.Dim{Role: contract.Seq, Symbol: "sequence_length", Source: contract.FromGraph}
+	past := contract.Dim{Role: contract.Past, Symbol: "past_sequence_length", Source: contract.FromGraph}
+	total := contract.Dim{Role: contract.Total, Symbol: "past_sequence_length + sequence_length", Source: contract.FromName}
 	heads, width := contract.Dim{Role: contract.Static, Size: 2}, contract.Dim{Role: contract.Static, Size: 16}
 	vocab := contract.Dim{Role: contract.Static, Size: 128}
 	return &contract.Contract{
@@ -270,15 +271,17 @@ func publish(t *testing.T, dir string) {
 	}
 }
 
-// exchanged are the files that one program writes and another reads.
-var exchanged = map[string]bool{"contract.json": true, "plan.json": true, "table.json": true, "manifest.json": true, "rows.jsonl": true, "bundle/bundle.json": true}
+// exchanged are the files that one program writes and another reads, with their
+// versions.
+var exchanged = map[string]int{"contract.json": contract.SchemaVersion, "plan.json": profiles.SchemaVersion, "table.json": 1, "manifest.json": 1, "rows.jsonl": 1, "bundle/bundle.json": 1}
 
 func TestNewerVersionsAreRefused(t *testing.T) {
 	for _, f := range allFormats() {
-		if !exchanged[f.file] {
+		version := exchanged[f.file]
+		if version == 0 {
 			continue
 		}
-		path := variant(t, f, `"schema_version": 1`, `"schema_version": 2`)
+		path := variant(t, f, fmt.Sprintf(`"schema_version": %d`, version), fmt.Sprintf(`"schema_version": %d`, version+1))
 		if _, err := f.read(path); fault.Exit(err) != 4 {
 			t.Errorf("%s of a newer version: %v, want exit status 4", f.file, err)
 		}
@@ -291,7 +294,7 @@ func TestNewerVersionsAreRefused(t *testing.T) {
 
 func TestUnknownFieldsAreKept(t *testing.T) {
 	for _, f := range allFormats() {
-		if !exchanged[f.file] {
+		if exchanged[f.file] == 0 {
 			continue
 		}
 		path := variant(t, f, `"created_by"`, `"from_the_future": [1, {"a": null}], "created_by"`)

@@ -97,7 +97,7 @@ func (j *job) builder(backend string) engine.Builder {
 }
 
 func (j *job) runBuild(ctx context.Context, e EngineConfig, model *stage, dir string, p progress.Counter) error {
-	r := engine.Request{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Model: model.path(modelFile), Target: e.Target}
+	r := engine.Request{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Model: j.graph(model), Target: e.Target}
 	var err error
 	if r.Contract, err = contract.Load(model.path(contractFile)); err != nil {
 		return err

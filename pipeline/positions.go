@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -10,18 +11,26 @@ import (
 )
 
 // fits refuses, before any work, a workload or a window that is longer than the
-// checkpoint has positions. A config.json that does not tell is left to the
-// export.
+// checkpoint has positions, or a static cache columns. A config.json that does not
+// tell is left to the export.
 func fits(c *Config) error {
 	positions := positionsOf(c.Model.Path)
-	if err := c.Workload.Fit(positions); err != nil {
-		return err
+	if n := int(c.Model.Capacity); n > 0 {
+		if positions > 0 && n > positions {
+			return fault.New(fault.Usage, "checking pipeline", "[model] capacity",
+				fmt.Sprintf("%d columns are more than the model's %d positions", n, positions), "choose a smaller capacity")
+		}
+		positions = n
 	}
+	err := c.Workload.Fit(positions)
 	if positions > 0 && c.Text.Window > positions {
-		return fault.New(fault.Usage, "checking pipeline", "[text] window",
-			fmt.Sprintf("%d tokens are more than the model's %d positions", c.Text.Window, positions), "choose a smaller window")
+		err = errors.Join(err, fault.New(fault.Usage, "checking pipeline", "[text] window",
+			fmt.Sprintf("%d tokens are more than the model's %d positions", c.Text.Window, positions), "choose a smaller window"))
 	}
-	return nil
+	if err != nil && c.Model.Capacity > 0 {
+		return fmt.Errorf("with [model] capacity = %d: %w", positions, err)
+	}
+	return err
 }
 
 // positionsOf is the checkpoint's longest sequence, by the names that

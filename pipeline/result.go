@@ -9,6 +9,7 @@ import (
 	"text/tabwriter"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/profiles"
@@ -40,6 +41,9 @@ type PlanSummary struct {
 	Strategy string `json:"strategy"`
 	Profiles int    `json:"profiles"`
 	Shapes   int    `json:"shapes"` // distinct shapes of the demand, every one of them covered
+
+	Capacity int64 `json:"capacity,omitempty"`          // columns of a static cache, which every step attends over
+	Buffers  int64 `json:"cache_bytes_a_row,omitempty"` // of its keys and values in float32, whatever is in them
 }
 
 // EngineResult is an engine and what it loses.
@@ -99,8 +103,11 @@ type Timing struct {
 	TPOT    float64 `json:"tpot_ms,omitempty"`
 }
 
-func summarisePlan(p *profiles.Plan) PlanSummary {
-	return PlanSummary{Strategy: p.Strategy, Profiles: len(p.Profiles), Shapes: len(p.Demand)}
+func summarisePlan(p *profiles.Plan, c *contract.Contract) PlanSummary {
+	return PlanSummary{
+		Strategy: p.Strategy, Profiles: len(p.Profiles), Shapes: profiles.Count(p.Demand),
+		Capacity: c.Capacity(), Buffers: c.BufferBytes(1),
+	}
 }
 
 // fill takes the figures of the summary out of the report's data.
@@ -174,6 +181,10 @@ func weighted(all []rows.Row, name string, scenarios []profiles.Scenario, phase,
 func (r *Result) Write(w io.Writer) error {
 	_, _ = fmt.Fprintf(w, "\n%d shapes of prefill and decode, all inside %d profiles (%s); PyTorch FP32 perplexity %.3f\n\n",
 		r.Plan.Shapes, r.Plan.Profiles, r.Plan.Strategy, r.Reference)
+	if r.Plan.Capacity > 0 {
+		_, _ = fmt.Fprintf(w, "static cache of %d columns: %.1f MB a row in FP32 from the first token, and every step attends over all of it\n\n",
+			r.Plan.Capacity, float64(r.Plan.Buffers)/1e6)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
 	_, _ = fmt.Fprintln(t, "engine\tMB\tperplexity\tdecode\tratio\tKL nats\tTTFT ms\tTPOT ms\tverdict\t")
 	for _, e := range r.Engines {

@@ -44,9 +44,14 @@ func (j *job) layOut() error {
 	for name, path := range tokenizerFiles(j.config.Model.Path) {
 		files[name] = path // export refuses one that does not fit
 	}
-	j.export = j.add(&stage{name: "export", revision: 3, files: files, run: j.runExport})
-	j.plan = j.add(&stage{name: "profiles", revision: 1, needs: []*stage{j.export}, params: map[string]string{
+	j.export = j.add(&stage{name: "export", revision: 4, files: files, params: j.exportParams(), run: j.runExport})
+	requests := map[string]string{}
+	if trace := j.config.Workload.Trace; trace != "" {
+		requests["trace"] = trace
+	}
+	j.plan = j.add(&stage{name: "profiles", revision: 2, needs: []*stage{j.export}, files: requests, params: map[string]string{
 		"workload": encode(j.config.Workload), "strategy": j.config.Profiles.Strategy, "max_profiles": fmt.Sprint(j.config.Profiles.MaxProfiles),
+		"opt": j.config.Profiles.Opt, "reach": string(j.reach()),
 	}, run: j.runProfiles})
 	j.layOutModels()
 	for _, e := range j.config.Engines {
@@ -54,6 +59,20 @@ func (j *job) layOut() error {
 	}
 	j.layOutMeasurements()
 	return nil
+}
+
+// exportParams are what the export depends on beside the checkpoint. What says
+// nothing new is not among them (a cache that concatenates, no [inputs]), so that
+// such a file has the key that it always had.
+func (j *job) exportParams() map[string]string {
+	params := map[string]string{}
+	if len(j.config.Inputs) > 0 {
+		params["inputs"] = encode(j.config.Inputs)
+	}
+	if m := j.config.Model; m.Cache == export.Static {
+		params["cache"], params["capacity"] = string(m.Cache), fmt.Sprint(m.Capacity)
+	}
+	return params
 }
 
 // checkpoint is the files that the export depends on, by name.
@@ -107,24 +126,34 @@ func tokenizerFiles(dir string) map[string]string {
 
 func (j *job) runExport(_ context.Context, dir string, p progress.Counter) error {
 	p.Note("streaming weights")
-	if err := export.Write(j.config.Model.Path, dir, export.All, export.Last); err != nil {
+	m := j.config.Model
+	if err := export.WriteVariants(m.Path, dir, m.variant(export.All), m.variant(export.Last)); err != nil {
 		return err
 	}
-	return j.open(filepath.Join(dir, modelFile), func(m *onnx.Model) error {
+	return j.open(filepath.Join(dir, m.variant(export.All).File()), func(m *onnx.Model) error {
 		if err := onnx.Check(m); err != nil {
 			return err
 		}
-		return saveContract(m, dir, j.options.CreatedBy)
+		return j.saveContract(m, dir)
 	})
 }
 
+// graph is a stage's model with all logits. The export names its files after
+// what they are, the other stages have one each.
+func (j *job) graph(s *stage) string {
+	if s == j.export {
+		return s.path(j.config.Model.variant(export.All).File())
+	}
+	return s.path(modelFile)
+}
+
 // saveContract writes what the graph's inputs and outputs mean beside it.
-func saveContract(m *onnx.Model, dir, createdBy string) error {
-	c, err := contract.Infer(m)
+func (j *job) saveContract(m *onnx.Model, dir string) error {
+	c, err := contract.Infer(m, j.config.bindings...)
 	if err != nil {
 		return err
 	}
-	c.CreatedBy = createdBy
+	c.CreatedBy = j.options.CreatedBy
 	return c.Save(filepath.Join(dir, contractFile))
 }
 
@@ -137,13 +166,28 @@ func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) err
 	if _, err := j.convention(); err != nil {
 		return err
 	}
-	p, err := profiles.Derive(c, j.config.Workload, profiles.Options{
+	w := j.config.Workload
+	if _, err := w.Open(profiles.TraceOptions{Tokens: TextTokens(j.config.Model.Path)}, c.MaxPositions); err != nil {
+		return err
+	}
+	p, err := profiles.Derive(c, w, profiles.Options{
 		Strategy: j.config.Profiles.Strategy, MaxProfiles: j.config.Profiles.MaxProfiles, CreatedBy: j.options.CreatedBy,
+		Opt: j.config.Profiles.Opt, Reach: j.reach(),
 	})
 	if err != nil {
 		return err
 	}
 	return p.Save(filepath.Join(dir, planFile))
+}
+
+// reach is what all engines of the pipeline can reach: they share one plan.
+func (j *job) reach() profiles.Reach {
+	for _, e := range j.config.Engines {
+		if r, err := profiles.ReachOf(e.Backend, ""); err == nil && r.Reach == profiles.First {
+			return profiles.First
+		}
+	}
+	return profiles.Any
 }
 
 // open loads a model for the time of a function.
@@ -162,7 +206,7 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 	if err != nil {
 		return err
 	}
-	return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+	return j.open(j.graph(j.export), func(m *onnx.Model) error {
 		targets, err := quant.Targets(m, quant.Policy{})
 		if err != nil {
 			return err
@@ -283,7 +327,7 @@ func (j *job) saveTable(m *onnx.Model, c *calib.Collector, dir string) error {
 // FP16 where that is asked for.
 func (j *job) quantizer(table *stage, half bool) func(context.Context, string, progress.Counter) error {
 	return func(_ context.Context, dir string, _ progress.Counter) error {
-		return j.open(j.export.path(modelFile), func(m *onnx.Model) error {
+		return j.open(j.graph(j.export), func(m *onnx.Model) error {
 			if table != nil {
 				t, err := calib.ReadFile(table.path(tableFile))
 				if err != nil {
@@ -308,7 +352,7 @@ func (j *job) quantizer(table *stage, half bool) func(context.Context, string, p
 			if err := onnx.Save(m, filepath.Join(dir, modelFile), onnx.SaveOptions{}); err != nil {
 				return err
 			}
-			return saveContract(m, dir, j.options.CreatedBy)
+			return j.saveContract(m, dir)
 		})
 	}
 }

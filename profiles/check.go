@@ -2,27 +2,49 @@ package profiles
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/contract"
 )
 
-// Gap is a demanded shape that no reachable profile holds.
+// Gap is neighbouring shapes that no reachable profile holds. Shape is the block
+// from the first to the last of them; where a workload skips lengths, it asks for
+// Shapes of the block only.
 type Gap struct {
-	Shape   Shape     `json:"shape"`
+	Shape   Shape     `json:"shape"`   // its count is the mean over Shapes
+	Shapes  int       `json:"shapes"`  // distinct shapes
+	Passes  float64   `json:"passes"`  // of all of them, per unit of weight
 	Profile int       `json:"profile"` // the nearest: the fewest sizes outside, then the smallest distance; -1 = there is none
 	Outside []Outside `json:"outside,omitempty"`
+	Asked   []Ask     `json:"asked,omitempty"` // who asks for it; [Workload.Attribute] fills it in
 }
 
-// Outside is a size that the nearest profile of a gap does not hold. Inputs are
+// Outside is sizes that the nearest profile of a gap does not hold. Inputs are
 // all those of which it is true in the same way, as of every cache tensor.
 type Outside struct {
 	Inputs []string `json:"inputs"`
 	Dim    int      `json:"dim"`
-	Size   int64    `json:"size"` // what the shape asks for
-	Min    int64    `json:"min"`  // what the profile holds
+	Size   int64    `json:"size"`         // what the shapes ask for, the smallest
+	To     int64    `json:"to,omitempty"` // and the largest, where they differ
+	Min    int64    `json:"min"`          // what the profile holds
 	Max    int64    `json:"max"`
-	Fixed  bool     `json:"fixed,omitempty"` // the graph itself allows no other size
+	Fixed  bool     `json:"fixed,omitempty"`  // the graph itself allows no other size
+	Buffer bool     `json:"buffer,omitempty"` // the size is the least that a cache buffer needs
+}
+
+// narrow leaves the asked sizes to those outside, where they lie on one side.
+func (o *Outside) narrow() {
+	if o.Max >= o.Min {
+		if o.Size >= o.Min && o.Size <= o.Max && o.To > o.Max {
+			o.Size = o.Max + 1
+		} else if o.To >= o.Min && o.To <= o.Max && o.Size < o.Min {
+			o.To = o.Min - 1
+		}
+	}
+	if o.To == o.Size {
+		o.To = 0
+	}
 }
 
 // String says what is wrong and the smallest correction.
@@ -42,29 +64,35 @@ func (o Outside) describe(profile int) string {
 	if n := len(o.Inputs); n > 1 {
 		inputs = fmt.Sprintf("%s (and %d more)", inputs, n-1)
 	}
-	if o.Fixed {
-		return fmt.Sprintf("%s dimension %d is %d, and the graph fixes it at %d: export the graph with that dimension dynamic", inputs, o.Dim, o.Size, o.Min)
+	to := max(o.To, o.Size)
+	asked := fmt.Sprintf("%s dimension %d is %s", inputs, o.Dim, fromTo(int(o.Size), int(to)))
+	if o.Buffer {
+		asked = fmt.Sprintf("%s dimension %d must hold %d", inputs, o.Dim, o.Size)
 	}
-	if o.Max < o.Min {
-		return fmt.Sprintf("%s has no range in profile %d: give it one that holds %d in dimension %d", inputs, profile, o.Size, o.Dim)
+	switch {
+	case o.Fixed:
+		return fmt.Sprintf("%s, and the graph fixes it at %d: export the graph with that dimension dynamic", asked, o.Min)
+	case o.Max < o.Min:
+		return fmt.Sprintf("%s has no range in profile %d: give it one that holds %s in dimension %d", inputs, profile, fromTo(int(o.Size), int(to)), o.Dim)
 	}
-	end := "max"
-	if o.Size < o.Min {
-		end = "min"
+	var ends []string
+	if o.Size < o.Min && !o.Buffer {
+		ends = append(ends, fmt.Sprintf("its min to %d", o.Size))
 	}
-	return fmt.Sprintf("%s dimension %d is %d, profile %d holds %d to %d: set its %s to %d", inputs, o.Dim, o.Size, profile, o.Min, o.Max, end, o.Size)
+	if to > o.Max {
+		ends = append(ends, fmt.Sprintf("its max to %d", to))
+	}
+	return fmt.Sprintf("%s, profile %d holds %d to %d: set %s", asked, profile, o.Min, o.Max, strings.Join(ends, " and "))
 }
 
-// Check replays a demand against profiles and returns what they do not hold.
-// With reach First only profiles[0] counts.
-func Check(c *contract.Contract, all []Profile, demand []Shape, reach Reach) []Gap {
-	gaps, _ := cover(c, all, demand, reach)
-	return gaps
+// Replay divides a demand by what serves it: for each block the profile, the
+// first that holds it as a runtime that tries them in order finds it, or -1 for
+// none. With reach First only all[0] counts. Blocks are in the order of [Demand].
+func Replay(c *contract.Contract, all []Profile, demand []Shape, reach Reach) (blocks []Shape, serving []int) {
+	return replay(boxes(c, all, reach), demand)
 }
 
-// cover is the gaps, and for each shape the profile that serves it: the first
-// that holds it, as a runtime that tries them in order finds it; -1 for a gap.
-func cover(c *contract.Contract, all []Profile, demand []Shape, reach Reach) (gaps []Gap, coverage []int) {
+func boxes(c *contract.Contract, all []Profile, reach Reach) []box {
 	if reach == First && len(all) > 1 {
 		all = all[:1]
 	}
@@ -72,110 +100,131 @@ func cover(c *contract.Contract, all []Profile, demand []Shape, reach Reach) (ga
 	for i, p := range all {
 		boxes[i] = p.box(c)
 	}
+	return boxes
+}
+
+// assigned is a block and what serves it.
+type assigned struct {
+	Shape
+	profile int
+}
+
+func replay(boxes []box, demand []Shape) (blocks []Shape, serving []int) {
+	out := make([]assigned, 0, len(demand))
+	var rest, left []Shape // of one block, what no profile holds so far
 	for _, s := range demand {
-		at, nearest, best := -1, -1, distance{}
+		rest = append(rest[:0], s)
 		for i, b := range boxes {
-			d := b.from(s)
-			if d == (distance{}) {
-				at = i
+			left = left[:0]
+			for _, r := range rest {
+				w := b.inside(r)
+				if w.empty() {
+					left = append(left, r)
+					continue
+				}
+				in, around := r.cut(w)
+				out = append(out, assigned{in, i})
+				left = append(left, around...)
+			}
+			if rest, left = left, rest; len(rest) == 0 {
 				break
 			}
-			if nearest < 0 || d.less(best) {
-				nearest, best = i, d
-			}
 		}
-		coverage = append(coverage, at)
-		if at < 0 {
-			g := Gap{Shape: s, Profile: nearest}
-			if nearest >= 0 {
-				g.Outside = boxes[nearest].outside(s)
-			}
-			gaps = append(gaps, g)
+		for _, r := range rest {
+			out = append(out, assigned{r, -1})
 		}
 	}
-	return gaps, coverage
-}
-
-// side is a range that a profile sets on one dimension of one or more inputs.
-type side struct {
-	inputs   []string
-	dim      int
-	role     contract.Dim
-	min, max int64
-}
-
-// box is the sides of a profile on a graph, each distinct one once: a shape is
-// asked four questions or so, however many layers there are.
-type box []side
-
-func (p Profile) box(c *contract.Contract) box {
-	ranges := make(map[string]Range, len(p.Inputs))
-	for _, r := range p.Inputs {
-		ranges[r.Input] = r
+	slices.SortStableFunc(out, func(a, b assigned) int { return compareShapes(a.Shape, b.Shape) })
+	for _, s := range out {
+		blocks, serving = append(blocks, s.Shape), append(serving, s.profile)
 	}
-	type key struct {
-		dim, min, max, size int64
-		role                contract.Role
-	}
-	at := map[key]int{}
-	var b box
-	for _, t := range c.Inputs {
-		r := ranges[t.Name]
-		for i, d := range t.Dims {
-			lo, hi := int64(0), int64(-1) // what has no range holds nothing
-			if i < len(r.Min) && i < len(r.Max) {
-				lo, hi = r.Min[i], r.Max[i]
-			}
-			k := key{int64(i), lo, hi, d.Size, d.Role}
-			if j, known := at[k]; known {
-				b[j].inputs = append(b[j].inputs, t.Name)
-				continue
-			}
-			at[k] = len(b)
-			b = append(b, side{[]string{t.Name}, i, d, lo, hi})
-		}
-	}
-	return b
+	return blocks, serving
 }
 
-// off is how far the side is from holding the shape. A dimension that the graph
-// fixes holds its own size alone, whatever a profile says.
-func (d side) off(s Shape) int64 {
-	size := d.role.Asked(int64(s.Batch), int64(s.Seq), int64(s.Past))
-	lo, hi := d.min, d.max
-	if d.role.Size > 0 {
-		lo, hi = max(lo, d.role.Size), min(hi, d.role.Size)
-	}
-	return max(lo-size, size-hi, 0)
+// Check replays a demand against profiles and returns what they do not hold:
+// one gap for neighbours that lack the same, not one a token. With reach First
+// only all[0] counts.
+func Check(c *contract.Contract, all []Profile, demand []Shape, reach Reach) []Gap {
+	boxes := boxes(c, all, reach)
+	blocks, serving := replay(boxes, demand)
+	return gaps(boxes, blocks, serving)
 }
 
-// distance is how far a shape is from a box: in how many sides, by how much.
-type distance struct{ sides, steps int64 }
-
-func (d distance) less(e distance) bool {
-	return d.sides < e.sides || d.sides == e.sides && d.steps < e.steps
-}
-
-func (b box) from(s Shape) (d distance) {
-	for _, side := range b {
-		if off := side.off(s); off > 0 {
-			d.sides++
-			d.steps += off
-		}
-	}
-	return d
-}
-
-func (b box) outside(s Shape) (all []Outside) {
-	for _, d := range b {
-		if d.off(s) == 0 {
+// gaps groups what nothing serves.
+func gaps(boxes []box, blocks []Shape, serving []int) []Gap {
+	var all []Gap
+	var signs []int64 // of the last gap, by side: 0 holds, else which way it does not
+	open := false     // the last gap may grow: nothing served lies between
+	for i, s := range blocks {
+		if serving[i] >= 0 {
+			open = false
 			continue
 		}
-		o := Outside{Inputs: d.inputs, Dim: d.dim, Size: d.role.Asked(int64(s.Batch), int64(s.Seq), int64(s.Past)), Min: d.min, Max: d.max}
-		if d.role.Size > 0 && o.Size != d.role.Size {
-			o.Fixed, o.Min, o.Max = true, d.role.Size, d.role.Size
+		nearest := near(boxes, s)
+		lacks := []int64(nil)
+		if nearest >= 0 {
+			lacks = boxes[nearest].signs(s)
 		}
-		all = append(all, o)
+		if n := len(all); open && all[n-1].Profile == nearest && slices.Equal(lacks, signs) && all[n-1].grow(s) {
+			continue
+		}
+		all = append(all, Gap{Shape: s, Shapes: s.Shapes(), Passes: s.Passes(), Profile: nearest})
+		signs, open = lacks, true
+	}
+	for i := range all {
+		g := &all[i]
+		if g.Shape.Count = g.Passes / float64(g.Shapes); g.Profile >= 0 {
+			g.Outside = boxes[g.Profile].outside(g.Shape)
+		}
 	}
 	return all
+}
+
+// near is the profile that has to grow the least to hold all of a block.
+func near(boxes []box, s Shape) int {
+	nearest, best := -1, distance{}
+	for i, b := range boxes {
+		if d := b.from(s); nearest < 0 || d.less(best) {
+			nearest, best = i, d
+		}
+	}
+	return nearest
+}
+
+// signs is for each side whether shapes lie below it, above it, in it or on both
+// ends.
+func (b box) signs(s Shape) []int64 {
+	all := make([]int64, len(b))
+	for i, d := range b {
+		lo, hi := d.holds()
+		from, to := d.asks(s)
+		if from < lo {
+			all[i] |= 1
+		}
+		if to > hi {
+			all[i] |= 2
+		}
+	}
+	return all
+}
+
+// grow takes a later block of the same phase, batches and row in.
+func (g *Gap) grow(s Shape) bool {
+	a := g.Shape
+	if a.Phase != s.Phase || a.Batch != s.Batch || a.batches() != s.batches() {
+		return false
+	}
+	from, to := a.Seq, s.Last().Seq
+	if a.Phase == Decode {
+		from, to = a.Past, s.Last().Past
+		if a.Seq != s.Seq {
+			return false
+		}
+	} else if a.Past != s.Past {
+		return false
+	}
+	g.Shape.Run = to - from + 1
+	g.Shapes += s.Shapes()
+	g.Passes += s.Passes()
+	return true
 }

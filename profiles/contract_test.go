@@ -31,3 +31,17 @@ func cached() *contract.Contract {
 		{Name: "past.0.value", Kind: contract.KindPastValue, Dims: dims(contract.Batch, contract.Static, contract.Past, contract.Static)},
 	}}
 }
+
+// static is a decoder of one layer whose cache is a buffer, of that many columns
+// or, for 0, of a length that the graph leaves open.
+func static(columns int64) *contract.Contract {
+	c := cached()
+	for i := range c.Inputs {
+		for d := range c.Inputs[i].Dims {
+			if r := &c.Inputs[i].Dims[d]; r.Role == contract.Past || r.Role == contract.Total {
+				r.Role, r.Size = contract.Buffer, columns
+			}
+		}
+	}
+	return c
+}

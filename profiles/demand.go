@@ -2,12 +2,9 @@ package profiles
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"math"
+	"iter"
 	"slices"
-
-	"github.com/trtforge/trtforge/internal/fault"
 )
 
 // Phase is what a forward pass is for.
@@ -16,144 +13,177 @@ type Phase string
 // The phases.
 const (
 	Prefill        Phase = "prefill"         // first pass over a prompt, past = 0
-	ChunkedPrefill Phase = "chunked_prefill" // past > 0, seq > 1
+	ChunkedPrefill Phase = "chunked_prefill" // a later pass over a prompt, past > 0
 	Decode         Phase = "decode"          // seq = 1, past grows
 	UncachedDecode Phase = "uncached_decode" // no cache: seq grows, past = 0
 )
 
-// Mode says how new tokens are generated.
-type Mode string
+var order = map[Phase]int{Prefill: 0, ChunkedPrefill: 1, Decode: 2, UncachedDecode: 3}
 
-// The modes of a workload; "" is Cached.
-const (
-	Cached   Mode = "cached"
-	Uncached Mode = "uncached"
-	Both     Mode = "both"
-)
-
-// Scenario is a kind of request.
-type Scenario struct {
-	Name         string  `toml:"name" json:"name"`
-	Batch        int     `toml:"batch" json:"batch"`
-	PromptTokens int     `toml:"prompt_tokens" json:"prompt_tokens"`
-	NewTokens    int     `toml:"new_tokens" json:"new_tokens"`
-	Weight       float64 `toml:"weight" json:"weight"` // its share of the traffic, in any unit; 0 is 1
-}
-
-// Workload is what a deployment will be asked for.
-type Workload struct {
-	Mode      Mode       `toml:"mode" json:"mode"`
-	Scenarios []Scenario `toml:"scenario" json:"scenarios"`
-	// FeedLast says that the last generated token is fed too, as some loops do:
-	// one step more a request, and one column more of cache.
-	FeedLast bool `toml:"feed_last" json:"feed_last"`
-}
-
-// Shape is one demanded forward pass and how often it occurs.
+// Shape is one demanded forward pass and how often it occurs, or a block of
+// them: Batches consecutive batch sizes, and for each Run consecutive lengths.
+// A request decodes at consecutive pasts, so its whole answer is one block
+// however long it is.
 type Shape struct {
-	Phase Phase   `json:"phase"`
-	Batch int     `json:"batch"`
-	Seq   int     `json:"seq"`
-	Past  int     `json:"past"`
-	Count float64 `json:"count"` // passes per unit of weight, summed over scenarios
+	Phase   Phase   `json:"phase"`
+	Batch   int     `json:"batch"`             // the smallest
+	Seq     int     `json:"seq"`               // the smallest; it grows along Run, except in decode
+	Past    int     `json:"past"`              // the smallest; it grows along Run in decode
+	Count   float64 `json:"count"`             // passes of each shape per unit of weight, summed over all that ask
+	Run     int     `json:"run,omitempty"`     // consecutive lengths; 0 is 1
+	Batches int     `json:"batches,omitempty"` // consecutive batch sizes; 0 is 1
 }
 
 // Total is past + seq, the length of the mask.
 func (s Shape) Total() int { return s.Past + s.Seq }
 
+// Shapes is how many distinct shapes the block holds.
+func (s Shape) Shapes() int { return s.run() * s.batches() }
+
+// Passes is how many forward passes the block stands for, per unit of weight.
+func (s Shape) Passes() float64 { return s.Count * float64(s.Shapes()) }
+
+func (s Shape) run() int     { return max(s.Run, 1) }
+func (s Shape) batches() int { return max(s.Batches, 1) }
+
+// Last is the largest shape of the block.
+func (s Shape) Last() Shape { return s.at(s.batches()-1, s.run()-1) }
+
+// at is one shape of the block.
+func (s Shape) at(batch, step int) Shape {
+	s.Batch += batch
+	if s.Phase == Decode {
+		s.Past += step
+	} else {
+		s.Seq += step
+	}
+	s.Run, s.Batches = 0, 0
+	return s
+}
+
+// part is the part of the block from batch b0 and step r0 up to b1 and r1, which
+// are not in it.
+func (s Shape) part(b0, b1, r0, r1 int) Shape {
+	p := s.at(b0, r0)
+	if b1-b0 > 1 {
+		p.Batches = b1 - b0
+	}
+	if r1-r0 > 1 {
+		p.Run = r1 - r0
+	}
+	return p
+}
+
+// Each visits every single shape of blocks.
+func Each(blocks []Shape) iter.Seq[Shape] {
+	return func(yield func(Shape) bool) {
+		for _, s := range blocks {
+			for b := range s.batches() {
+				for r := range s.run() {
+					if !yield(s.at(b, r)) {
+						return
+					}
+				}
+			}
+		}
+	}
+}
+
+// Count is how many shapes blocks hold.
+func Count(blocks []Shape) (n int) {
+	for _, s := range blocks {
+		n += s.Shapes()
+	}
+	return n
+}
+
+// Passes is how many forward passes blocks stand for, per unit of weight.
+func Passes(blocks []Shape) (n float64) {
+	for _, s := range blocks {
+		n += s.Passes()
+	}
+	return n
+}
+
 // String is the shape in words.
 func (s Shape) String() string {
-	return fmt.Sprintf("%s batch %d, seq %d, past %d", s.Phase, s.Batch, s.Seq, s.Past)
+	last := s.Last()
+	return fmt.Sprintf("%s batch %s, seq %s, past %s", s.Phase, fromTo(s.Batch, last.Batch), fromTo(s.Seq, last.Seq), fromTo(s.Past, last.Past))
 }
 
-// steps is how many passes follow the prefill: the prefill gives the first
-// token, and the last token is fed only if the loop does so.
-func (w Workload) steps(s Scenario) int {
-	if w.FeedLast {
-		return s.NewTokens
+func fromTo(a, b int) string {
+	if a == b {
+		return fmt.Sprint(a)
 	}
-	return max(s.NewTokens-1, 0)
+	return fmt.Sprintf("%d to %d", a, b)
 }
 
-// Demand is every distinct shape that the workload produces, in the order of
-// phase, batch, past and seq.
+// Demand is every distinct shape that the workload produces, as blocks without
+// overlap in the order of phase, batch, past and seq. Its size depends on how
+// many different lengths there are, not on how many requests or steps.
 func Demand(w Workload) []Shape {
-	type key struct {
-		phase            Phase
-		batch, seq, past int
-	}
-	counts := map[key]float64{}
-	for _, s := range w.Scenarios {
-		weight := s.Weight
-		if weight == 0 {
-			weight = 1
-		}
-		counts[key{Prefill, s.Batch, s.PromptTokens, 0}] += weight
-		for i := range w.steps(s) {
-			if w.Mode != Uncached {
-				counts[key{Decode, s.Batch, 1, s.PromptTokens + i}] += weight
-			}
-			if w.Mode == Uncached || w.Mode == Both {
-				counts[key{UncachedDecode, s.Batch, s.PromptTokens + 1 + i, 0}] += weight
+	sources := w.sources()
+	var all []Shape
+	for _, b := range bands(sources) {
+		l := ledger{chunk: w.Chunk, both: w.Mode == Both}
+		for _, s := range sources {
+			if s.holds(b.from) {
+				l.add(s)
 			}
 		}
+		for _, s := range l.shapes() {
+			s.Batch = b.from
+			if n := b.to - b.from; n > 1 {
+				s.Batches = n
+			}
+			if w.PaddedPast {
+				s.Past++
+			}
+			all = append(all, s)
+		}
 	}
-	demand := make([]Shape, 0, len(counts))
-	for k, n := range counts {
-		demand = append(demand, Shape{k.phase, k.batch, k.seq, k.past, n})
-	}
-	slices.SortFunc(demand, func(a, b Shape) int {
-		return cmp.Or(cmp.Compare(order[a.Phase], order[b.Phase]), cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Past, b.Past), cmp.Compare(a.Seq, b.Seq))
-	})
-	return demand
+	slices.SortFunc(all, compareShapes)
+	return all
 }
 
-var order = map[Phase]int{Prefill: 0, ChunkedPrefill: 1, Decode: 2, UncachedDecode: 3}
-
-// maxTokens is more than any scenario can mean: a shape is kept for each token.
-const maxTokens = 1 << 21
-
-// Check finds everything that is wrong with a workload by itself, as errors of
-// class usage.
-func (w Workload) Check() error {
-	var errs []error
-	bad := func(subject, cause, fix string) {
-		errs = append(errs, fault.New(fault.Usage, "checking", subject, cause, fix))
-	}
-	if w.Mode != "" && w.Mode != Cached && w.Mode != Uncached && w.Mode != Both {
-		bad("workload", fmt.Sprintf("there is no mode %q", w.Mode), "want cached, uncached or both")
-	}
-	if len(w.Scenarios) == 0 {
-		bad("workload", "it asks for nothing", "add a scenario")
-	}
-	for _, s := range w.Scenarios {
-		subject := fmt.Sprintf("scenario %q", s.Name)
-		switch {
-		case s.Batch < 1 || s.PromptTokens < 1:
-			bad(subject, fmt.Sprintf("batch %d of %d prompt tokens", s.Batch, s.PromptTokens), "want at least one of each")
-		case s.NewTokens < 0:
-			bad(subject, fmt.Sprintf("%d new tokens", s.NewTokens), "want 0 or more")
-		case s.Batch > maxTokens || s.PromptTokens > maxTokens || s.NewTokens > maxTokens:
-			bad(subject, fmt.Sprintf("batch %d, %d prompt and %d new tokens", s.Batch, s.PromptTokens, s.NewTokens), fmt.Sprintf("want at most %d of each", maxTokens))
-		}
-		if !(s.Weight >= 0) || math.IsInf(s.Weight, 0) { // also false of NaN
-			bad(subject, fmt.Sprintf("weight %g", s.Weight), "want a finite number, 0 or above")
-		}
-	}
-	return errors.Join(errs...)
+func compareShapes(a, b Shape) int {
+	return cmp.Or(cmp.Compare(order[a.Phase], order[b.Phase]), cmp.Compare(a.Batch, b.Batch), cmp.Compare(a.Past, b.Past), cmp.Compare(a.Seq, b.Seq))
 }
 
-// Fit refuses scenarios that are longer than the model's positions, all of them
-// at once, as an error of class usage. positions 0 means that the model states
-// no limit.
-func (w Workload) Fit(positions int) error {
-	var errs []error
-	for _, s := range w.Scenarios {
-		if total := s.PromptTokens + w.steps(s); positions > 0 && total > positions {
-			errs = append(errs, fault.New(fault.Usage, "checking", fmt.Sprintf("scenario %q", s.Name),
-				fmt.Sprintf("%d prompt and %d new tokens reach position %d, the model has %d", s.PromptTokens, s.NewTokens, total, positions),
-				"shorten the prompt or generate fewer tokens"))
+// band is batch sizes from one up to another, which is not in it.
+type band struct{ from, to int }
+
+// bands cuts the batch sizes that sources ask for where what is asked changes.
+func bands(sources []source) []band {
+	var ends []int
+	for _, s := range sources {
+		for _, b := range s.batches {
+			ends = append(ends, b.from, b.to)
 		}
 	}
-	return errors.Join(errs...)
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	var all []band
+	for i := range max(len(ends)-1, 0) {
+		b := band{ends[i], ends[i+1]}
+		if slices.ContainsFunc(sources, func(s source) bool { return s.holds(b.from) }) {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// Distinct is how many shapes differ in batch, seq or past: a prefill and a step
+// of one shape count once. Of more than 2^20 shapes it is the number with their
+// phases told apart.
+func Distinct(blocks []Shape) int {
+	n := Count(blocks)
+	if n > 1<<20 {
+		return n
+	}
+	seen := make(map[[3]int]bool, n)
+	for s := range Each(blocks) {
+		seen[[3]int{s.Batch, s.Seq, s.Past}] = true
+	}
+	return len(seen)
 }

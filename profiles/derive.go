@@ -1,7 +1,6 @@
 package profiles
 
 import (
-	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -12,54 +11,155 @@ import (
 
 // Options say how a plan is made.
 type Options struct {
-	Strategy    string // "wide", "phase" or "auto": what the reach allows
+	Strategy    string // one of [Strategies]; "auto" is what the reach and the cost allow
 	Reach       Reach  // "" is Any
-	MaxProfiles int    // 0 = no limit
+	MaxProfiles int    // 0 = no limit, and 8 for bucketed and static-kv
 	CreatedBy   string
+
+	// Opt says where a wide profile has its optimum: "decode" (where most passes
+	// are, and what "" is), "prefill", or "median" of everything.
+	Opt string
+	// Costs are the prices of the cost model; nil is DefaultCosts.
+	Costs *Costs
+	// WeightBytes is the size of the model's weights, for the cost of storing them
+	// twice; 0 = not known.
+	WeightBytes int64
+	// Capacity is the length of cache buffers whose length the graph leaves open;
+	// 0 is the longest that the demand needs.
+	Capacity int
+	// SlicesPositions says that the graph slices a table of MaxPositions rows, so
+	// that a pass of past + seq beyond it is impossible even where no request asks
+	// for it.
+	SlicesPositions bool
 }
+
+// Strategies are the names of what Derive can do.
+var Strategies = []string{"auto", "wide", "phase", "bucketed", "static", "static-kv"}
 
 // Derive makes a plan that covers the workload's whole demand on graphs of the
 // contract. A workload that makes no sense, a scenario longer than the model's
-// positions, a size that the graph fixes at another, or a strategy that the reach
-// cannot serve is an error of class usage.
+// positions, a size that the graph fixes at another, a dimension whose sizes
+// nobody said, or a strategy that the reach or the graph cannot serve is an error
+// of class usage.
 //
 // wide is one profile over everything with its optimum on the decode shape,
-// where most passes are. phase is one profile for prefill, with past fixed at
-// 0, and one for decode, with seq fixed at 1, each with its optimum on the
-// weighted median of its demand.
+// where most passes are. phase is one profile for prefill, in chunks or not, and
+// one for decode, with seq fixed at 1, each with its optimum on the weighted
+// median of its demand. bucketed divides each phase into the lengths that cost the
+// least by [Costs]. static is a profile for each shape. static-kv is for graphs
+// whose cache is a buffer of fixed length: buckets of lengths for prefill and one
+// static shape for decode, for each batch size. auto is static-kv for such graphs,
+// else the cheapest of wide, phase and, where MaxProfiles is 3 or more, bucketed
+// that the runtime can reach.
 func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
 	if o.Reach == "" {
 		o.Reach = Any
 	}
-	if err := errors.Join(w.Check(), w.Fit(c.MaxPositions)); err != nil {
+	if o.Costs == nil {
+		o.Costs = &DefaultCosts
+	}
+	if encoder(c) {
+		w = w.once()
+	}
+	if err := errors.Join(w.Check(), w.Fit(c.MaxPositions), unlimited(c)); err != nil {
 		return nil, err
 	}
-	if !c.Cached() && w.Mode != Uncached {
+	if !c.Cached() && w.cached() && !encoder(c) && w.generates() {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "the graph has no cache, and the workload decodes with one", `set mode = "uncached", or export with past`)
 	}
-	demand := Demand(w)
-	if err := fixed(c, demand); err != nil {
+	d := &deriver{c: c, o: o, demand: Demand(w)}
+	if err := fixed(c, d.demand); err != nil {
 		return nil, err
 	}
-	strategy, err := choose(o, demand)
+	if err := d.size(); err != nil {
+		return nil, err
+	}
+	strategy, all, err := d.choose()
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Kind: "plan", SchemaVersion: SchemaVersion, CreatedBy: o.CreatedBy, Strategy: strategy, Reach: o.Reach, Demand: demand}
-	if strategy == "wide" {
-		p.Profiles = []Profile{wide(c, demand)}
-	} else {
-		p.Profiles = phases(c, demand)
-	}
-	gaps, coverage := cover(c, p.Profiles, demand, o.Reach)
-	if len(gaps) > 0 { // of a box around the demand, the graph's own fixed sizes are the only cause
+	return d.plan(strategy, all, w)
+}
+
+// deriver is what every strategy works with.
+type deriver struct {
+	c        *contract.Contract
+	o        Options
+	demand   []Shape
+	capacity int // of cache buffers
+}
+
+// plan is the proof: the demand divided by what serves it.
+func (d *deriver) plan(strategy string, all []Profile, w Workload) (*Plan, error) {
+	p := &Plan{Kind: "plan", SchemaVersion: SchemaVersion, CreatedBy: d.o.CreatedBy, Strategy: strategy, Reach: d.o.Reach, Profiles: all, PaddedPast: w.PaddedPast}
+	p.Demand, p.Coverage = Replay(d.c, all, d.demand, d.o.Reach)
+	if slices.Contains(p.Coverage, -1) { // of boxes around the demand, the graph's own fixed sizes are the only cause
+		gaps := Check(d.c, all, d.demand, d.o.Reach)
 		return nil, fault.New(fault.Usage, "deriving profiles for", gaps[0].Shape.String(), gaps[0].String(), "change the workload or the graph")
 	}
-	if err := Validate(c, p.Profiles); err != nil {
+	if err := Validate(d.c, all); err != nil {
 		return nil, fmt.Errorf("deriving profiles: %w", err)
 	}
-	p.Coverage = coverage
+	cost := Evaluate(d.c, all, p.Demand, p.Coverage, *d.o.Costs, d.o.WeightBytes)
+	p.Estimate = &cost
+	if StoresTwice(all) {
+		p.Notes = append(p.Notes, "a profile of one batch and one token beside one of more tokens at that batch: TensorRT-RTX was seen to store the weights twice; a range of batches avoids it")
+	}
 	return p, nil
+}
+
+// encoder tells a graph without a length of its own: every pass differs by its
+// batch at most.
+func encoder(c *contract.Contract) bool {
+	for _, t := range c.Inputs {
+		for _, d := range t.Dims {
+			switch d.Role {
+			case contract.Seq, contract.Past, contract.Total, contract.Buffer:
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// once is the workload of such a graph: its batch sizes, one pass each.
+func (w Workload) once() Workload {
+	if len(w.Scenarios) == 0 && len(w.Requests) == 0 && w.Trace == "" && w.Lengths == "" {
+		w.Scenarios = []Scenario{{Name: "all", PromptTokens: 1, Batch: 1}}
+		if w.BatchMax > 0 || len(w.Batches) > 0 {
+			w.Scenarios[0].Batch = 0
+		}
+	}
+	return w
+}
+
+// generates tells whether any request has a second pass.
+func (w Workload) generates() bool {
+	for _, s := range w.sources() {
+		if len(s.decode)+len(s.uncached) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// unlimited refuses dimensions of which nothing but their freedom is known.
+func unlimited(c *contract.Contract) error {
+	var errs []error
+	for _, t := range c.Inputs {
+		for i, d := range t.Dims {
+			if d.Role == contract.Free && d.Size == 0 && d.Limits == nil {
+				errs = append(errs, fault.New(fault.Usage, "deriving profiles", fmt.Sprintf("%s dimension %d", t.Name, i),
+					"no other size depends on it, and nobody said which it takes", "say it: "+bindText(t.Name, i)))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// bindText is the flag that gives a dimension its sizes.
+func bindText(input string, dim int) string {
+	return fmt.Sprintf("--bind %s:%d=MIN..OPT..MAX", input, dim)
 }
 
 // fixed refuses a demand for sizes that the graph fixes at others: no profile
@@ -68,112 +168,49 @@ func fixed(c *contract.Contract, demand []Shape) error {
 	var errs []error
 	for _, t := range c.Inputs {
 		for i, d := range t.Dims {
+			if d.Size == 0 || d.Role == contract.Static || d.Role == contract.Free {
+				continue
+			}
+			here := side{role: d, min: d.Size, max: d.Size}
 			for _, s := range demand {
-				want := d.Asked(int64(s.Batch), int64(s.Seq), int64(s.Past))
-				if d.Size > 0 && want != d.Size {
-					errs = append(errs, fault.New(fault.Usage, "deriving profiles", fmt.Sprintf("%s dimension %d", t.Name, i),
-						fmt.Sprintf("the graph fixes %s at %d, and %s asks for %d", d.Role, d.Size, s, want),
-						"export the model with that dimension dynamic, or ask for nothing else"))
-					break
+				if here.off(s) == 0 {
+					continue
 				}
+				s = outlier(here, s)
+				_, want := here.asks(s)
+				verb := "asks for"
+				if d.Role == contract.Buffer {
+					verb = "needs"
+				}
+				errs = append(errs, fault.New(fault.Usage, "deriving profiles", fmt.Sprintf("%s dimension %d", t.Name, i),
+					fmt.Sprintf("the graph fixes %s at %d, and %s %s %d", d.Role, d.Size, s, verb, want),
+					"export the model with that dimension dynamic, or ask for nothing else"))
+				break
 			}
 		}
 	}
 	return errors.Join(errs...)
 }
 
-// choose is the strategy that auto stands for, or a refusal. A demand without
-// decode needs one profile either way.
-func choose(o Options, demand []Shape) (string, error) {
-	past := slices.ContainsFunc(demand, func(s Shape) bool { return s.Past > 0 })
-	one := past && (o.Reach == First || o.MaxProfiles == 1)
-	switch {
-	case o.Strategy == "wide", o.Strategy == "auto" && one:
-		return "wide", nil
-	case o.Strategy == "auto":
-		return "phase", nil
-	case o.Strategy == "phase" && one:
-		return "", fault.New(fault.Usage, "deriving profiles", "", "strategy phase needs two profiles, and only the first can be reached", `use strategy "wide"`)
-	case o.Strategy == "phase":
-		return "phase", nil
+// outlier is a single shape of a block that the side does not hold.
+func outlier(d side, s Shape) Shape {
+	if first := s.at(0, 0); d.off(first) > 0 {
+		return first
 	}
-	return "", fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("strategy %q", o.Strategy), "want wide, phase or auto")
+	return s.Last()
 }
 
-// wide is one profile around all shapes. Its minimum is the smallest corner
-// and its maximum the largest; n_positions bounds the demand, not that corner.
-func wide(c *contract.Contract, demand []Shape) Profile {
-	busiest := slices.DeleteFunc(slices.Clone(demand), func(s Shape) bool { return s.Phase != Decode })
-	if len(busiest) == 0 {
-		busiest = demand
+// size decides the length of cache buffers that the graph leaves open.
+func (d *deriver) size() error {
+	for _, s := range d.demand {
+		d.capacity = max(d.capacity, s.Last().Total())
 	}
-	p := around(demand)
-	opt := around(busiest)
-	p.Name, p.Batch.Opt, p.Seq.Opt, p.Past.Opt = "wide", opt.Batch.Opt, opt.Seq.Opt, opt.Past.Opt
-	return p.with(c)
-}
-
-// phases is a profile for passes without past and one for those with it.
-func phases(c *contract.Contract, demand []Shape) []Profile {
-	var first, later []Shape
-	for _, s := range demand {
-		if s.Past == 0 {
-			first = append(first, s)
-		} else {
-			later = append(later, s)
-		}
+	if d.o.Capacity == 0 {
+		return nil
 	}
-	p := around(first)
-	p.Name = "prefill"
-	all := []Profile{p.with(c)}
-	if len(later) > 0 {
-		d := around(later)
-		d.Name = "decode"
-		all = append(all, d.with(c))
+	if d.o.Capacity < d.capacity {
+		return fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("a cache buffer of %d tokens, and the demand needs %d", d.o.Capacity, d.capacity), "make it longer")
 	}
-	return all
-}
-
-// around is the tightest box around shapes, its optimum the weighted median of
-// each quantity.
-func around(shapes []Shape) Profile {
-	span := func(of func(Shape) int) Span {
-		sorted := slices.Clone(shapes)
-		slices.SortStableFunc(sorted, func(a, b Shape) int { return cmp.Compare(of(a), of(b)) })
-		total, sum := 0.0, 0.0
-		for _, s := range sorted {
-			total += s.Count
-		}
-		s := Span{Min: of(sorted[0]), Max: of(sorted[len(sorted)-1])}
-		s.Opt = s.Max
-		for _, shape := range sorted {
-			if sum += shape.Count; sum >= total/2 {
-				s.Opt = of(shape)
-				break
-			}
-		}
-		return s
-	}
-	return Profile{
-		Batch: span(func(s Shape) int { return s.Batch }),
-		Seq:   span(func(s Shape) int { return s.Seq }),
-		Past:  span(func(s Shape) int { return s.Past }),
-	}
-}
-
-// with fills in the ranges of every input. Minimum, optimum and maximum are each
-// the shape of one pass, so total = past + seq holds at all three.
-func (p Profile) with(c *contract.Contract) Profile {
-	for _, t := range c.Inputs {
-		shape := func(of func(Span) int) []int64 {
-			return c.Shape(t, int64(of(p.Batch)), int64(of(p.Seq)), int64(of(p.Past)))
-		}
-		p.Inputs = append(p.Inputs, Range{
-			Input: t.Name,
-			Min:   shape(func(s Span) int { return s.Min }),
-			Opt:   shape(func(s Span) int { return s.Opt }),
-			Max:   shape(func(s Span) int { return s.Max }),
-		})
-	}
-	return p
+	d.capacity = d.o.Capacity
+	return nil
 }

@@ -13,7 +13,10 @@ import (
 
 // SchemaVersion is the version of the plan file that this program writes and
 // the newest that it reads.
-const SchemaVersion = 1
+//
+// Version 2 has blocks of shapes (run, batches) in its demand, which a reader of
+// version 1 would take for single shapes.
+const SchemaVersion = 2
 
 // Span is the range of one quantity in a profile.
 type Span struct {
@@ -42,26 +45,19 @@ type Profile struct {
 	Inputs []Range `json:"inputs"` // every input of the graph, in its order
 }
 
-// Reach is which profiles a runtime can really run.
-type Reach string
-
-// The reaches. ONNX Runtime's TensorRT EP stays on the first profile of a
-// session; TensorRT and TensorRT-RTX switch.
-const (
-	Any   Reach = "any"
-	First Reach = "first"
-)
-
 // Plan is an ordered set of profiles and the proof of what each covers.
 type Plan struct {
 	Kind          string    `json:"kind"` // "plan"
 	SchemaVersion int       `json:"schema_version"`
 	CreatedBy     string    `json:"created_by"`
-	Strategy      string    `json:"strategy"` // wide or phase; auto has become one of them
+	Strategy      string    `json:"strategy"` // one of [Strategies]; auto has become another
 	Reach         Reach     `json:"reach"`
+	PaddedPast    bool      `json:"padded_past,omitempty"` // past begins with one masked column
 	Profiles      []Profile `json:"profiles"`
-	Demand        []Shape   `json:"demand"`
-	Coverage      []int     `json:"coverage"` // for each shape of Demand the profile that serves it
+	Demand        []Shape   `json:"demand"`             // divided where another profile begins to serve
+	Coverage      []int     `json:"coverage"`           // for each block of Demand the profile that serves it
+	Estimate      *Cost     `json:"estimate,omitempty"` // what it costs, by the model of [Costs]
+	Notes         []string  `json:"notes,omitempty"`    // doubts
 
 	extra keep.Fields // of writers that know more
 }
@@ -120,6 +116,14 @@ func (p *Plan) check() error {
 	}
 	if len(p.Coverage) != len(p.Demand) {
 		return fmt.Errorf("it covers %d shapes of %d", len(p.Coverage), len(p.Demand))
+	}
+	for _, s := range p.Demand {
+		if s.Run < 0 || s.Batches < 0 || max(s.Run, s.Batches, s.Batch, s.Seq, s.Past) > 2*maxTokens || min(s.Batch, s.Seq, s.Past) < 0 {
+			return fmt.Errorf("%s is no shape", s)
+		}
+		if _, known := order[s.Phase]; !known {
+			return fmt.Errorf("there is no phase %q", s.Phase)
+		}
 	}
 	for i, at := range p.Coverage {
 		if at < 0 || at >= len(p.Profiles) {

@@ -59,13 +59,13 @@ func TestPlansThatCannotBe(t *testing.T) {
 		edit func(p *Plan)
 		want []string
 	}{
-		{"a newer version", func(p *Plan) { p.SchemaVersion++ }, []string{"version 2", "up to version 1"}},
+		{"a newer version", func(p *Plan) { p.SchemaVersion++ }, []string{"version 3", "up to version 2"}},
 		{"no version", func(p *Plan) { p.SchemaVersion = 0 }, []string{"version 0"}},
 		{"another kind", func(p *Plan) { p.Kind = "table" }, []string{`"table"`}},
 		{"coverage beyond the profiles", func(p *Plan) { p.Coverage[0] = 2 }, []string{"seq 8, past 0", "profile 2 of 2"}},
-		{"coverage by none", func(p *Plan) { p.Coverage[1] = -1 }, []string{"seq 1, past 8", "profile -1 of 2"}},
-		{"half a proof", func(p *Plan) { p.Coverage = p.Coverage[:1] }, []string{"covers 1 shapes of 3"}},
-		{"no proof", func(p *Plan) { p.Coverage = nil }, []string{"covers 0 shapes of 3"}},
+		{"coverage by none", func(p *Plan) { p.Coverage[1] = -1 }, []string{"seq 1, past 8 to 9", "profile -1 of 2"}},
+		{"half a proof", func(p *Plan) { p.Coverage = p.Coverage[:1] }, []string{"covers 1 shapes of 2"}},
+		{"no proof", func(p *Plan) { p.Coverage = nil }, []string{"covers 0 shapes of 2"}},
 		{"a range without an end", func(p *Plan) { p.Profiles[1].Inputs[1].Max = nil }, []string{"profile 1", "attention_mask"}},
 	} {
 		p := plan(t)
@@ -92,7 +92,7 @@ func TestPlansThatCannotBe(t *testing.T) {
 
 func TestGapSaysEveryCorrection(t *testing.T) {
 	p := plan(t)
-	gaps := Check(cached(), p.Profiles, []Shape{{Decode, 2, 1, 12, 1}}, Any)
+	gaps := Check(cached(), p.Profiles, []Shape{{Phase: Decode, Batch: 2, Seq: 1, Past: 12, Count: 1}}, Any)
 	if len(gaps) != 1 {
 		t.Fatalf("%v", gaps)
 	}
@@ -113,11 +113,11 @@ func TestGapSaysEveryCorrection(t *testing.T) {
 		t.Errorf("corrected, %v is left", left[0])
 	}
 	p.Profiles[1].Inputs = p.Profiles[1].Inputs[1:]
-	gaps = Check(cached(), p.Profiles[1:], []Shape{{Decode, 2, 1, 8, 1}}, Any)
+	gaps = Check(cached(), p.Profiles[1:], []Shape{{Phase: Decode, Batch: 2, Seq: 1, Past: 8, Count: 1}}, Any)
 	if len(gaps) != 1 || !strings.Contains(gaps[0].String(), "input_ids has no range in profile 0") {
 		t.Errorf("an input that the profile lacks: %v", gaps)
 	}
-	if gaps := Check(cached(), nil, []Shape{{Decode, 2, 1, 8, 1}}, Any); len(gaps) != 1 || gaps[0].String() != "there is no profile" {
+	if gaps := Check(cached(), nil, []Shape{{Phase: Decode, Batch: 2, Seq: 1, Past: 8, Count: 1}}, Any); len(gaps) != 1 || gaps[0].String() != "there is no profile" {
 		t.Errorf("no profiles: %v", gaps)
 	}
 }
@@ -128,7 +128,7 @@ func FuzzRead(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(b)
-	f.Add([]byte(`{"kind":"plan","schema_version":2}`))
+	f.Add([]byte(`{"kind":"plan","schema_version":3}`))
 	f.Add([]byte(`{"kind":"plan","schema_version":1,"demand":[{}],"coverage":[0],"profiles":[{"inputs":[{"min":[1],"opt":[1]}]}]}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		p, err := Read(bytes.NewReader(b), "f")
@@ -147,4 +147,17 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%s does not read again: %v", saved, err)
 		}
 	})
+}
+
+// A decode that outgrew its profile is nearer to it than to the prefill's,
+// though by the sum of all distances it is not.
+func TestNearestIsOfThePhase(t *testing.T) {
+	c := cached()
+	d := &deriver{c: c}
+	prefill := d.with(Profile{Batch: Span{1, 1, 1}, Seq: Span{8, 19, 256}})
+	decode := d.with(Profile{Batch: Span{1, 1, 1}, Seq: Span{1, 1, 1}, Past: Span{8, 22, 33}})
+	gaps := Check(c, []Profile{prefill, decode}, []Shape{{Phase: Decode, Batch: 1, Seq: 1, Past: 34, Run: 52, Count: 1}}, Any)
+	if len(gaps) != 1 || gaps[0].Profile != 1 {
+		t.Errorf("gaps %v, want one, nearest to profile 1", gaps)
+	}
 }

@@ -46,7 +46,7 @@ func (s study) published() []Profile {
 func distinct(shapes []Shape) map[int]int {
 	seen := map[[2]int]bool{}
 	counts := map[int]int{}
-	for _, s := range shapes {
+	for s := range Each(shapes) {
 		if k := [2]int{s.Batch, s.Seq}; !seen[k] {
 			seen[k] = true
 			counts[s.Batch]++
@@ -68,6 +68,9 @@ func TestStudy(t *testing.T) {
 	} {
 		t.Run(v.name, func(t *testing.T) {
 			demand := Demand(Workload{Mode: Uncached, Scenarios: s.Scenarios, FeedLast: v.feedLast})
+			if n := Distinct(demand); n != v.shapes {
+				t.Errorf("%d distinct shapes, want %d", n, v.shapes)
+			}
 			if n := distinct(demand); n[1]+n[4] != v.shapes || len(n) != 2 {
 				t.Errorf("shapes by batch: %v, want %d in all", n, v.shapes)
 			}
@@ -75,8 +78,13 @@ func TestStudy(t *testing.T) {
 				t.Errorf("%d gaps where any profile can be reached: %v", len(gaps), gaps[0])
 			}
 			var out []Shape
+			blocks, serving := Replay(uncached(), s.published(), demand, First)
+			for i, b := range blocks {
+				if serving[i] < 0 {
+					out = append(out, b)
+				}
+			}
 			for _, g := range Check(uncached(), s.published(), demand, First) {
-				out = append(out, g.Shape)
 				if g.Profile != 0 || !strings.Contains(g.String(), "profile 0 holds") {
 					t.Errorf("%s: nearest is profile %d: %s", g.Shape, g.Profile, g)
 				}

@@ -11,7 +11,7 @@ import (
 	"github.com/trtforge/trtforge/gate"
 )
 
-//go:embed page.html style.css
+//go:embed page.html profiles.html style.css
 var assets embed.FS
 
 // page is what the template shows: text and pictures, no decisions.
@@ -142,13 +142,7 @@ func (d *Data) proof() string {
 	if d.Plan == nil || len(d.Plan.Demand) == 0 {
 		return ""
 	}
-	covered := 0
-	for _, c := range coverage(d.Plan) {
-		if c >= 0 {
-			covered++
-		}
-	}
-	n := len(d.Plan.Demand)
+	n, covered := tallyShapes(d.Plan)
 	if covered == n {
 		return fmt.Sprintf("All %d distinct shapes of the workload lie inside %s.", n, plural(len(d.Plan.Profiles), "profile"))
 	}

@@ -117,12 +117,12 @@ func (d *Data) planLines() []planLine {
 		}
 		return fmt.Sprintf("%d – %d – %d", s.Min, s.Opt, s.Max)
 	}
-	serving := coverage(d.Plan)
+	demand, serving := coverage(d.Plan)
 	for i, p := range d.Plan.Profiles {
 		l := planLine{Class: fmt.Sprintf("p%d", i%4), Name: p.Name, Index: i, Batch: span(p.Batch), Seq: span(p.Seq), Past: span(p.Past)}
-		for _, c := range serving {
+		for k, c := range serving {
 			if c == i {
-				l.Shapes++
+				l.Shapes += demand[k].Shapes()
 			}
 		}
 		all = append(all, l)
@@ -313,6 +313,10 @@ func (d *Data) modelFacts() []Fact {
 	}
 	number("Hidden size", int64(m.Hidden), count)
 	number("Positions", int64(m.Positions), count)
+	if c := d.Contract; c != nil && c.Capacity() > 0 {
+		facts = append(facts, Fact{"Cache", fmt.Sprintf("static, %s columns, %s a row from the first token; every step attends over all of it",
+			count(c.Capacity()), size(float64(c.BufferBytes(1))))})
+	}
 	return append(facts, Fact{"Digest", m.Digest})
 }
 

@@ -58,6 +58,9 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TRTFORGE_HOME", home)
 			e.Setenv("DEMO", filepath.Join(root, "examples", "demo"))
+			e.Setenv("FORMATS", filepath.Join(root, "docs", "formats"))
+			e.Setenv("SIDECARS", filepath.Join(root, "profiles", "sidecar", "testdata"))
+			e.Setenv("EXPORTS", filepath.Join(root, "contract", "testdata"))
 			for _, name := range []string{"TRTFORGE_ORT_LIBRARY", "TRTFORGE_RTX_PYTHON", "TRTFORGE_REFERENCE_PYTHON"} {
 				e.Setenv(name, os.Getenv(name))
 			}
@@ -172,13 +175,13 @@ func signalled(ts *testscript.TestScript, _ bool, args []string) {
 	expect(ts, want, c.Wait())
 }
 
-// edit replaces the first occurrence of a text in a file.
+// edit replaces the first occurrence of a text in a file by lines.
 func edit(ts *testscript.TestScript, _ bool, args []string) {
 	before := ts.ReadFile(args[0])
 	if !strings.Contains(before, args[1]) {
 		ts.Fatalf("%s does not contain %q", args[0], args[1])
 	}
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(before, args[1], args[2], 1)), 0o644))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte(strings.Replace(before, args[1], strings.Join(args[2:], "\n"), 1)), 0o644))
 }
 
 // tidy demands that a command which failed left nothing half-written.

@@ -2,7 +2,7 @@ package main
 
 import "github.com/spf13/cobra"
 
-func newProfilesCommand(*globals) *cobra.Command {
+func newProfilesCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "profiles",
 		Short: "Derive, prove, translate and compare optimization profiles",
@@ -13,5 +13,12 @@ that they hold all of it, and speak the syntax of every tool that takes them.
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
+	c.AddCommand(
+		newProfilesDeriveCommand(g),
+		newProfilesCheckCommand(g),
+		newProfilesEmitCommand(g),
+		newProfilesDiffCommand(g),
+		newProfilesShowCommand(g),
+	)
 	return c
 }

@@ -7,7 +7,7 @@
 // Each line is NAME ours anchor unit ratio lo hi asked verdict: ratio says how
 // many times better ours is, [lo, hi] is its 95 % interval, asked what was
 // promised. The verdict is ok (the median reaches it), short (the whole interval
-// lies below) or noisy. Each side runs in its own process, the other stopped.
+// lies below), noisy, or "informs" where nothing was promised. Each side runs in its own process, the other stopped.
 // A short figure is exit status 1.
 package main
 
@@ -45,7 +45,9 @@ type group struct {
 var groups = []group{
 	{"export", exportFigures},
 	{"decode", decodeFigures},
+	{"static-decode", staticFigures},
 	{"engine", engineFigures},
+	{"trace", traceFigures},
 }
 
 // measure prints the figures of the groups whose name begins with prefix.

@@ -102,6 +102,8 @@ func judge(f figure, ratios []float64) figure {
 	s := benchmath.AssumeNothing.Summary(benchmath.NewSample(ratios, &benchmath.DefaultThresholds), 0.95)
 	f.ratio, f.lo, f.hi = s.Center, s.Lo, s.Hi
 	switch {
+	case f.asked == 0:
+		f.verdict = "informs"
 	case f.ratio >= f.asked:
 		f.verdict = "ok"
 	case f.hi < f.asked:

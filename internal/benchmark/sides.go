@@ -30,7 +30,7 @@ func self(args ...string) (*side, error) {
 
 // runSide is the program as a side.
 func runSide(args []string) error {
-	sides := map[string]func([]string) error{"export": exportSide, "decode": decodeSide}
+	sides := map[string]func([]string) error{"export": exportSide, "decode": decodeSide, "trace": traceSide, "tracejson": traceJSONSide}
 	run := sides[args[0]]
 	if run == nil || len(args) != 3 {
 		return fmt.Errorf("no side %q with %d arguments", args[0], len(args)-1)

@@ -49,11 +49,16 @@ var shape = export.Shape{Layers: 2, Width: 32, Heads: 4, Vocab: 61, Positions: 3
 // gpt2 is a random GPT-2 as a graph.
 func gpt2(t *testing.T, logits export.Logits) *onnx.Model {
 	t.Helper()
+	return exported(t, export.Options{Logits: logits})
+}
+
+func exported(t *testing.T, o export.Options) *onnx.Model {
+	t.Helper()
 	dir := t.TempDir()
 	if err := export.Random(dir, shape, 7); err != nil {
 		t.Fatal(err)
 	}
-	m, err := export.GPT2(dir, export.Options{Logits: logits})
+	m, err := export.GPT2(dir, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -238,9 +243,9 @@ func TestBenchOfNaN(t *testing.T) {
 	}
 }
 
-func TestCalibrateAndProbe(t *testing.T) {
-	c := client(t)
-	m := gpt2(t, export.All)
+// calibrated runs a calibration of all that could be quantized.
+func calibrated(t *testing.T, c Caller, m *onnx.Model) *calib.Collector {
+	t.Helper()
 	targets, err := quant.Targets(m, quant.Policy{})
 	if err != nil {
 		t.Fatal(err)
@@ -257,10 +262,11 @@ func TestCalibrateAndProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	whole := saved(t, m)
 	r := CalibrateRequest{Job: calib.Job{IDs: wide(text(200)), Plan: plan, Observe: observe}}
 	r.Path = filepath.Join(t.TempDir(), "cut.onnx")
-	r.Contract = whole.Contract
+	if r.Contract, err = contract.Infer(m); err != nil {
+		t.Fatal(err)
+	}
 	if err := onnx.Save(cut, r.Path, onnx.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
@@ -268,14 +274,22 @@ func TestCalibrateAndProbe(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if collector.Samples != 4 || collector.Tokens != 4*11 {
-		t.Errorf("%d samples of %d tokens", collector.Samples, collector.Tokens)
+	if collector.Samples != 4 || collector.Tokens != 4*11 || len(collector.Tensors) != len(observe) {
+		t.Errorf("%d samples of %d tokens, %d tensors", collector.Samples, collector.Tokens, len(collector.Tensors))
 	}
 	for _, name := range observe {
 		if h := collector.Tensors[name]; h == nil || h.Count != 4*11*shape.Width || h.Amax() <= 0 {
 			t.Errorf("%s was seen as %+v", name, h)
 		}
 	}
+	return collector
+}
+
+func TestCalibrateAndProbe(t *testing.T) {
+	c := client(t)
+	m := gpt2(t, export.All)
+	calibrated(t, c, m)
+	whole := saved(t, m)
 	p, err := Probe(t.Context(), c, whole, progress.Noop)
 	if err != nil {
 		t.Fatal(err)

@@ -13,14 +13,14 @@ const module = "github.com/trtforge/trtforge/"
 // floors are the rooms from the ground up. A package may import packages of
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
-	{"internal/fault", "internal/keep", "internal/progress", "internal/svg", "onnx/onnxpb"},
+	{"internal/annotation", "internal/fault", "internal/junit", "internal/keep", "internal/progress", "internal/svg", "onnx/onnxpb"},
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "safetensors", "internal/runtimes"},
 	{"onnx", "internal/testenv"},
 	{"contract", "export", "internal/child"},
 	{"profiles", "internal/doctor", "internal/ort", "internal/worker"},
-	{"profiles/syntax", "profiles/sidecar", "profiles/explain"},
-	{"profiles/lint"},
+	{"profiles/syntax", "profiles/sidecar"},
+	{"profiles/explain", "profiles/lint"},
 	{"calib"},
 	{"quant"},
 	{"engine"},

@@ -57,6 +57,13 @@ func Specs() []Spec {
 			asked: []string{"onnx", "onnxruntime", "scipy"},
 			probe: importing("onnx", "onnxruntime", "scipy", "torch", "transformers"), override: "TRTFORGE_ORACLE_PYTHON",
 		},
+		{
+			Name: "oracle-trt", What: "ONNX Runtime 1.31.1 with its TensorRT EP, Polygraphy and Triton's client, for their parsers",
+			Enables: "trtforge's own tests of the texts that it writes",
+			Licence: "MIT (onnxruntime-gpu), Apache-2.0 (Polygraphy), BSD-3-Clause (tritonclient, protobuf, numpy)",
+			asked:   []string{"onnxruntime-gpu", "polygraphy", "tritonclient", "protobuf", "numpy"},
+			probe:   importing("onnxruntime", "polygraphy", "numpy"), override: "TRTFORGE_ORACLE_TRT_PYTHON",
+		},
 	}
 }
 

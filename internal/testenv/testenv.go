@@ -1,6 +1,6 @@
 // Package testenv finds, for tests, what a bare clone does not have: installed
 // runtimes and data. What is missing skips the test and names itself and its
-// remedy; what TRTFORGE_REQUIRE lists (ort, rtx, reference, oracle, data,
+// remedy; what TRTFORGE_REQUIRE lists (ort, rtx, reference, oracle, oracle-trt, data,
 // separated by commas; `make test` sets it) fails the test instead, so that a
 // continuous-integration run cannot pass by skipping.
 //
@@ -23,8 +23,9 @@ func ORT(t testing.TB) string {
 	return find(t, "ort").Library
 }
 
-// Python is the interpreter of the runtime "rtx", "reference" or "oracle" (the
-// reference with onnx, onnxruntime and scipy).
+// Python is the interpreter of the runtime "rtx", "reference", "oracle" (the
+// reference with onnx, onnxruntime and scipy) or "oracle-trt" (the parsers of other
+// tools).
 func Python(t testing.TB, runtime string) string {
 	t.Helper()
 	return find(t, runtime).Python

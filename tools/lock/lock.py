@@ -1,12 +1,15 @@
 #!/usr/bin/env python3
 """Writes the hash-pinned lock files of trtforge's runtimes.
 
-usage: lock.py OUT_DIR PYTHON...      e.g. lock.py internal/runtimes/locks python3.11 python3.12 python3.13
+usage: lock.py OUT_DIR [--only NAME,...] PYTHON...
+e.g.   lock.py internal/runtimes/locks python3.11 python3.12 python3.13
+       lock.py internal/runtimes/locks --only oracle python3.11 python3.12 python3.13
 
 Each PYTHON resolves for itself, so that environment markers mean what they will mean on a
 user's machine; the wheels are those of manylinux up to 2.28. A package whose version is the
 same everywhere gets one entry with all hashes, any other gets an entry per Python version.
 The wheels of the first PYTHON are then downloaded (about 3 GB) to learn sizes and licences.
+--only leaves the other locks as they are and takes from them what they pin.
 
 No index's address is written: only names, versions, hashes, sizes and licences.
 """
@@ -21,6 +24,9 @@ RUNTIMES = {
     "rtx": (["tensorrt-rtx-cu12-libs==1.7.1.116", "tensorrt-rtx-cu12-bindings==1.7.1.116", "numpy==2.4.6"], [], None),
     "reference": (["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6"], [], None),
     "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1"], [], "reference"),
+    # Without what they ask for: tritonclient's gRPC and an older ml-dtypes are not used, and
+    # onnxruntime-gpu brings the same module as onnxruntime, so it has an environment of its own.
+    "oracle-trt": (["onnxruntime-gpu==1.31.1", "polygraphy==0.53.6", "tritonclient==2.73.0", "protobuf==7.36.2", "numpy==2.4.6"], ["--no-deps"], None),
 }
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)] + [
     "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
@@ -116,17 +122,38 @@ def lock(name, out, pythons, done):
     print(f"{name}: {len(items)} packages, {down/1e6:.0f} MB to download, {installed/1e6:.0f} MB installed")
 
 
-def main(out, pythons):
+PIN = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)(?: ; ([^\\]+))?")
+
+
+def pinned(path, minors):
+    """{minor: {name: (version, None)}} of a lock file as it stands."""
+    by_minor = {minor: {} for minor in minors}
+    for line in open(path):
+        if m := PIN.match(line):
+            for minor in minors:
+                if m[3] is None or f'"{minor}"' in m[3]:
+                    by_minor[minor][m[1]] = (m[2], None)
+    return by_minor
+
+
+def main(out, only, pythons):
     minors = {}
     for python in pythons:
         code = "import sys; print('%d.%d' % sys.version_info[:2])"
         minors[subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()] = python
     done = {}
     for name in RUNTIMES:
-        lock(name, out, minors, done)
+        if only and name not in only:
+            done[name] = pinned(os.path.join(out, name + ".txt"), minors)
+        else:
+            lock(name, out, minors, done)
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 3:
+    rest = sys.argv[2:]
+    chosen = rest[1].split(",") if rest[:1] == ["--only"] else []
+    if chosen:
+        rest = rest[2:]
+    if not rest:
         sys.exit(__doc__)
-    main(sys.argv[1], sys.argv[2:])
+    main(sys.argv[1], chosen, rest)

@@ -1,0 +1,183 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/junit"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/profiles/lint"
+	"github.com/trtforge/trtforge/profiles/syntax"
+)
+
+// CheckOptions are the flags of profiles check.
+type CheckOptions struct {
+	Graph    GraphFlags
+	Bind     []string
+	From     string
+	Workload WorkloadFlags
+	Backend  string
+	Reach    string
+	Build    lint.Options
+	JUnit    string
+	GitHub   bool
+	Strict   bool
+}
+
+// AddFlags declares the flags.
+func (o *CheckOptions) AddFlags(f *pflag.FlagSet) {
+	o.Graph.AddFlags(f)
+	f.StringArrayVar(&o.Bind, "bind", nil, "say what a dimension of --model is, `input:dim=WHAT` as inspect takes it; may be given again")
+	fromFlag(f, &o.From)
+	o.Workload.AddFlags(f)
+	f.StringVar(&o.Backend, "backend", string(lint.TensorRT), "who gets the profiles: "+backends())
+	f.StringVar(&o.Reach, "reach", "", "which profiles it can run, any or first; without it the backend's")
+	f.BoolVar(&o.Build.Refittable, "refittable", false, "the engine is refittable or weight-stripped")
+	f.BoolVar(&o.Build.EngineCache, "engine-cache", false, "trt_engine_cache_enable is on")
+	f.StringVar(&o.Build.CachePrefix, "cache-prefix", "", "trt_engine_cache_prefix")
+	f.BoolVar(&o.Build.CUDAGraph, "cuda-graph", false, "trt_cuda_graph_enable is on")
+	f.BoolVar(&o.Build.NoZero, "no-zero", false, "the builder refuses sizes of 0")
+	f.StringVar(&o.Build.TRT, "trt", "", "the `VERSION` of TensorRT, as 10.13")
+	f.StringVar(&o.Build.ORT, "ort", "", "the `VERSION` of ONNX Runtime, as 1.31")
+	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each rule")
+	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error")
+	f.BoolVar(&o.Strict, "strict", false, "warnings fail, too")
+}
+
+func backends() string {
+	var names []string
+	for _, b := range lint.Backends() {
+		names = append(names, string(b))
+	}
+	return strings.Join(names, ", ")
+}
+
+func newProfilesCheckCommand(g *globals) *cobra.Command {
+	var opts CheckOptions
+	c := &cobra.Command{
+		Use:   "check PROFILES",
+		Short: "Prove that profiles hold a workload, and find what will fail later",
+		Long: `Check replays a whole workload against profiles: a plan, the options of any tool,
+an engine's manifest.json or the .profile beside it, told apart by what is in them.
+Each shape that no reachable profile holds is named with who asks for it in which
+step, the input and dimension, the nearest profile and the smallest correction. Then it looks for mistakes that
+TensorRT and ONNX Runtime accept and fail on later. Each finding has an id, a
+severity and a fix; docs/rules.md explains every rule.
+
+Errors end with status 1; warnings do with --strict. A rule that needs a graph,
+a contract or a workload that was not given is not judged, and the last line says
+how many were not.
+` + exitStatus,
+		Example: `  trtforge profiles check plan.json --model model.onnx
+  trtforge profiles check plan.json --model model.onnx --scenario chat=4x27+8 --batch-max 8
+  trtforge profiles check plan.json --model model.onnx --trace requests.jsonl --backend orttrt
+  trtforge profiles check options.txt --model model.onnx --workload pipeline.toml --backend trtexec
+  trtforge profiles check engine.profile --contract contract.json --junit report.xml --github`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return runProfilesCheck(opts, g, args[0]) },
+	}
+	opts.AddFlags(c.Flags())
+	return c
+}
+
+func runProfilesCheck(o CheckOptions, g *globals, path string) error {
+	s, err := o.subject(g, path)
+	if err != nil {
+		return err
+	}
+	r := lint.Examine(s, path)
+	if o.JUnit != "" {
+		if err := fsx.WriteFile(o.JUnit, func(w io.Writer) error { return junit.Write(w, r.JUnit(o.Strict)) }); err != nil {
+			return err
+		}
+	}
+	if o.GitHub {
+		if err := r.Annotate(g.Err, path); err != nil {
+			return err
+		}
+	}
+	if err := g.print(r, func(w io.Writer) error { return r.Write(w, g.Verbose) }); err != nil {
+		return err
+	}
+	if r.Failed(o.Strict) {
+		return printed{fault.New(fault.Gate, "checking", path, r.Summary(), "")}
+	}
+	return nil
+}
+
+// subject reads everything that is judged.
+func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err error) {
+	s.Backend, s.Reach, s.Options = lint.Backend(o.Backend), profiles.Reach(o.Reach), o.Build
+	if !slices.Contains(lint.Backends(), s.Backend) {
+		return s, fault.New(fault.Usage, "", "", fmt.Sprintf("--backend %q", o.Backend), "want one of "+backends())
+	}
+	if s.Reach != "" && s.Reach != profiles.Any && s.Reach != profiles.First {
+		return s, fault.New(fault.Usage, "", "", fmt.Sprintf("--reach %q", o.Reach), "want any or first")
+	}
+	if err := o.graph(g, &s); err != nil {
+		return s, err
+	}
+	inputs := s.Contract
+	if inputs == nil && s.Graph != nil {
+		inputs = &contract.Contract{Inputs: s.Graph.Inputs} // enough to fill in what a .profile leaves out
+	}
+	loaded, err := loadProfilesBy(syntax.ParseLoose, path, o.From, inputs, os.Stdin)
+	if err != nil {
+		return s, err
+	}
+	if s.Profiles = loaded.Profiles; loaded.Plan != nil {
+		s.Demand = loaded.Plan.Demand
+	}
+	if o.Workload.Given() {
+		positions := 0
+		if s.Contract != nil {
+			positions = s.Contract.MaxPositions
+		}
+		w, _, err := o.Workload.Read(g, positions)
+		if err != nil {
+			return s, err
+		}
+		s.Workload, s.Demand = &w, profiles.Demand(w)
+	}
+	return s, nil
+}
+
+// graph reads the contract, and the facts of the graph where it is given. A graph
+// without a contract is judged by its names, ranks and fixed sizes.
+func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
+	if o.Graph.Contract != "" {
+		if s.Contract, err = contract.Load(o.Graph.Contract); err != nil {
+			return err
+		}
+	}
+	bound, err := contract.ParseBindings(o.Bind)
+	if err != nil || o.Graph.Model == "" {
+		return err
+	}
+	m, err := onnx.Load(o.Graph.Model)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	s.Graph = lint.Facts(m)
+	if s.Contract == nil {
+		if s.Contract, err = contract.Infer(m, bound...); err != nil {
+			if len(bound) > 0 {
+				return err // who says what inputs mean wants them judged by it
+			}
+			g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
+			s.Contract = nil
+		}
+	}
+	return nil
+}

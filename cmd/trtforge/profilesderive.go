@@ -1,0 +1,190 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/profiles"
+)
+
+// DeriveOptions are the flags of profiles derive.
+type DeriveOptions struct {
+	Workload WorkloadFlags
+	Out      string
+	Strategy string
+	Max      int
+	Backend  string
+	Version  string
+	Opt      string
+	Capacity int
+	Sliced   bool
+}
+
+// AddFlags declares the flags.
+func (o *DeriveOptions) AddFlags(f *pflag.FlagSet) {
+	o.Workload.AddFlags(f)
+	f.StringVarP(&o.Out, "out", "o", "", "write the plan to `FILE`")
+	f.StringVar(&o.Strategy, "strategy", "auto", "how the demand is divided: "+strings.Join(profiles.Strategies, ", "))
+	f.IntVar(&o.Max, "max-profiles", 0, "at most `K` profiles; 0 sets no limit, and 8 for bucketed and static-kv")
+	f.StringVar(&o.Backend, "backend", "", "what runs the engine, which decides the profiles that can be reached: "+strings.Join(profiles.Backends(), ", "))
+	f.StringVar(&o.Version, "backend-version", "", "its `VERSION`; the newest that is known unless given")
+	f.StringVar(&o.Opt, "opt", "", "where a wide profile has its optimum: decode (the default), prefill or median")
+	f.IntVar(&o.Capacity, "capacity", 0, "columns of a cache buffer whose length the graph leaves open; 0 is what the demand needs")
+	f.BoolVar(&o.Sliced, "slices-positions", false, "the graph slices a table of positions, so that no profile may reach beyond it at its maximum")
+}
+
+func newProfilesDeriveCommand(g *globals) *cobra.Command {
+	var opts DeriveOptions
+	c := &cobra.Command{
+		Use:   "derive MODEL.onnx|contract.json|DIR",
+		Short: "Make the profiles that hold everything a workload will ask for",
+		Long: `Derive replays a workload (scenarios, a trace of requests, a distribution of
+lengths) on paper: every shape that prefill and decode will ask for. It then chooses
+minimum, optimum and maximum of each profile and proves that each shape lies in a
+profile that the backend can reach. It shows what each profile serves, how far its
+passes are from the shape that its kernels are chosen for, and the memory of its
+maximum, before anything is built.
+
+wide is one profile over everything; phase has one for prefill and one for decode;
+bucketed divides each phase into the lengths that cost the least; static has a
+profile for each shape; static-kv is for a cache of fixed length; auto takes the
+cheapest that the backend can reach.
+` + exitStatus,
+		Example: `  trtforge profiles derive build/gpt2 --scenario chat=1x27+8 --scenario four=4x19+8 -o plan.json
+  trtforge profiles derive model.onnx --trace requests.jsonl --batch-max 8 --strategy bucketed --max-profiles 6
+  trtforge profiles derive model.onnx --lengths lognormal:median=180,p95=700,max=896+uniform:16..128 --backend orttrt`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error { return runProfilesDerive(opts, g, args[0]) },
+	}
+	opts.AddFlags(c.Flags())
+	return c
+}
+
+// derived is what derive prints.
+type derived struct {
+	Plan     string             `json:"plan,omitempty"` // where it was written
+	Strategy string             `json:"strategy"`
+	Reach    profiles.Reach     `json:"reach"`
+	Why      string             `json:"reach_reason,omitempty"`
+	Shapes   int                `json:"shapes"`
+	Profiles []profiles.Line    `json:"profiles"`
+	Estimate *profiles.Cost     `json:"estimate"`
+	Notes    []string           `json:"notes,omitempty"`
+	LeftOut  []profiles.Problem `json:"left_out,omitempty"` // of the trace
+}
+
+func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
+	c, weights, err := contractOf(model)
+	if err != nil {
+		return err
+	}
+	reach := profiles.Runtime{Reach: profiles.Any}
+	if opts.Backend != "" {
+		if reach, err = profiles.ReachOf(opts.Backend, opts.Version); err != nil {
+			return err
+		}
+	}
+	w, problems, err := opts.Workload.Read(g, c.MaxPositions)
+	if err != nil {
+		return err
+	}
+	p, err := profiles.Derive(c, w, profiles.Options{
+		Strategy: opts.Strategy, Reach: reach.Reach, MaxProfiles: opts.Max, CreatedBy: createdBy(),
+		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity, SlicesPositions: opts.Sliced,
+	})
+	if err != nil {
+		return err
+	}
+	if opts.Out != "" {
+		if err := p.Save(opts.Out); err != nil {
+			return err
+		}
+	}
+	out := derived{opts.Out, p.Strategy, p.Reach, reach.Note, profiles.Distinct(p.Demand), p.Lines(c), p.Estimate, p.Notes, problems}
+	return g.print(out, out.write)
+}
+
+func (d derived) write(out io.Writer) error {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d distinct shapes, all inside %s (strategy %s)\n\n", d.Shapes, plural(len(d.Profiles), "profile"), d.Strategy)
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(t, "\tPROFILE\tBATCH\tSEQ\tPAST\tPASSES\tFROM OPT\tFROM MAX\tMEMORY\tKV IN\tKV OUT\tLOGITS\tACTIVATIONS")
+	for i, l := range d.Profiles {
+		_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i, l.Name, ends(l.Batch), ends(l.Seq), ends(l.Past),
+			100*l.Share, tokens(l.FromOpt), tokens(l.FromMax), megabytes(l.Total), megabytes(l.Memory.KVIn), megabytes(l.Memory.KVOut), megabytes(l.Memory.Logits), megabytes(l.Memory.Activations))
+	}
+	_ = t.Flush() // of a builder never fails
+	b.WriteString("\nmin-opt-max; FROM: new and past tokens between a pass and optimum or maximum; memory at the maximum\nin MB, without weights, activations estimated\n")
+	if d.Why != "" {
+		fmt.Fprintf(&b, "reach %s: %s\n", d.Reach, d.Why)
+	}
+	for _, n := range d.Notes {
+		fmt.Fprintf(&b, "note: %s\n", n)
+	}
+	if d.Plan != "" {
+		fmt.Fprintln(&b, d.Plan)
+	}
+	_, err := io.WriteString(out, b.String())
+	return err
+}
+
+// ends is a range as min-opt-max, or its only value.
+func ends(s profiles.Span) string {
+	if s.Min == s.Max {
+		return fmt.Sprint(s.Min)
+	}
+	return fmt.Sprintf("%d-%d-%d", s.Min, s.Opt, s.Max)
+}
+
+// tokens is the new and the past ones.
+func tokens(w profiles.Waste) string { return fmt.Sprintf("%.1f + %.1f", w.Seq, w.Past) }
+
+func megabytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/1e6) }
+
+func plural(n int, noun string) string {
+	if n == 1 {
+		return "one " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}
+
+// contractOf reads what a model's inputs mean: from a contract file, from a
+// graph, or from a directory that has either. weights is the size of the graph's
+// weights, 0 where only the contract is there.
+func contractOf(path string) (c *contract.Contract, weights int64, err error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return nil, 0, fsx.Explain("reading model", path, err)
+	}
+	if info.IsDir() {
+		dir := path
+		for _, name := range []string{"model.onnx", "contract.json"} {
+			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
+				return contractOf(filepath.Join(dir, name))
+			}
+		}
+		return nil, 0, fault.New(fault.Input, "reading model", dir, "it has neither model.onnx nor contract.json", "run `trtforge export` first")
+	}
+	if filepath.Ext(path) == ".json" {
+		c, err = contract.Load(path)
+		return c, 0, err
+	}
+	m, err := onnx.Load(path)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer func() { _ = m.Close() }()
+	c, err = contract.Infer(m)
+	return c, m.Size(), err
+}

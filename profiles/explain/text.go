@@ -1,0 +1,147 @@
+package explain
+
+import (
+	"fmt"
+	"io"
+	"strings"
+)
+
+// Text writes the report for people.
+func (r *Report) Text(w io.Writer) error {
+	p := &printer{w: w}
+	seen := map[string]int{}
+	for _, f := range r.Roots() {
+		seen[f.ID]++
+		if seen[f.ID] > 1 {
+			continue
+		}
+		if len(seen) > 1 {
+			p.line("")
+		}
+		p.root(f)
+		p.others(f, r)
+	}
+	p.rest(r)
+	if len(r.Unknown) > 0 {
+		p.unknown(r)
+	}
+	if !r.Failed() && r.Root() == nil {
+		p.line("nothing wrong found in %d lines", r.Lines)
+	}
+	return p.err
+}
+
+type printer struct {
+	w   io.Writer
+	err error
+}
+
+func (p *printer) line(format string, args ...any) {
+	if p.err == nil {
+		_, p.err = fmt.Fprintf(p.w, format+"\n", args...)
+	}
+}
+
+func (p *printer) root(f *Finding) {
+	p.line("%s: %s (%s)", f.Severity, f.Title, f.ID)
+	p.line("  cause  %s", f.Cause)
+	p.line("  line %d%s  %s", f.Evidence.Line, times(f.Evidence.Count), f.Evidence.Text)
+	p.line("  fix    %s", f.Fix)
+	if c := f.Correction; c != nil {
+		p.correction(c)
+	}
+}
+
+// maxOthers bounds what is shown of one cause with other names and numbers: a
+// decode loop fails at every length.
+const maxOthers = 3
+
+// others are the same cause with other names and numbers.
+func (p *printer) others(first *Finding, r *Report) {
+	shown, left := 0, first.More
+	for _, f := range r.Roots() {
+		if f == first || f.ID != first.ID {
+			continue
+		}
+		if left += f.More; shown == maxOthers {
+			left += f.Evidence.Count
+			continue
+		}
+		shown++
+		p.line("  also   line %d%s  %s", f.Evidence.Line, times(f.Evidence.Count), f.Cause)
+	}
+	if left > 0 {
+		p.line("  also   %d lines more", left)
+	}
+}
+
+func (p *printer) correction(c *Correction) {
+	for _, n := range c.Notes {
+		p.line("  note   %s", n)
+	}
+	for _, ch := range c.Changes {
+		p.line("  change %s", ch)
+	}
+	if c.After == "" {
+		return
+	}
+	if c.Before != "" {
+		p.line("  before (%s)", c.Syntax)
+		p.block(c.Before)
+	}
+	p.line("  after (%s)", c.Syntax)
+	p.block(c.After)
+}
+
+func (p *printer) block(text string) {
+	for _, l := range strings.Split(strings.TrimRight(text, "\n"), "\n") {
+		p.line("    %s", l)
+	}
+}
+
+// rest is what is no root: what followed from it, and what is harmless.
+func (p *printer) rest(r *Report) {
+	for _, group := range []struct {
+		title string
+		of    func(*Finding) bool
+	}{
+		{"follows from it:", func(f *Finding) bool { return f.Follows != "" }},
+		{"also seen:", func(f *Finding) bool {
+			return !f.Root && f.Follows == "" && (f.Severity == Warning || f.Severity == Error)
+		}},
+		{"benign, needs nothing:", func(f *Finding) bool { return f.Severity == Benign }},
+		{"good to know:", func(f *Finding) bool { return f.Severity == Info }},
+	} {
+		shown := map[string]bool{}
+		for _, f := range r.Findings {
+			if !group.of(f) || f.Root || shown[f.ID] {
+				continue
+			}
+			if len(shown) == 0 {
+				p.line("%s", group.title)
+			}
+			shown[f.ID] = true
+			p.line("  line %d%s  %s (%s)", f.Evidence.Line, times(f.Evidence.Count), f.Title, f.ID)
+			if f.Follows == "" {
+				p.line("    %s", f.Cause)
+			}
+		}
+	}
+}
+
+func (p *printer) unknown(r *Report) {
+	p.line("not known to trtforge:")
+	for _, e := range r.Unknown {
+		p.line("  line %d%s  %s", e.Line, times(e.Count), e.Text)
+	}
+	if r.UnknownMore > 0 {
+		p.line("  and %d lines more", r.UnknownMore)
+	}
+}
+
+func times(n int) string {
+	if n > 1 {
+		return fmt.Sprintf(" (%d times)", n)
+	}
+	return ""
+}
