@@ -10,8 +10,16 @@ import (
 // of the tables that are selected by the positions, by a count of the mask or by
 // a range of past and seq, the smallest of them, without the rows that lie before
 // position 0. A graph with none (rotary positions that are computed) states no
-// limit.
+// limit. A buffer that is shorter is a limit too.
 func (r *reader) positions() {
+	r.stated()
+	if n := int(r.c.Capacity()); n > 0 && (r.c.MaxPositions == 0 || n < r.c.MaxPositions) {
+		r.c.MaxPositions = n
+	}
+}
+
+// stated is the limit that positions have, however long a buffer is.
+func (r *reader) stated() {
 	least := func(rows, offset int64) {
 		if n := rows - offset; n > 0 && n <= maxSize && (r.c.MaxPositions == 0 || n < int64(r.c.MaxPositions)) {
 			r.c.MaxPositions = int(n)
