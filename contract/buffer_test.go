@@ -66,12 +66,12 @@ func TestSharedBufferOfGroupQueryAttention(t *testing.T) {
 			if l := lengths(got); l != c.want {
 				t.Errorf("past, present, mask are %s, want %s", l, c.want)
 			}
-			limit := 40 // rows of the cosines
+			positions := 40 // rows of cosines
 			if n := int(got.Capacity()); n > 0 {
-				limit = n
+				positions = n
 			}
-			if got.MaxPositions != limit || !got.PositionsTable {
-				t.Errorf("%d positions, %v, want %d", got.MaxPositions, got.PositionsTable, limit)
+			if got.MaxPositions != positions || !got.PositionsTable {
+				t.Errorf("%d positions, %v, want %d of a table", got.MaxPositions, got.PositionsTable, positions)
 			}
 		})
 	}

@@ -14,7 +14,6 @@ type flow struct {
 	number map[string]int           // of a value; 0 is one left out
 	nodes  []*step
 	facts  []fact // by number
-	weight []*onnx.Weight
 
 	tables  [][]table // by input: whose rows it selects
 	counts  []table   // whose rows are selected by a count of the mask
@@ -65,7 +64,7 @@ type fact struct {
 
 // newFlow walks over m.
 func newFlow(m *onnx.Model) *flow {
-	f := &flow{trace: onnx.Follow(m), number: map[string]int{"": 0}, facts: make([]fact, 1), weight: make([]*onnx.Weight, 1), slots: map[int]Kind{}}
+	f := &flow{trace: onnx.Follow(m), number: map[string]int{"": 0}, facts: make([]fact, 1), slots: map[int]Kind{}}
 	for _, v := range m.Graph().GetInput() {
 		if m.Weight(v.GetName()) == nil {
 			f.inputs = append(f.inputs, v)
@@ -74,14 +73,14 @@ func newFlow(m *onnx.Model) *flow {
 	f.tables, f.angle = make([][]table, len(f.inputs)), make([]bool, len(f.inputs))
 	f.column, f.images = make([]bool, len(f.inputs)), make([]bool, len(f.inputs))
 	for i, v := range f.inputs {
-		n := f.value(m, v.GetName())
+		n := f.value(v.GetName())
 		f.facts[n].varies, f.facts[n].origin = true, i+1
 		if _, dims := onnx.TypeOf(v); len(dims) == 4 {
 			f.facts[n].holds = i + 1
 		}
 	}
 	for _, n := range m.Graph().GetNode() {
-		f.add(m, n)
+		f.add(n)
 	}
 	for k := len(f.nodes) - 1; k >= 0; k-- {
 		f.back(k)
@@ -91,27 +90,26 @@ func newFlow(m *onnx.Model) *flow {
 }
 
 // value is the number of a name.
-func (f *flow) value(m *onnx.Model, name string) int {
+func (f *flow) value(name string) int {
 	n, ok := f.number[name]
 	if !ok {
 		n = len(f.facts)
 		f.number[name] = n
 		f.facts = append(f.facts, fact{same: n})
-		f.weight = append(f.weight, m.Weight(name))
 	}
 	return n
 }
 
-func (f *flow) add(m *onnx.Model, n *onnxpb.NodeProto) {
+func (f *flow) add(n *onnxpb.NodeProto) {
 	s := &step{op: n.GetOpType(), node: n}
 	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
 		s.op = d + "." + s.op
 	}
 	for _, name := range n.GetInput() {
-		s.in = append(s.in, f.value(m, name))
+		s.in = append(s.in, f.value(name))
 	}
 	for _, name := range n.GetOutput() {
-		s.out = append(s.out, f.value(m, name))
+		s.out = append(s.out, f.value(name))
 	}
 	f.nodes = append(f.nodes, s)
 	f.forth(s)

@@ -29,7 +29,7 @@ const (
 //
 // Time and memory are linear in the graph.
 func Infer(m *onnx.Model, bound ...Binding) (*Contract, error) {
-	r := &reader{m: m, flow: newFlow(m), bound: bound, binds: map[string]map[int]Binding{}, asked: map[string]bool{}, doubted: map[string]bool{},
+	r := &reader{m: m, flow: newFlow(m), binds: map[string]map[int]Binding{}, asked: map[string]bool{}, doubted: map[string]bool{},
 		c: &Contract{Kind: "contract", SchemaVersion: SchemaVersion, CreatedBy: m.Proto.GetProducerName()}}
 	r.c.Inputs = r.tensors(r.flow.inputs)
 	r.c.Outputs = r.tensors(m.Graph().GetOutput())
@@ -54,7 +54,6 @@ type reader struct {
 	m     *onnx.Model
 	flow  *flow
 	c     *Contract
-	bound Bindings
 	binds map[string]map[int]Binding
 
 	decoder bool    // the graph gives logits for ids, or has a cache

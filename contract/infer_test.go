@@ -244,3 +244,32 @@ func TestFixedBatchKeepsItsRole(t *testing.T) {
 		t.Errorf("%+v", d)
 	}
 }
+
+// A tensor that is called like something else than what the nodes do with it is
+// reported, not believed.
+func TestNamesOfTensorsThatLie(t *testing.T) {
+	for want, to := range map[string]map[string]string{
+		"position_ids: it is called like positions, and the graph uses it as ids": {"input_ids": "position_ids", "position_ids": "input_ids"},
+		"past_key_values.0.value: it is called like past_value, and the graph uses it as past_key": {
+			"past_key_values.0.key": "past_key_values.0.value", "past_key_values.0.value": "past_key_values.0.key"},
+		"attention_mask: it is called like mask, and the graph uses it as ids": {
+			"input_ids": "attention_mask", "attention_mask": "position_ids", "position_ids": "input_ids"},
+	} {
+		m := load(t, "gpt2")
+		for _, v := range m.Graph().Input {
+			if other := to[v.GetName()]; other != "" {
+				v.Name = other
+			}
+		}
+		for _, n := range m.Graph().Node {
+			for i, in := range n.Input {
+				if other := to[in]; other != "" {
+					n.Input[i] = other
+				}
+			}
+		}
+		if _, err := Infer(m); fault.Exit(err) != 4 || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}

@@ -18,7 +18,7 @@ func (r *reader) positions() {
 	}
 }
 
-// stated is the limit of the positions, however long a buffer is.
+// stated is the limit that positions have, however long a buffer is.
 func (r *reader) stated() {
 	least := func(rows, offset int64) {
 		if n := rows - offset; n > 0 && n <= maxSize && (r.c.MaxPositions == 0 || n < int64(r.c.MaxPositions)) {

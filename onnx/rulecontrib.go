@@ -9,11 +9,11 @@ const contribDomain = "com.microsoft"
 // nil where it is not known. onnxruntime-genai and the optimizer write these.
 func contrib(op string) rule {
 	switch op {
-	case "Gelu", "FastGelu", "QuickGelu", "BiasGelu", "RotaryEmbedding", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
+	case "Gelu", "FastGelu", "QuickGelu", "BiasGelu", "SkipLayerNormalization", "SkipSimplifiedLayerNormalization",
 		"SimplifiedLayerNormalization":
 		return likeFirst
-	case "FusedMatMul":
-		return nil // of many transpositions
+	case "RotaryEmbedding":
+		return rotaryContrib
 	case "MatMulNBits":
 		return matMulBits
 	case "GroupQueryAttention":
@@ -33,6 +33,24 @@ func likeFirst(s *site) error {
 		s.give(3, x.t, x.dims)
 	}
 	return nil
+}
+
+// rotaryContrib has positions as [batch, length], or the first one alone.
+func rotaryContrib(s *site) error {
+	x := s.take(0)
+	s.give(0, x.t, x.dims)
+	if !s.has(1) || len(s.in[1].dims) != 2 || len(x.dims) < 3 || len(x.dims) > 4 {
+		return nil
+	}
+	if _, err := s.unify(x.dims[0], s.in[1].dims[0]); err != nil {
+		return err
+	}
+	length := x.dims[1]
+	if len(x.dims) == 4 {
+		length = x.dims[2]
+	}
+	_, err := s.unify(length, s.in[1].dims[1])
+	return err
 }
 
 func matMulBits(s *site) error {

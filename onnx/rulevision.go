@@ -9,12 +9,14 @@ func vision(op string) rule {
 	switch op {
 	case "Conv":
 		return conv
-	case "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "RotaryEmbedding", "SimplifiedLayerNormalization":
+	case "BatchNormalization", "InstanceNormalization", "GroupNormalization", "LRN", "SimplifiedLayerNormalization":
 		return likeFirst
 	case "MaxPool", "AveragePool", "GlobalAveragePool", "GlobalMaxPool":
 		return pool
 	case "Attention":
 		return attention
+	case "RotaryEmbedding":
+		return rotaryEmbedding
 	}
 	return nil
 }
@@ -75,8 +77,44 @@ func attention(s *site) error {
 		out = []expr{parts[0][0], parts[0][2], parts[0][1].times(parts[2][3])}
 	}
 	s.give(0, q.t, out)
+	total := parts[1][2]
+	if s.has(4) && len(s.in[4].dims) == 4 {
+		total = total.plus(s.in[4].dims[2])
+	}
+	if s.has(3) && len(s.in[3].dims) > 1 && s.infer.trace != nil {
+		s.infer.trace.stretched(s.in[3].dims[len(s.in[3].dims)-1], total)
+	}
+	for _, same := range [][2]expr{{parts[0][0], parts[1][0]}, {parts[1][0], parts[2][0]}, {parts[1][2], parts[2][2]}} {
+		if _, err := s.unify(same[0], same[1]); err != nil {
+			return err
+		}
+	}
 	if err := s.grow(1, 4, parts[1]); err != nil {
 		return err
 	}
 	return s.grow(2, 5, parts[2])
+}
+
+// rotaryEmbedding turns [batch, heads, length, size] or [batch, length, heads *
+// size] by cosines of [batch, length, size / 2], or of [positions, size / 2] that
+// position_ids select from.
+func rotaryEmbedding(s *site) error {
+	x := s.take(0)
+	s.give(0, x.t, x.dims)
+	with := 1
+	if s.has(3) {
+		with = 3
+	}
+	if !s.has(with) || len(s.in[with].dims) < 2 || len(x.dims) < 3 || len(x.dims) > 4 {
+		return nil
+	}
+	if _, err := s.unify(x.dims[0], s.in[with].dims[0]); err != nil && with == 3 {
+		return err // one row of cosines may serve all
+	}
+	length := x.dims[1]
+	if len(x.dims) == 4 {
+		length = x.dims[2]
+	}
+	_, err := s.unify(length, s.in[with].dims[1])
+	return err
 }

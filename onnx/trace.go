@@ -39,8 +39,8 @@ func (s Size) AtMost(n int64) Size { return Size{s.e.least(n)} }
 // String is the expression, "?" where nothing is known.
 func (s Size) String() string { return s.e.String() }
 
-// Symbol is the size of dimension axis of an input as a trace calls it before it
-// knows better.
+// symbolOf is the size of dimension axis of an input before anything is known of
+// it.
 func symbolOf(input string, axis int) string { return fmt.Sprintf("%d(%s)", axis, input) }
 
 // Trace is what a graph's nodes force the sizes of its inputs to be, whatever the

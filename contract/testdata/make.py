@@ -81,16 +81,16 @@ class Plain(torch.nn.Module):
         return self.model(input_ids=ids, attention_mask=mask, use_cache=False).logits
 
 
-def random_model(arch):
+def random_model(arch, attention="eager"):
     torch.manual_seed(0)
     config = CONFIGS[arch]()
-    config._attn_implementation = "eager"
+    config._attn_implementation = attention
     return AutoModelForCausalLM.from_config(config).eval()
 
 
-def with_torch(path, arch, past=True, positions=True, dynamo=False, naming="past_key_values.{}.{}",
+def with_torch(path, arch, past=True, positions=True, dynamo=False, opset=18, attention="eager", naming="past_key_values.{}.{}",
                symbols=("batch_size", "sequence_length", "past_sequence_length", "past_sequence_length + sequence_length")):
-    model = random_model(arch)
+    model = random_model(arch, attention)
     config = model.config
     heads = getattr(config, "num_key_value_heads", None) or config.num_attention_heads
     b, s, p = 2, 3, 5 if past else 0
@@ -111,7 +111,7 @@ def with_torch(path, arch, past=True, positions=True, dynamo=False, naming="past
                 args.append(torch.randn(b, heads, p, config.hidden_size // config.num_attention_heads))
                 inputs.append(naming.format(i, kind))
                 axes[inputs[-1]] = {0: batch, 2: before}
-    write(path, Decoder(model, positions), args, inputs, outputs, axes, dynamo)
+    write(path, Decoder(model, positions), args, inputs, outputs, axes, dynamo, opset)
 
 
 def plain(path, arch, mask=False, dynamo=False):
@@ -123,7 +123,7 @@ def plain(path, arch, mask=False, dynamo=False):
     write(path, Plain(random_model(arch)), args, inputs, ["logits"], axes, dynamo)
 
 
-def write(path, module, args, inputs, outputs, axes, dynamo):
+def write(path, module, args, inputs, outputs, axes, dynamo, opset=18):
     if not dynamo:
         torch.onnx.export(module, tuple(args), path, input_names=inputs, output_names=outputs, dynamic_axes=axes, dynamo=False, opset_version=17)
         return
@@ -132,7 +132,7 @@ def write(path, module, args, inputs, outputs, axes, dynamo):
     if isinstance(module, Decoder):
         shapes = (shapes[0], shapes[1], tuple(shapes[2:]))
     torch.onnx.export(module, tuple(args), path, input_names=inputs, output_names=outputs, dynamic_shapes=tuple(shapes),
-                      dynamo=True, opset_version=18, external_data=False)
+                      dynamo=True, opset_version=opset, external_data=False)
 
 
 def with_optimum(path, arch, task, auto=AutoModelForCausalLM):
@@ -173,6 +173,7 @@ FIXTURES = {
     "gpt2-genai-symbols": lambda p: with_torch(p, "gpt2-1", symbols=("batch_size", "sequence_length", "past_sequence_length", "total_sequence_length")),
     "gpt2-dynamo": lambda p: with_torch(p, "gpt2", dynamo=True),
     "llama-dynamo": lambda p: with_torch(p, "llama", dynamo=True),
+    "llama-attention": lambda p: with_torch(p, "genai-llama", dynamo=True, opset=23, attention="sdpa"),  # with the operator Attention
     "neox-dynamo": lambda p: with_torch(p, "neox", positions=False, dynamo=True),
     "gpt2-plain-mask": lambda p: plain(p, "gpt2-1", mask=True),
     "llama-plain-mask": lambda p: plain(p, "llama", mask=True),
