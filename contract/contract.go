@@ -8,15 +8,20 @@
 //	c, err := contract.Infer(m)
 //	shape := c.Shape(c.Inputs[0], batch, seq, past)
 //
-// Names and symbolic dimensions are read the way PyTorch, transformers and
-// optimum write them. What they do not say is an error that asks for it by name;
-// nothing is guessed.
+// It reads the graph first: which input selects rows of the embedding, which is
+// turned into angles, which becomes an output with new keys behind it, what
+// reaches a softmax, and which lengths the nodes force to be the same or a sum
+// ([onnx.Follow]). Names and symbolic dimensions, as PyTorch, transformers,
+// optimum and onnxruntime-genai write them, say the rest, and are held against
+// the graph. What neither says is an error that asks for it by name, with the
+// text to answer it ([Binding]); nothing is guessed.
 //
-// It reads no meaning from the nodes of a graph, so a decoder whose inputs have
-// names of their own is refused; there is no way yet to state what they are.
-// Graphs without token ids and logits (encoders, vision), caches that are not
-// [batch, heads, past, head size] in two tensors a layer, and buffers of fixed
-// length that past and present share are not decoders to it.
+// Graphs without logits over a vocabulary (encoders, vision) have a contract too:
+// an input dimension that nothing else depends on is [Free] and wants limits.
+//
+// Subgraphs (If, Loop) are not looked into: what depends on them is asked for.
+// A cache in one tensor for keys and values, or of another rank than 4, is not
+// known, and neither is one that several layers share.
 package contract
 
 import (
@@ -47,7 +52,7 @@ const (
 	KindLogits       Kind = "logits"        // [batch, seq or 1, vocab]
 	KindPresentKey   Kind = "present_key"   // [batch, heads, total, head size]
 	KindPresentValue Kind = "present_value" // [batch, heads, total, head size]
-	KindOther        Kind = "other"         // an input of fixed size, or an output that nothing here reads
+	KindOther        Kind = "other"         // anything else: what a decoder does not feed or read
 )
 
 // Role is what the size of a dimension depends on.
@@ -71,12 +76,23 @@ type Limits struct {
 	Max int64 `json:"max"`
 }
 
+// Source is how something is known.
+type Source string
+
+// The sources, the strongest first.
+const (
+	Bound     Source = "bound" // the caller said so
+	FromGraph Source = "graph" // the nodes make it so
+	FromName  Source = "name"  // names of tensors and dimensions say so
+)
+
 // Dim is one dimension.
 type Dim struct {
 	Role   Role    `json:"role"`
 	Size   int64   `json:"size,omitempty"`   // of a static dimension, or what any other is fixed at; 0 = it varies
 	Symbol string  `json:"symbol,omitempty"` // its name in the graph
 	Limits *Limits `json:"limits,omitempty"` // of a free dimension; nil = nobody said yet
+	Source Source  `json:"source,omitempty"` // of the role; "" where the file fixes the size, or nobody knows
 }
 
 // Tensor is one input or output.
@@ -86,6 +102,8 @@ type Tensor struct {
 	Type  string `json:"type"` // ONNX's name in lower case: "int64", "float", "float16"
 	Dims  []Dim  `json:"dims"`
 	Layer int    `json:"layer,omitempty"` // of a cache tensor, from 0
+
+	Source Source `json:"source,omitempty"` // of the kind; "" of KindOther
 }
 
 // Contract is the meaning of a graph's inputs and outputs.
@@ -100,7 +118,17 @@ type Contract struct {
 	HeadDim       int      `json:"head_dim"`      // of the cache
 	Vocab         int      `json:"vocab"`         // logits a token
 	MaxPositions  int      `json:"max_positions"` // longest past + seq; 0 = not known
-	Logits        string   `json:"logits"`        // "all" positions, or "last"
+	Logits        string   `json:"logits"`        // "all" positions, or "last"; "" without logits
+
+	// PositionsTable says that the graph itself reaches MaxPositions: it takes a
+	// range of past and seq from a table of so many rows, so that shapes with past +
+	// seq above it fail whatever is fed. Where positions are fed, or counted from
+	// the mask, or nobody stores them, it is false.
+	PositionsTable bool `json:"positions_table,omitempty"`
+
+	// Doubts are names of outputs that contradict the graph. Nothing depends on
+	// them, and whoever wrote them may have meant another graph.
+	Doubts []string `json:"doubts,omitempty"`
 
 	extra keep.Fields // of writers that know more
 }
@@ -132,6 +160,10 @@ func (d Dim) Asked(batch, seq, past int64) int64 {
 	}
 	return d.Size
 }
+
+// Decoder tells whether the graph gives logits for token ids, so that text can be
+// generated with it.
+func (c *Contract) Decoder() bool { return c.Logits != "" }
 
 // Cached tells whether the graph takes keys and values of earlier calls.
 func (c *Contract) Cached() bool { return c.Layers > 0 }

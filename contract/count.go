@@ -22,8 +22,8 @@ func (r *reader) count() {
 		}
 	})
 	for _, k := range []Kind{KindIDs, KindLogits} {
-		if counts[k] == 0 {
-			r.bad("no tensor of kind %s: none is called %s", k, usual[k])
+		if counts[k] == 0 && r.decoder {
+			r.bad("no tensor of kind %s: none is called %s, and the graph uses none as such", k, usual[k])
 		}
 	}
 	r.c.Layers = counts[KindPastKey]

@@ -22,102 +22,197 @@ const (
 	logitsLast = "last"
 )
 
-// Infer reads the contract of a decoder. Everything that contradicts itself or
-// could not be inferred is reported at once, by name, as class input.
-func Infer(m *onnx.Model) (*Contract, error) {
-	r := &reader{m: m, c: &Contract{Kind: "contract", SchemaVersion: SchemaVersion, CreatedBy: m.Proto.GetProducerName()}}
-	r.cached = takesCache(m.Graph().GetInput())
-	r.c.Inputs = r.tensors(m.Graph().GetInput(), true)
-	r.c.Outputs = r.tensors(m.Graph().GetOutput(), false)
+// Infer reads the contract of a graph; what is bound holds against everything
+// else. Everything that contradicts itself or could not be inferred is reported
+// at once, by name, as class input; a binding that fits no input is of class
+// usage.
+//
+// Time and memory are linear in the graph.
+func Infer(m *onnx.Model, bound ...Binding) (*Contract, error) {
+	r := &reader{m: m, flow: newFlow(m), bound: bound, binds: map[string]map[int]Binding{}, asked: map[string]bool{}, doubted: map[string]bool{},
+		c: &Contract{Kind: "contract", SchemaVersion: SchemaVersion, CreatedBy: m.Proto.GetProducerName()}}
+	r.c.Inputs = r.tensors(r.flow.inputs)
+	r.c.Outputs = r.tensors(m.Graph().GetOutput())
+	if err := r.bind(bound); err != nil {
+		return nil, err
+	}
+	r.kinds()
+	r.measure()
+	r.roles()
 	r.count()
-	r.symbols()
 	r.logits()
 	r.positions()
+	r.buffer()
 	if err := errors.Join(r.wrong...); err != nil {
-		return nil, fault.Wrap(fault.Input, "inferring the contract of", m.Graph().GetName(), err,
-			"name inputs and dimensions as optimum does, or say what they are")
+		return nil, fault.Wrap(fault.Input, "inferring the contract of", m.Graph().GetName(), err, r.fix())
 	}
 	return r.c, nil
 }
 
 // reader collects a contract and everything that is wrong with it.
 type reader struct {
-	m      *onnx.Model
-	c      *Contract
-	cached bool    // the graph takes past keys and values
-	cache  *Tensor // the first cache tensor, which all others are like
-	wrong  []error
+	m     *onnx.Model
+	flow  *flow
+	c     *Contract
+	bound Bindings
+	binds map[string]map[int]Binding
+
+	decoder bool    // the graph gives logits for ids, or has a cache
+	cached  bool    // it takes past keys and values
+	static  bool    // and is told where to write the new ones
+	shared  bool    // past and present are one buffer
+	undone  bool    // or may be: neither names nor nodes say
+	cache   *Tensor // the first cache tensor, which all others are like
+
+	sizes  map[Role]onnx.Size // of the roles, in the trace's symbols
+	names  map[Role]string    // of the inputs' dimensions
+	named  map[string]Role
+	holder map[Role]string // the input that has the name
+
+	wrong   []error
+	asked   map[string]bool // dimensions that a binding would settle
+	doubted map[string]bool // dimensions of outputs
+	more    int             // things that are wrong beyond maxWrong
 }
+
+// maxWrong bounds a report: a graph of 10,000 inputs has as much to ask for.
+const maxWrong = 64
 
 func (r *reader) bad(format string, args ...any) {
-	r.wrong = append(r.wrong, fmt.Errorf(format, args...))
+	if len(r.wrong) < maxWrong {
+		r.wrong = append(r.wrong, fmt.Errorf(format, args...))
+	} else if r.more++; r.more == 1 {
+		r.wrong = append(r.wrong, errors.New("and more of the kind"))
+	}
 }
 
-// tensors reads the inputs or the outputs. Old graphs list initializers among
-// their inputs; those are passed over.
-func (r *reader) tensors(values []*onnxpb.ValueInfoProto, input bool) []Tensor {
+// ask reports a dimension that is not known, or known to be two things, with the
+// binding that would settle it.
+func (r *reader) ask(t *Tensor, i int, answer string, format string, args ...any) {
+	bind := fmt.Sprintf("%s:%d", t.Name, i)
+	if r.asked[bind] {
+		return
+	}
+	r.asked[bind] = true
+	r.bad("%s: dimension %d %s: --bind %s=%s", t.Name, i, fmt.Sprintf(format, args...), bind, answer)
+}
+
+func (r *reader) fix() string {
+	if len(r.asked) > 0 {
+		return "give a --bind for each dimension that is asked for, or the same under [inputs] in the pipeline"
+	}
+	return "name inputs and dimensions as optimum does, or export the model again"
+}
+
+// tensors are inputs or outputs, of no kind yet.
+func (r *reader) tensors(values []*onnxpb.ValueInfoProto) []Tensor {
 	all := []Tensor{}
 	for _, v := range values {
-		if r.m.Weight(v.GetName()) == nil {
-			all = append(all, r.tensor(v, input))
+		typ, dims := onnx.TypeOf(v)
+		t := Tensor{Name: v.GetName(), Type: typ.String(), Kind: KindOther}
+		for i, d := range dims {
+			dim := Dim{Symbol: d.Symbol}
+			if d.Symbol == "" && d.Size >= 0 {
+				dim.Size, dim.Role = d.Size, Static
+				if d.Size == 0 {
+					r.bad("%s: dimension %d is fixed at 0, so the tensor is always empty", t.Name, i)
+				}
+			}
+			t.Dims = append(t.Dims, dim)
 		}
+		if typ != 0 && dims == nil && v.GetType().GetTensorType() != nil {
+			r.unranked(&t)
+		}
+		all = append(all, t)
 	}
 	return all
 }
 
-// tensor gives a tensor its kind by name and its roles by kind. What it cannot
-// tell stays without dimensions.
-func (r *reader) tensor(v *onnxpb.ValueInfoProto, input bool) Tensor {
-	typ, dims := onnx.TypeOf(v)
-	t := Tensor{Name: v.GetName(), Type: typ.String()}
-	t.Kind, t.Layer = kindOf(t.Name, naming[input])
-	if t.Kind == KindOther {
-		r.other(&t, dims, input)
-		return t
+// unranked takes a shape that the file does not state from the nodes.
+func (r *reader) unranked(t *Tensor) {
+	sizes := r.flow.trace.Dims(t.Name)
+	if sizes == nil {
+		r.bad("%s: the file does not say how many dimensions it has", t.Name)
 	}
-	if !allowed(t.Kind, typ) {
-		r.bad("%s: its type is %s, which %s never has", t.Name, typ, t.Kind)
-	}
-	roles := layout(t.Kind, r.cached, dims)
-	if len(dims) != len(roles) {
-		r.bad("%s: it has %d dimensions, %s has %d", t.Name, len(dims), t.Kind, len(roles))
-		return t
-	}
-	for i, d := range dims {
-		dim := Dim{Role: roles[i], Symbol: d.Symbol}
-		switch fixed := d.Symbol == "" && d.Size >= 0; {
-		case fixed && d.Size == 0:
-			r.bad("%s: dimension %d is fixed at 0, so the tensor is always empty", t.Name, i)
-		case fixed:
-			dim.Size = d.Size
-		case roles[i] == Static:
-			r.bad("%s: dimension %d is %s, want a fixed size", t.Name, i, described(d))
+	for _, s := range sizes {
+		d := Dim{}
+		if n, ok := s.Value(); ok {
+			d.Size, d.Role = n, Static
 		}
-		t.Dims = append(t.Dims, dim)
-	}
-	return t
-}
-
-// other is a tensor of unknown name. An input is harmless where its size is
-// fixed, as of a flag; outputs get the roles of their symbols in symbols().
-func (r *reader) other(t *Tensor, dims []onnx.Dim, input bool) {
-	for i, d := range dims {
-		dim := Dim{Role: Static, Symbol: d.Symbol}
-		if d.Symbol == "" {
-			dim.Size = d.Size
-		}
-		if input && (d.Symbol != "" || d.Size < 0) {
-			r.bad("%s: what is it for? Its dimension %d is %s, and no input of a decoder has its name", t.Name, i, described(d))
-		}
-		t.Dims = append(t.Dims, dim)
+		t.Dims = append(t.Dims, d)
 	}
 }
 
-func described(d onnx.Dim) string {
+// bind sorts the bindings by input and refuses those that fit none.
+func (r *reader) bind(all Bindings) error {
+	var errs []error
+	for _, b := range all {
+		bad := func(format string, args ...any) {
+			errs = append(errs, fault.New(fault.Usage, "binding", b.Where, fmt.Sprintf(format, args...), "the inputs are "+r.list()))
+		}
+		t := r.c.input(b.Input)
+		switch {
+		case t == nil:
+			bad("the graph has no input %q", b.Input)
+			continue
+		case b.Dim < 0 || b.Dim >= len(t.Dims):
+			bad("%s has %d dimensions, counted from 0", b.Input, len(t.Dims))
+			continue
+		}
+		d := t.Dims[b.Dim]
+		switch {
+		case d.Size > 0 && b.Size > 0 && b.Size != d.Size, d.Size > 0 && b.Limits != nil && (b.Limits.Min != d.Size || b.Limits.Max != d.Size):
+			bad("the graph fixes dimension %d of %s at %d", b.Dim, b.Input, d.Size)
+			continue
+		case b.Role == Static && b.Size == 0 && d.Size == 0 && !r.sized(b):
+			bad("static needs a size, since the graph leaves dimension %d of %s open: give the number", b.Dim, b.Input)
+			continue
+		}
+		if r.binds[b.Input] == nil {
+			r.binds[b.Input] = map[int]Binding{}
+		}
+		r.binds[b.Input][b.Dim] = b
+	}
+	return errors.Join(errs...)
+}
+
+// sized tells whether the nodes fix a dimension that the file leaves open.
+func (r *reader) sized(b Binding) bool {
+	_, ok := r.forced(b.Input, b.Dim)
+	return ok
+}
+
+// list is the first inputs with their shapes.
+func (r *reader) list() string {
+	text := ""
+	for i, t := range r.c.Inputs {
+		if i == 8 {
+			return text + fmt.Sprintf(" and %d more", len(r.c.Inputs)-i)
+		}
+		if i > 0 {
+			text += ", "
+		}
+		text += t.Name
+	}
+	return text
+}
+
+func (c *Contract) input(name string) *Tensor {
+	for i := range c.Inputs {
+		if c.Inputs[i].Name == name {
+			return &c.Inputs[i]
+		}
+	}
+	return nil
+}
+
+func join(errs []error) error { return errors.Join(errs...) }
+
+func described(d Dim) string {
 	if d.Symbol == "" {
-		return "unnamed"
+		return "has no name"
 	}
-	return strconv.Quote(d.Symbol)
+	return "is called " + strconv.Quote(d.Symbol)
 }
 
 // all visits inputs, then outputs.
@@ -127,36 +222,6 @@ func (r *reader) all(visit func(t *Tensor, input bool)) {
 	}
 	for i := range r.c.Outputs {
 		visit(&r.c.Outputs[i], false)
-	}
-}
-
-// logits decides whether logits come for all positions or the last: by the
-// size of their middle dimension, which metadata may only confirm, or decide
-// where that dimension is unnamed.
-func (r *reader) logits() {
-	said, stated := r.meta(metaLogits)
-	if stated && said != logitsAll && said != logitsLast {
-		r.bad("metadata %s is %q, want all or last", metaLogits, said)
-		return
-	}
-	for _, t := range r.c.Outputs {
-		if t.Kind != KindLogits || len(t.Dims) != 3 {
-			continue
-		}
-		switch d := t.Dims[1]; {
-		case d.Role == Static && d.Size == 1:
-			r.c.Logits = logitsLast
-		case d.Symbol != "" || d.Size > 0:
-			r.c.Logits = logitsAll
-		case stated:
-			r.c.Logits = said
-		default:
-			r.bad("%s: dimension 1 has no name: is it one position, or all of them? State %s in the metadata", t.Name, metaLogits)
-		}
-		if stated && r.c.Logits != "" && said != r.c.Logits {
-			r.bad("%s: metadata says logits of %s, its shape says %s", t.Name, said, r.c.Logits)
-		}
-		r.c.Vocab = int(t.Dims[2].Size)
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"strconv"
 
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
 // named says what a tensor is for by how exporters call it; the number, where
@@ -22,6 +21,7 @@ var naming = map[bool][]named{
 		{regexp.MustCompile(`^input_ids$`), KindIDs},
 		{regexp.MustCompile(`^attention_mask$`), KindMask},
 		{regexp.MustCompile(`^position_ids$`), KindPositions},
+		{regexp.MustCompile(`^cache_position$`), KindCachePosition},
 		{regexp.MustCompile(`^past(?:_key_values)?[._](\d{1,5})[._]key$`), KindPastKey},
 		{regexp.MustCompile(`^past(?:_key_values)?[._](\d{1,5})[._]value$`), KindPastValue},
 	},
@@ -45,44 +45,45 @@ func kindOf(name string, names []named) (Kind, int) {
 	return KindOther, 0
 }
 
-// takesCache tells whether some input is a past key or value.
-func takesCache(inputs []*onnxpb.ValueInfoProto) bool {
-	for _, v := range inputs {
-		if k, _ := kindOf(v.GetName(), naming[true]); k == KindPastKey || k == KindPastValue {
-			return true
-		}
-	}
-	return false
-}
-
 // allowed are the element types of a kind.
-func allowed(k Kind, t onnx.DType) bool {
+func allowed(k Kind, t string) bool {
 	switch k {
-	case KindIDs, KindMask, KindPositions:
-		return t == onnx.Int64 || t == onnx.Int32
+	case KindOther:
+		return true
+	case KindIDs, KindMask, KindPositions, KindCachePosition:
+		return integer(t)
 	}
-	return t == onnx.Float32 || t == onnx.Float16 || t == onnx.BFloat16
+	return t == onnx.Float32.String() || t == onnx.Float16.String() || t == onnx.BFloat16.String()
 }
 
-// layout is the roles of a kind's dimensions. In a graph without past, what is
-// as long as past and sequence together is as long as the sequence.
-func layout(k Kind, cached bool, dims []onnx.Dim) []Role {
-	total := Total
-	if !cached {
+// layout is the roles of a kind's dimensions; nil where it has no usual ones. In
+// a graph without past, what is as long as past and sequence together is as long
+// as the sequence; where past and present share a buffer, the cache is as long as
+// that, and so is the mask unless something else says otherwise.
+func (r *reader) layout(t *Tensor) []Role {
+	past, total := Past, Total
+	switch {
+	case !r.cached:
 		total = Seq
+	case r.shared || r.static:
+		past, total = Buffer, Buffer
 	}
-	switch k {
+	switch t.Kind {
 	case KindIDs, KindPositions:
 		return []Role{Batch, Seq}
+	case KindCachePosition:
+		return []Role{Seq}
 	case KindMask:
 		return []Role{Batch, total}
 	case KindPastKey, KindPastValue:
-		return []Role{Batch, Static, Past, Static}
+		return []Role{Batch, Static, past, Static}
 	case KindPresentKey, KindPresentValue:
 		return []Role{Batch, Static, total, Static}
+	case KindLogits:
+		if len(t.Dims) == 3 && t.Dims[1].Symbol == "" && t.Dims[1].Size == 1 {
+			return []Role{Batch, Static, Static} // of the last position
+		}
+		return []Role{Batch, Seq, Static}
 	}
-	if len(dims) == 3 && dims[1].Symbol == "" && dims[1].Size == 1 {
-		return []Role{Batch, Static, Static} // logits of the last position
-	}
-	return []Role{Batch, Seq, Static}
+	return nil
 }

@@ -3,57 +3,59 @@ package contract
 import (
 	"strconv"
 
-	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx"
 )
 
-// positions finds the longest past + seq: what the metadata say, else the
-// number of rows of the table that position_ids index. A graph with neither
-// (rotary positions that are computed) states no limit.
+// positions finds the longest past + seq: what the metadata say, else the rows
+// of the tables that are selected by the positions, by a count of the mask or by
+// a range of past and seq, the smallest of them, without the rows that lie before
+// position 0. A graph with none (rotary positions that are computed) states no
+// limit.
 func (r *reader) positions() {
-	if said, ok := r.meta(metaPositions); ok {
-		n, err := strconv.Atoi(said)
-		if err != nil || n < 1 {
-			r.bad("metadata %s is %q, want a number of positions", metaPositions, said)
-			return
-		}
-		r.c.MaxPositions = n
-		return
-	}
-	for _, t := range r.c.Inputs {
-		if t.Kind == KindPositions {
-			r.c.MaxPositions = r.rows(t.Name)
+	least := func(rows, offset int64) {
+		if n := rows - offset; n > 0 && n <= maxSize && (r.c.MaxPositions == 0 || n < int64(r.c.MaxPositions)) {
+			r.c.MaxPositions = int(n)
 		}
 	}
-}
-
-// moves are the operators that pass indices on unchanged.
-var moves = map[string]bool{
-	"Cast": true, "Identity": true, "Reshape": true, "Unsqueeze": true, "Squeeze": true, "Expand": true, "Flatten": true,
-}
-
-// rows is the size of the smallest table that the indices called name, or what
-// they are reshaped into, select rows of; 0 where there is none. Nodes come in
-// topological order.
-func (r *reader) rows(name string) int {
-	same := map[string]bool{name: true}
-	least := 0
-	for _, n := range r.m.Graph().GetNode() {
-		switch {
-		case moves[n.GetOpType()] && len(n.Input) > 0 && same[n.Input[0]] && len(n.Output) > 0:
-			same[n.Output[0]] = true
-		case n.GetOpType() == "Gather" && len(n.Input) == 2 && same[n.Input[1]]:
-			if size := r.table(n); size > 0 && (least == 0 || size < least) {
-				least = size
+	for i, t := range r.c.Inputs {
+		for _, table := range r.flow.tables[i] {
+			if t.Kind == KindPositions {
+				least(table.rows, max(table.offset, 0))
 			}
 		}
 	}
-	return least
+	for _, table := range r.flow.counts {
+		least(table.rows, max(table.offset, 0))
+	}
+	for _, l := range r.flow.trace.Limits() {
+		if offset, ok := r.beyond(l); ok {
+			least(l.Size, offset)
+			r.c.PositionsTable = true
+		}
+	}
+	for _, rows := range r.flow.cosines {
+		least(rows, 0)
+		r.c.PositionsTable = true
+	}
+	said, ok := r.meta(metaPositions)
+	if !ok {
+		return
+	}
+	n, err := strconv.Atoi(said)
+	if err != nil || n < 1 {
+		r.bad("metadata %s is %q, want a number of positions", metaPositions, said)
+		return
+	}
+	r.c.MaxPositions = n
 }
 
-func (r *reader) table(gather *onnxpb.NodeProto) int {
-	w := r.m.Weight(gather.Input[0])
-	if w == nil || len(w.Dims) < 2 {
-		return 0
+// beyond is how much more than past + seq (without a cache seq) a limit is
+// about; ok is false where it is about something else.
+func (r *reader) beyond(l onnx.Limit) (offset int64, ok bool) {
+	total := r.sizes[Total]
+	if !r.cached {
+		total = r.sizes[Seq]
 	}
-	return int(w.Dims[0])
+	n, ok := l.Need.Minus(total).Value()
+	return n, ok && n >= 0
 }

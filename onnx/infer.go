@@ -39,6 +39,7 @@ type inferrer struct {
 	opset    int64
 	reported map[*value]bool // values that somebody missed
 	errs     []error
+	trace    *tracer // collects equations and leaves the graph as it is; nil in Infer
 }
 
 func (i *inferrer) bad(format string, args ...any) {
@@ -72,6 +73,12 @@ func (i *inferrer) graph(g *onnxpb.GraphProto, s *scope) {
 		if s.values[in.GetName()] == nil {
 			s.values[in.GetName()] = fromInfo(in)
 		}
+	}
+	if i.trace != nil {
+		for k, n := range g.GetNode() {
+			i.node(k, n, s)
+		}
+		return
 	}
 	for _, info := range slices.Concat(g.GetValueInfo(), g.GetOutput()) {
 		s.stated[info.GetName()] = info
@@ -107,21 +114,28 @@ func (i *inferrer) node(k int, n *onnxpb.NodeProto, s *scope) {
 		at.out = append(at.out, &value{})
 	}
 	rule := ruleOf(n.GetOpType())
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+	if d := n.GetDomain(); d == contribDomain {
+		rule = contrib(n.GetOpType())
+	} else if d != "" && d != "ai.onnx" {
 		rule = nil
 	}
-	if rule == nil {
+	if rule == nil && i.trace == nil {
 		for _, v := range at.out {
 			v.maker = label(k, n) + ": operator " + n.GetOpType() + " is not known"
 		}
-	} else if err := at.apply(rule); err != nil {
+	} else if rule == nil {
+		// of no type
+	} else if err := at.apply(rule); err != nil && i.trace == nil {
 		i.bad("node %s: %s: %w", label(k, n), n.GetOpType(), err)
+	}
+	if i.trace != nil {
+		i.trace.bound(at)
 	}
 	for j, v := range at.out {
 		v.complete(s.stated[n.GetOutput()[j]])
 		s.values[n.GetOutput()[j]] = v
 	}
-	if rule != nil {
+	if rule != nil && i.trace == nil {
 		i.missed(k, at)
 	}
 }

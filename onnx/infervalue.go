@@ -22,6 +22,11 @@ type value struct {
 	dims  []expr // nil where the rank is not known; a scalar's are empty
 	ints  []expr // the elements of a small integer or bool tensor of rank 0 or 1; nil where not known
 	maker string // why it has no type
+
+	// Of integers, in a trace: none is above or at top. Where they are indices of
+	// several axes in a row, tops has the bound of each.
+	top  expr
+	tops []expr
 }
 
 func fromInfo(info *onnxpb.ValueInfoProto) *value {
@@ -184,9 +189,12 @@ func differ(a, b expr) bool {
 
 // unify is a dimension that both describe. Of two symbols that differ the first
 // is as good as the other, but a size says more.
-func unify(a, b expr) (expr, error) {
+func (s *site) unify(a, b expr) (expr, error) {
 	if differ(a, b) {
 		return expr{}, fmt.Errorf("dimensions %s and %s differ", a, b)
+	}
+	if s.infer.trace != nil {
+		s.infer.trace.equal(a, b)
 	}
 	if _, ok := b.value(); !a.known || ok {
 		return b, nil
@@ -196,7 +204,7 @@ func unify(a, b expr) (expr, error) {
 
 // broadcast is the shape of an elementwise operation on a and b; nil where one
 // is not known.
-func broadcast(a, b []expr) ([]expr, error) {
+func (s *site) broadcast(a, b []expr) ([]expr, error) {
 	if a == nil || b == nil {
 		return nil, nil
 	}
@@ -205,7 +213,7 @@ func broadcast(a, b []expr) ([]expr, error) {
 	}
 	out := slices.Clone(a)
 	for i := range b {
-		d, err := stretch(a[len(a)-len(b)+i], b[i])
+		d, err := s.stretch(a[len(a)-len(b)+i], b[i])
 		if err != nil {
 			return nil, err
 		}
@@ -215,8 +223,8 @@ func broadcast(a, b []expr) ([]expr, error) {
 }
 
 // stretch is one dimension of it. A symbol may be 1, so two different ones say
-// nothing.
-func stretch(a, b expr) (expr, error) {
+// nothing; a trace takes them to be the same, and says so.
+func (s *site) stretch(a, b expr) (expr, error) {
 	x, aFixed := a.value()
 	y, bFixed := b.value()
 	switch {
@@ -230,6 +238,9 @@ func stretch(a, b expr) (expr, error) {
 		return a, nil
 	case bFixed:
 		return b, nil
+	case s.infer.trace != nil && a.known && b.known:
+		s.infer.trace.stretched(a, b)
+		return a, nil
 	}
 	return expr{}, nil
 }

@@ -66,7 +66,7 @@ func spread(s *site, inputs int) ([]expr, error) {
 	dims := s.take(0).dims
 	for i := 1; i < max(len(s.in), inputs); i++ {
 		var err error
-		if dims, err = broadcast(dims, s.take(i).dims); err != nil {
+		if dims, err = s.broadcast(dims, s.take(i).dims); err != nil {
 			return nil, err
 		}
 	}

@@ -109,8 +109,12 @@ func slice(s *site) error {
 		if s.has(4) {
 			step = at(steps, i)
 		}
-		if dims[a], err = sliced(dims[a], at(starts, i), at(ends, i), step); err != nil {
+		whole := dims[a]
+		if dims[a], err = sliced(whole, at(starts, i), at(ends, i), step); err != nil {
 			return err
+		}
+		if t := s.infer.trace; t != nil && !dims[a].known && step.is(1) {
+			dims[a] = t.cut(whole, at(starts, i), at(ends, i))
 		}
 	}
 	s.give(0, x.t, dims)

@@ -53,10 +53,10 @@ func product2(s *site, t DType) error {
 	if len(b) > 1 {
 		inner, columns, stackB = b[len(b)-2], b[len(b)-1:], b[:len(b)-2]
 	}
-	if _, err := unify(a[len(a)-1], inner); err != nil {
+	if _, err := s.unify(a[len(a)-1], inner); err != nil {
 		return err
 	}
-	stack, err := broadcast(stackA, stackB)
+	stack, err := s.broadcast(stackA, stackB)
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func gemm(s *site) error {
 		dims[1] = b[1]
 	}
 	if len(a) == 2 && len(b) == 2 {
-		if _, err := unify(a[1], b[0]); err != nil {
+		if _, err := s.unify(a[1], b[0]); err != nil {
 			return err
 		}
 	}
@@ -111,7 +111,7 @@ func layerNormalization(s *site) error {
 		}
 		for _, in := range s.in[1:] {
 			if in != nil && in.dims != nil {
-				if wide, err := broadcast(x.dims, in.dims); err != nil || len(wide) != len(x.dims) {
+				if wide, err := s.broadcast(x.dims, in.dims); err != nil || len(wide) != len(x.dims) {
 					return fmt.Errorf("weights of shape %v do not fit %v", in.dims, x.dims)
 				}
 			}

@@ -15,7 +15,7 @@ type rule func(s *site) error
 // ruleOf is the rule of an operator of the default domain; nil where it is not
 // known.
 func ruleOf(op string) rule {
-	for _, group := range []func(string) rule{elementwise, linear, shaping, indexing, reducing, making} {
+	for _, group := range []func(string) rule{elementwise, linear, shaping, indexing, reducing, making, vision} {
 		if r := group(op); r != nil {
 			return r
 		}

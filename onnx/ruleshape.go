@@ -41,7 +41,7 @@ func reshape(s *site) error {
 		}
 		return nil
 	}
-	dims, err := reshaped(x.dims, shape.ints, AttrInt(s.NodeProto, "allowzero", 0) != 0)
+	dims, err := s.reshaped(x.dims, shape.ints, AttrInt(s.NodeProto, "allowzero", 0) != 0)
 	if err != nil {
 		return err
 	}
@@ -51,7 +51,7 @@ func reshape(s *site) error {
 }
 
 // reshaped is a shape with its 0 (as before) and -1 (what is left) resolved.
-func reshaped(from, to []expr, zeros bool) ([]expr, error) {
+func (s *site) reshaped(from, to []expr, zeros bool) ([]expr, error) {
 	dims, rest := slices.Clone(to), -1
 	for i, d := range to {
 		switch {
@@ -77,10 +77,15 @@ func reshaped(from, to []expr, zeros bool) ([]expr, error) {
 	if rest < 0 {
 		if n, m := product(have), product(want); differ(n, m) {
 			return nil, fmt.Errorf("%v has %s elements, %v has %s", from, n, dims, m)
+		} else if s.infer.trace != nil {
+			s.infer.trace.equal(n, m)
 		}
 		return dims, nil
 	}
 	dims[rest] = product(have).over(product(want))
+	if t := s.infer.trace; t != nil && !dims[rest].known && len(from) > 0 && rest > 0 {
+		t.far = note(t.far, from[0], dims[0])
+	}
 	n, fixed := product(have).value()
 	m, by := product(want).value()
 	if fixed && by && (m == 0 || n%m != 0) {
@@ -222,7 +227,7 @@ func expand(s *site) error {
 			to = open(n)
 		}
 	}
-	dims, err := broadcast(x.dims, to)
+	dims, err := s.broadcast(x.dims, to)
 	if err != nil {
 		return err
 	}
@@ -277,7 +282,7 @@ func (s *site) join(a, b []expr) ([]expr, error) {
 	for i := range a {
 		if i == axis {
 			a[i] = a[i].plus(b[i])
-		} else if a[i], err = unify(a[i], b[i]); err != nil {
+		} else if a[i], err = s.unify(a[i], b[i]); err != nil {
 			return nil, err
 		}
 	}

@@ -221,3 +221,15 @@ func (m *Model) Size() int64 {
 	}
 	return n
 }
+
+// External is the bytes of the weights that lie in files beside the one that the
+// model was loaded from.
+func (m *Model) External() int64 {
+	var n int64
+	for _, w := range m.weights {
+		if s, ok := w.Data.(Segment); ok && len(m.files) > 0 && any(s.File) != any(m.files[0]) {
+			n += s.Length
+		}
+	}
+	return n
+}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/BurntSushi/toml"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/gate"
@@ -36,8 +37,15 @@ type Config struct {
 	Run       RunConfig              `toml:"run"`
 	Output    OutputConfig           `toml:"output"`
 
+	// Inputs are what dimensions of the graph's inputs are, in the order of the
+	// dimensions: a role, a size, "min..max" or "min..opt..max"; "" is what the graph
+	// and its names say.
+	Inputs map[string][]any `toml:"inputs"`
+
 	// Name is the file's directory name, the title of the report.
 	Name string `toml:"-"`
+
+	bindings contract.Bindings // of Inputs, each with its line
 }
 
 // ModelConfig says what is deployed.
@@ -144,6 +152,7 @@ func parse(path string, b []byte) (*Config, error) {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
 	}
 	c.Name = filepath.Base(dir)
+	errs = append(errs, c.bind(path, string(b)))
 	c.resolve(dir)
 	for _, err := range c.check() {
 		errs = append(errs, &fault.Error{Code: fault.Usage, Stage: "checking pipeline", Subject: path, Err: err, Fix: "`trtforge run --help` shows every key"})
@@ -152,6 +161,23 @@ func parse(path string, b []byte) (*Config, error) {
 		return nil, err
 	}
 	return c, nil
+}
+
+// bind reads [inputs]. Whether the graph has inputs of these names is known once
+// there is a graph, so each keeps its line.
+func (c *Config) bind(path, text string) error {
+	lines := keyLines(text)
+	var errs []error
+	for _, input := range slices.Sorted(maps.Keys(c.Inputs)) {
+		at := path
+		if line, found := lines["inputs."+input]; found {
+			at = fmt.Sprintf("%s:%d", path, line)
+		}
+		all, err := contract.BindShape(input, c.Inputs[input], at)
+		c.bindings = append(c.bindings, all...)
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
 }
 
 // resolve makes paths absolute and fills in what the file left to us.

@@ -108,6 +108,9 @@ func TestLoadRefuses(t *testing.T) {
 		"memory":               {"[text]", "[run]\nmemory_limit = \"8 GB\"\n[text]", "MiB, GiB or TiB"},
 		"timeout":              {"[text]", "[run]\ntimeout = \"ten\"\n[text]", "[run] timeout"},
 		"timeout of nothing":   {"[text]", "[run]\ntimeout = \"0s\"\n[text]", "0s is not a limit"},
+		"no role":              {"[text]", "[inputs]\ninput_ids = [\"batch\", \"length\"]\n[text]", `p.toml:10: input_ids: dimension 1: "length" is no role`},
+		"no shape":             {"[text]", "[inputs]\ninput_ids = [1.5]\n[text]", `p.toml:10: input_ids: dimension 0: 1.5 is neither`},
+		"a range upside down":  {"[text]", "[inputs]\nx = [\"9..3\"]\n[text]", "p.toml:10: x: dimension 0"},
 		"negative":             {"[text]", "[run]\nthreads = -1\n[text]", "must not be negative"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -49,9 +49,9 @@ func samplePlan() (*profiles.Plan, error) {
 
 func sampleContract() *contract.Contract {
 	dims := func(d ...contract.Dim) []contract.Dim { return d }
-	batch, seq := contract.Dim{Role: contract.Batch, Symbol: "batch_size"}, contract.Dim{Role: contract.Seq, Symbol: "sequence_length"}
-	past := contract.Dim{Role: contract.Past, Symbol: "past_sequence_length"}
-	total := contract.Dim{Role: contract.Total, Symbol: "past_sequence_length + sequence_length"}
+	batch, seq := contract.Dim{Role: contract.Batch, Symbol: "batch_size", Source: contract.FromGraph}, contract.Dim{Role: contract.Seq, Symbol: "sequence_length", Source: contract.FromGraph}
+	past := contract.Dim{Role: contract.Past, Symbol: "past_sequence_length", Source: contract.FromGraph}
+	total := contract.Dim{Role: contract.Total, Symbol: "past_sequence_length + sequence_length", Source: contract.FromName}
 	heads, width := contract.Dim{Role: contract.Static, Size: 2}, contract.Dim{Role: contract.Static, Size: 16}
 	vocab := contract.Dim{Role: contract.Static, Size: 128}
 	return &contract.Contract{

@@ -44,7 +44,7 @@ func (j *job) layOut() error {
 	for name, path := range tokenizerFiles(j.config.Model.Path) {
 		files[name] = path // export refuses one that does not fit
 	}
-	j.export = j.add(&stage{name: "export", revision: 3, files: files, run: j.runExport})
+	j.export = j.add(&stage{name: "export", revision: 4, files: files, params: j.inputs(), run: j.runExport})
 	requests := map[string]string{}
 	if trace := j.config.Workload.Trace; trace != "" {
 		requests["trace"] = trace
@@ -59,6 +59,15 @@ func (j *job) layOut() error {
 	}
 	j.layOutMeasurements()
 	return nil
+}
+
+// inputs is what the file says of the graph's inputs; nil where it says nothing,
+// so that such a file has the key that it always had.
+func (j *job) inputs() map[string]string {
+	if len(j.config.Inputs) == 0 {
+		return nil
+	}
+	return map[string]string{"inputs": encode(j.config.Inputs)}
 }
 
 // checkpoint is the files that the export depends on, by name.
@@ -119,17 +128,17 @@ func (j *job) runExport(_ context.Context, dir string, p progress.Counter) error
 		if err := onnx.Check(m); err != nil {
 			return err
 		}
-		return saveContract(m, dir, j.options.CreatedBy)
+		return j.saveContract(m, dir)
 	})
 }
 
 // saveContract writes what the graph's inputs and outputs mean beside it.
-func saveContract(m *onnx.Model, dir, createdBy string) error {
-	c, err := contract.Infer(m)
+func (j *job) saveContract(m *onnx.Model, dir string) error {
+	c, err := contract.Infer(m, j.config.bindings...)
 	if err != nil {
 		return err
 	}
-	c.CreatedBy = createdBy
+	c.CreatedBy = j.options.CreatedBy
 	return c.Save(filepath.Join(dir, contractFile))
 }
 
@@ -328,7 +337,7 @@ func (j *job) quantizer(table *stage, half bool) func(context.Context, string, p
 			if err := onnx.Save(m, filepath.Join(dir, modelFile), onnx.SaveOptions{}); err != nil {
 				return err
 			}
-			return saveContract(m, dir, j.options.CreatedBy)
+			return j.saveContract(m, dir)
 		})
 	}
 }

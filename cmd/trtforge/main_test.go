@@ -58,6 +58,7 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TRTFORGE_HOME", home)
 			e.Setenv("DEMO", filepath.Join(root, "examples", "demo"))
+			e.Setenv("EXPORTS", filepath.Join(root, "contract", "testdata"))
 			for _, name := range []string{"TRTFORGE_ORT_LIBRARY", "TRTFORGE_RTX_PYTHON", "TRTFORGE_REFERENCE_PYTHON"} {
 				e.Setenv(name, os.Getenv(name))
 			}

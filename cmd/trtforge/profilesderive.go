@@ -28,7 +28,7 @@ type DeriveOptions struct {
 	Version  string
 	Opt      string
 	Capacity int
-	Sliced   bool
+	Bind     []string
 }
 
 // AddFlags declares the flags.
@@ -41,7 +41,7 @@ func (o *DeriveOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Version, "backend-version", "", "its `VERSION`; the newest that is known unless given")
 	f.StringVar(&o.Opt, "opt", "", "where a wide profile has its optimum: decode (the default), prefill or median")
 	f.IntVar(&o.Capacity, "capacity", 0, "columns of a cache buffer whose length the graph leaves open; 0 is what the demand needs")
-	f.BoolVar(&o.Sliced, "slices-positions", false, "the graph slices a table of positions, so that no profile may reach beyond it at its maximum")
+	f.StringArrayVar(&o.Bind, "bind", nil, "what a dimension of the graph's inputs is, `INPUT:DIM=ROLE`, a size or MIN..OPT..MAX; may be repeated")
 }
 
 func newProfilesDeriveCommand(g *globals) *cobra.Command {
@@ -85,7 +85,7 @@ type derived struct {
 }
 
 func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
-	c, weights, err := contractOf(model)
+	c, weights, err := contractOf(model, opts.Bind)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 	}
 	p, err := profiles.Derive(c, w, profiles.Options{
 		Strategy: opts.Strategy, Reach: reach.Reach, MaxProfiles: opts.Max, CreatedBy: createdBy(),
-		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity, SlicesPositions: opts.Sliced,
+		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity,
 	})
 	if err != nil {
 		return err
@@ -161,8 +161,8 @@ func plural(n int, noun string) string {
 
 // contractOf reads what a model's inputs mean: from a contract file, from a
 // graph, or from a directory that has either. weights is the size of the graph's
-// weights, 0 where only the contract is there.
-func contractOf(path string) (c *contract.Contract, weights int64, err error) {
+// weights, 0 where only the contract is there, to which nothing can be bound.
+func contractOf(path string, bind []string) (c *contract.Contract, weights int64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, fsx.Explain("reading model", path, err)
@@ -171,20 +171,27 @@ func contractOf(path string) (c *contract.Contract, weights int64, err error) {
 		dir := path
 		for _, name := range []string{"model.onnx", "contract.json"} {
 			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				return contractOf(filepath.Join(dir, name))
+				return contractOf(filepath.Join(dir, name), bind)
 			}
 		}
 		return nil, 0, fault.New(fault.Input, "reading model", dir, "it has neither model.onnx nor contract.json", "run `trtforge export` first")
 	}
 	if filepath.Ext(path) == ".json" {
+		if len(bind) > 0 {
+			return nil, 0, fault.New(fault.Usage, "", "", "--bind is for a graph, and "+path+" is a contract, which says what its dimensions are", "give the graph")
+		}
 		c, err = contract.Load(path)
 		return c, 0, err
+	}
+	bound, err := contract.ParseBindings(bind)
+	if err != nil {
+		return nil, 0, err
 	}
 	m, err := onnx.Load(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { _ = m.Close() }()
-	c, err = contract.Infer(m)
+	c, err = contract.Infer(m, bound...)
 	return c, m.Size(), err
 }

@@ -71,6 +71,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newDoctorCommand(g),
 		newRunCommand(g),
 		newExportCommand(g),
+		newInspectCommand(g),
 		newProfilesCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),

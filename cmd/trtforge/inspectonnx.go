@@ -1,0 +1,151 @@
+package main
+
+import (
+	"cmp"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/safetensors"
+)
+
+// inspected is an ONNX model as inspect prints it.
+type inspected struct {
+	Kind       string             `json:"kind"` // "onnx"
+	Producer   string             `json:"producer"`
+	Opset      int64              `json:"opset"`
+	Domains    map[string]int64   `json:"domains,omitempty"` // operator sets of others, by domain
+	Nodes      map[string]int     `json:"nodes"`             // by operator
+	Parameters int64              `json:"parameters"`
+	Bytes      int64              `json:"weight_bytes"`
+	External   int64              `json:"external_bytes"` // of them, in files beside the model
+	Contract   *contract.Contract `json:"contract"`
+}
+
+func inspectONNX(opts InspectOptions, g *globals, path string) error {
+	bound, err := contract.ParseBindings(opts.Bind)
+	if err != nil {
+		return err
+	}
+	m, err := onnx.Load(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	x := describeONNX(m)
+	if x.Contract, err = contract.Infer(m, bound...); err != nil {
+		return err
+	}
+	x.Contract.CreatedBy = createdBy()
+	if opts.Out != "" {
+		if err := makeParent(opts.Out); err != nil {
+			return err
+		}
+		if err := x.Contract.Save(opts.Out); err != nil {
+			return err
+		}
+	}
+	return g.print(x, x.write)
+}
+
+func describeONNX(m *onnx.Model) *inspected {
+	x := &inspected{Kind: "onnx", Producer: m.Proto.GetProducerName(), Opset: m.Opset(), Domains: map[string]int64{}, Nodes: map[string]int{},
+		Bytes: m.Size(), External: m.External()}
+	for _, o := range m.Proto.GetOpsetImport() {
+		if d := o.GetDomain(); d != "" && d != "ai.onnx" {
+			x.Domains[d] = o.GetVersion()
+		}
+	}
+	for _, n := range m.Graph().GetNode() {
+		op := n.GetOpType()
+		if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+			op = d + "." + op
+		}
+		x.Nodes[op]++
+	}
+	_ = m.Weights(func(w *onnx.Weight) error {
+		if n, err := onnx.Elements(w.Dims); err == nil {
+			x.Parameters += n
+		}
+		return nil
+	})
+	return x
+}
+
+func (x *inspected) write(w io.Writer) error {
+	if err := x.Contract.Write(w); err != nil {
+		return err
+	}
+	producer := ""
+	if x.Producer != "" {
+		producer = fmt.Sprintf(", made by %q", x.Producer)
+	}
+	_, err := fmt.Fprintf(w, "opset %d%s%s\n%d parameters, %s, %s of them beside the model\n%s\n", x.Opset, x.others(), producer,
+		x.Parameters, bytesText(x.Bytes), bytesText(x.External), x.census())
+	return err
+}
+
+func (x *inspected) others() string {
+	text := ""
+	for _, d := range slices.Sorted(maps.Keys(x.Domains)) {
+		text += fmt.Sprintf(", %q %d", d, x.Domains[d])
+	}
+	return text
+}
+
+// census is the nodes by operator, the most frequent first.
+func (x *inspected) census() string {
+	ops := slices.SortedFunc(maps.Keys(x.Nodes), func(a, b string) int {
+		return cmp.Or(cmp.Compare(x.Nodes[b], x.Nodes[a]), cmp.Compare(a, b))
+	})
+	total, parts := 0, make([]string, len(ops))
+	for i, op := range ops {
+		total += x.Nodes[op]
+		parts[i] = fmt.Sprintf("%d %s", x.Nodes[op], op)
+	}
+	return fmt.Sprintf("%d nodes: %s", total, strings.Join(parts, ", "))
+}
+
+// checkpointFile is a safetensors file as inspect prints it.
+type checkpointFile struct {
+	Kind       string           `json:"kind"` // "safetensors"
+	Tensors    []checkpointPart `json:"tensors"`
+	Parameters int64            `json:"parameters"`
+	Bytes      int64            `json:"bytes"`
+}
+
+type checkpointPart struct {
+	Name  string  `json:"name"`
+	Type  string  `json:"type"`
+	Shape []int64 `json:"shape"`
+	Bytes int64   `json:"bytes"`
+}
+
+func inspectSafetensors(_ InspectOptions, g *globals, path string) error {
+	f, err := safetensors.Open(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = f.Close() }()
+	x := checkpointFile{Kind: "safetensors", Tensors: []checkpointPart{}}
+	for _, t := range f.Tensors() {
+		x.Tensors = append(x.Tensors, checkpointPart{t.Name, t.Type, t.Shape, t.Length})
+		x.Bytes += t.Length
+		if width := safetensors.Width(t.Type); width > 0 {
+			x.Parameters += t.Length / width
+		}
+	}
+	return g.print(x, func(w io.Writer) error {
+		for _, t := range x.Tensors {
+			if _, err := fmt.Fprintf(w, "%q %s %v\n", t.Name, t.Type, t.Shape); err != nil {
+				return err
+			}
+		}
+		_, err := fmt.Fprintf(w, "%d tensors, %d parameters, %s\n", len(x.Tensors), x.Parameters, bytesText(x.Bytes))
+		return err
+	})
+}
