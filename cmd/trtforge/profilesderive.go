@@ -117,15 +117,15 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 
 func (d derived) write(out io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d distinct shapes, all inside %s (strategy %s)\n\n", d.Shapes, plural(len(d.Profiles), "profile"), d.Strategy)
+	fmt.Fprintf(&b, "%s, all inside %s (strategy %s)\n\n", plural(d.Shapes, "distinct shape"), plural(len(d.Profiles), "profile"), d.Strategy)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "\tPROFILE\tBATCH\tSEQ\tPAST\tPASSES\tFROM OPT\tFROM MAX\tMEMORY\tKV IN\tKV OUT\tLOGITS\tACTIVATIONS")
 	for i, l := range d.Profiles {
 		_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i, l.Name, ends(l.Batch), ends(l.Seq), ends(l.Past),
-			100*l.Share, tokens(l.FromOpt), tokens(l.FromMax), megabytes(l.Total), megabytes(l.Memory.KVIn), megabytes(l.Memory.KVOut), megabytes(l.Memory.Logits), megabytes(l.Memory.Activations))
+			100*l.Share, tokens(l.FromOpt), tokens(l.FromMax), sizeOf(l.Total), sizeOf(l.Memory.KVIn), sizeOf(l.Memory.KVOut), sizeOf(l.Memory.Logits), sizeOf(l.Memory.Activations))
 	}
 	_ = t.Flush() // of a builder never fails
-	b.WriteString("\nmin-opt-max; FROM: new and past tokens between a pass and optimum or maximum; memory at the maximum\nin MB, without weights, activations estimated\n")
+	b.WriteString("\nmin-opt-max; FROM: new and past tokens between a pass and optimum or maximum; memory at the maximum,\nwithout weights, activations estimated\n")
 	if d.Why != "" {
 		fmt.Fprintf(&b, "reach %s: %s\n", d.Reach, d.Why)
 	}
@@ -150,7 +150,19 @@ func ends(s profiles.Span) string {
 // tokens is the new and the past ones.
 func tokens(w profiles.Waste) string { return fmt.Sprintf("%.1f + %.1f", w.Seq, w.Past) }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/1e6) }
+// sizeOf is a size in the unit that suits it.
+func sizeOf(n int64) string {
+	switch v := float64(n); {
+	case v < 1e3:
+		return fmt.Sprintf("%d B", n)
+	case v < 1e6:
+		return fmt.Sprintf("%.3g kB", v/1e3)
+	case v < 1e9:
+		return fmt.Sprintf("%.3g MB", v/1e6)
+	default:
+		return fmt.Sprintf("%.4g GB", v/1e9)
+	}
+}
 
 func plural(n int, noun string) string {
 	if n == 1 {
