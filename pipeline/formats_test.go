@@ -350,7 +350,7 @@ func TestPipelineFormat(t *testing.T) {
 		t.Errorf("the example of --help (-golden +help):\n%s", diff)
 	}
 	dir := t.TempDir()
-	for name, content := range map[string]string{"pipeline.toml": text, "calibrate.txt": "", "evaluate.txt": "", "model/config.json": "{}", "reference/bundle.json": "{}"} {
+	for name, content := range map[string]string{"pipeline.toml": text, "calibrate.txt": "", "evaluate.txt": "", "model/config.json": "{}", "reference/bundle.json": "{}", "requests.jsonl": ""} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)

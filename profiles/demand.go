@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"math"
 	"slices"
 )
 
@@ -89,10 +90,13 @@ func Each(blocks []Shape) iter.Seq[Shape] {
 	}
 }
 
-// Count is how many shapes blocks hold.
+// Count is how many shapes blocks hold; of blocks that no memory would hold as
+// single shapes, which a file may claim, at most the largest number.
 func Count(blocks []Shape) (n int) {
 	for _, s := range blocks {
-		n += s.Shapes()
+		if n += s.Shapes(); n < 0 {
+			return math.MaxInt
+		}
 	}
 	return n
 }

@@ -27,10 +27,6 @@ type Options struct {
 	// Capacity is the length of cache buffers whose length the graph leaves open;
 	// 0 is the longest that the demand needs.
 	Capacity int
-	// SlicesPositions says that the graph slices a table of MaxPositions rows, so
-	// that a pass of past + seq beyond it is impossible even where no request asks
-	// for it.
-	SlicesPositions bool
 }
 
 // Strategies are the names of what Derive can do.

@@ -76,7 +76,7 @@ func counted(n int) string {
 // positions. Without such a table n_positions bounds the requests and not the
 // corner of a profile, which no request need reach.
 func (d *deriver) positions(strategy string, all []Profile) error {
-	if !d.o.SlicesPositions || d.c.MaxPositions <= 0 {
+	if !d.c.PositionsTable || d.c.MaxPositions <= 0 {
 		return nil
 	}
 	for _, p := range all {

@@ -82,13 +82,14 @@ func TestPositionsBoundTheDemandNotTheCorner(t *testing.T) {
 	if p := derive(t, c, w, Options{Strategy: "wide"}); p.Profiles[0].Seq.Max+p.Profiles[0].Past.Max != 103 {
 		t.Errorf("%+v", p.Profiles[0])
 	}
-	refuse(t, c, w, Options{Strategy: "wide", SlicesPositions: true}, "position 103", "table of 64", "past could be 24", "needs 63")
-	if p := derive(t, c, w, Options{Strategy: "auto", SlicesPositions: true}); p.Strategy != "phase" {
+	c.PositionsTable = true
+	refuse(t, c, w, Options{Strategy: "wide"}, "position 103", "table of 64", "past could be 24", "needs 63")
+	if p := derive(t, c, w, Options{Strategy: "auto"}); p.Strategy != "phase" {
 		t.Errorf("auto is %s", p.Strategy)
 	}
-	refuse(t, c, w, Options{Strategy: "auto", Reach: First, SlicesPositions: true}, "table of 64")
+	refuse(t, c, w, Options{Strategy: "auto", Reach: First}, "table of 64")
 	small := Workload{Scenarios: []Scenario{{Name: "a", Batch: 1, PromptTokens: 20, NewTokens: 25}}}
-	derive(t, c, small, Options{Strategy: "wide", SlicesPositions: true})
+	derive(t, c, small, Options{Strategy: "wide"})
 }
 
 func TestPaddedPast(t *testing.T) {

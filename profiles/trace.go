@@ -209,7 +209,7 @@ func (t *tracer) note(line int, cause string, long bool) {
 // add counts a request.
 func (t *tracer) add(line, prompt, fresh int) {
 	if t.o.Positions > 0 && reach(prompt, fresh, t.o.FeedLast) > t.o.Positions {
-		t.note(line, fmt.Sprintf("longer than the model's %d positions, left out", t.o.Positions), true)
+		t.note(line, fmt.Sprintf("longer than the model's %d positions", t.o.Positions), true)
 		return
 	}
 	if err := t.out.Add(prompt, fresh, 1); err != nil {

@@ -28,7 +28,7 @@ type DeriveOptions struct {
 	Version  string
 	Opt      string
 	Capacity int
-	Sliced   bool
+	Bind     []string
 }
 
 // AddFlags declares the flags.
@@ -41,7 +41,7 @@ func (o *DeriveOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Version, "backend-version", "", "its `VERSION`; the newest that is known unless given")
 	f.StringVar(&o.Opt, "opt", "", "where a wide profile has its optimum: decode (the default), prefill or median")
 	f.IntVar(&o.Capacity, "capacity", 0, "columns of a cache buffer whose length the graph leaves open; 0 is what the demand needs")
-	f.BoolVar(&o.Sliced, "slices-positions", false, "the graph slices a table of positions, so that no profile may reach beyond it at its maximum")
+	f.StringArrayVar(&o.Bind, "bind", nil, "what a dimension of the graph's inputs is, `INPUT:DIM=ROLE`, a size or MIN..OPT..MAX; may be repeated")
 }
 
 func newProfilesDeriveCommand(g *globals) *cobra.Command {
@@ -85,7 +85,7 @@ type derived struct {
 }
 
 func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
-	c, weights, err := contractOf(model)
+	c, weights, err := contractOf(model, opts.Bind)
 	if err != nil {
 		return err
 	}
@@ -101,7 +101,7 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 	}
 	p, err := profiles.Derive(c, w, profiles.Options{
 		Strategy: opts.Strategy, Reach: reach.Reach, MaxProfiles: opts.Max, CreatedBy: createdBy(),
-		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity, SlicesPositions: opts.Sliced,
+		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity,
 	})
 	if err != nil {
 		return err
@@ -117,15 +117,15 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 
 func (d derived) write(out io.Writer) error {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%d distinct shapes, all inside %s (strategy %s)\n\n", d.Shapes, plural(len(d.Profiles), "profile"), d.Strategy)
+	fmt.Fprintf(&b, "%s, all inside %s (strategy %s)\n\n", plural(d.Shapes, "distinct shape"), plural(len(d.Profiles), "profile"), d.Strategy)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(t, "\tPROFILE\tBATCH\tSEQ\tPAST\tPASSES\tFROM OPT\tFROM MAX\tMEMORY\tKV IN\tKV OUT\tLOGITS\tACTIVATIONS")
 	for i, l := range d.Profiles {
 		_, _ = fmt.Fprintf(t, "%d\t%s\t%s\t%s\t%s\t%.1f %%\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", i, l.Name, ends(l.Batch), ends(l.Seq), ends(l.Past),
-			100*l.Share, tokens(l.FromOpt), tokens(l.FromMax), megabytes(l.Total), megabytes(l.Memory.KVIn), megabytes(l.Memory.KVOut), megabytes(l.Memory.Logits), megabytes(l.Memory.Activations))
+			100*l.Share, tokens(l.FromOpt), tokens(l.FromMax), sizeOf(l.Total), sizeOf(l.Memory.KVIn), sizeOf(l.Memory.KVOut), sizeOf(l.Memory.Logits), sizeOf(l.Memory.Activations))
 	}
 	_ = t.Flush() // of a builder never fails
-	b.WriteString("\nmin-opt-max; FROM: new and past tokens between a pass and optimum or maximum; memory at the maximum\nin MB, without weights, activations estimated\n")
+	b.WriteString("\nmin-opt-max; FROM: new and past tokens between a pass and optimum or maximum; memory at the maximum,\nwithout weights, activations estimated\n")
 	if d.Why != "" {
 		fmt.Fprintf(&b, "reach %s: %s\n", d.Reach, d.Why)
 	}
@@ -150,7 +150,19 @@ func ends(s profiles.Span) string {
 // tokens is the new and the past ones.
 func tokens(w profiles.Waste) string { return fmt.Sprintf("%.1f + %.1f", w.Seq, w.Past) }
 
-func megabytes(n int64) string { return fmt.Sprintf("%.1f", float64(n)/1e6) }
+// sizeOf is a size in the unit that suits it.
+func sizeOf(n int64) string {
+	switch v := float64(n); {
+	case v < 1e3:
+		return fmt.Sprintf("%d B", n)
+	case v < 1e6:
+		return fmt.Sprintf("%.3g kB", v/1e3)
+	case v < 1e9:
+		return fmt.Sprintf("%.3g MB", v/1e6)
+	default:
+		return fmt.Sprintf("%.4g GB", v/1e9)
+	}
+}
 
 func plural(n int, noun string) string {
 	if n == 1 {
@@ -161,8 +173,8 @@ func plural(n int, noun string) string {
 
 // contractOf reads what a model's inputs mean: from a contract file, from a
 // graph, or from a directory that has either. weights is the size of the graph's
-// weights, 0 where only the contract is there.
-func contractOf(path string) (c *contract.Contract, weights int64, err error) {
+// weights, 0 where only the contract is there, to which nothing can be bound.
+func contractOf(path string, bind []string) (c *contract.Contract, weights int64, err error) {
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, 0, fsx.Explain("reading model", path, err)
@@ -171,20 +183,27 @@ func contractOf(path string) (c *contract.Contract, weights int64, err error) {
 		dir := path
 		for _, name := range []string{"model.onnx", "contract.json"} {
 			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				return contractOf(filepath.Join(dir, name))
+				return contractOf(filepath.Join(dir, name), bind)
 			}
 		}
 		return nil, 0, fault.New(fault.Input, "reading model", dir, "it has neither model.onnx nor contract.json", "run `trtforge export` first")
 	}
 	if filepath.Ext(path) == ".json" {
+		if len(bind) > 0 {
+			return nil, 0, fault.New(fault.Usage, "", "", "--bind is for a graph, and "+path+" is a contract, which says what its dimensions are", "give the graph")
+		}
 		c, err = contract.Load(path)
 		return c, 0, err
+	}
+	bound, err := contract.ParseBindings(bind)
+	if err != nil {
+		return nil, 0, err
 	}
 	m, err := onnx.Load(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { _ = m.Close() }()
-	c, err = contract.Infer(m)
+	c, err = contract.Infer(m, bound...)
 	return c, m.Size(), err
 }
