@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -14,26 +13,23 @@ import (
 	"github.com/spf13/pflag"
 	"golang.org/x/term"
 
-	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/profiles/explain"
 	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
 // ExplainOptions are the flags of explain.
 type ExplainOptions struct {
-	Model  string
+	GraphFlags
 	Plan   string
 	Syntax string
 }
 
 // AddFlags declares the flags.
 func (o *ExplainOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Model, "model", "", "the model's contract.json, its directory, or its .onnx `FILE`: corrections then keep its inputs joint")
-	f.StringVar(&o.Plan, "plan", "", "the plan `FILE` that the engine was to have: the cause is held against it, and corrected")
+	f.StringVar(&o.Plan, "plan", "", "the profiles that the engine was to have, a plan or any `FILE` that profiles show reads: the cause is held against them, and they are corrected")
+	o.GraphFlags.AddFlags(f)
 	f.StringVar(&o.Syntax, "syntax", "", "how a correction is written: "+strings.Join(syntaxNames(), ", ")+" (default: what the log's tool reads)")
 }
 
@@ -123,36 +119,18 @@ func (o ExplainOptions) context(log string) (explain.Context, error) {
 	if o.Syntax != "" && !slices.Contains(syntaxNames(), o.Syntax) {
 		return c, fault.New(fault.Usage, "", "", fmt.Sprintf("--syntax %q", o.Syntax), "want one of "+strings.Join(syntaxNames(), ", "))
 	}
-	if o.Plan != "" {
-		plan, err := profiles.Load(o.Plan)
-		if err != nil {
-			return c, err
-		}
-		c.Profiles, c.Demand = plan.Profiles, plan.Demand
-	}
-	if o.Model == "" {
-		return c, nil
-	}
 	var err error
-	c.Contract, err = readContract(o.Model)
-	return c, err
-}
-
-// readContract reads a contract file, the one in a directory, or infers it from a
-// graph.
-func readContract(path string) (*contract.Contract, error) {
-	if strings.HasSuffix(path, ".onnx") {
-		m, err := onnx.Load(path)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { _ = m.Close() }()
-		return contract.Infer(m)
+	if c.Contract, err = o.load(); err != nil || o.Plan == "" {
+		return c, err
 	}
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		path = filepath.Join(path, "contract.json")
+	l, err := loadProfiles(o.Plan, "", c.Contract, nil)
+	if err != nil {
+		return c, err
 	}
-	return contract.Load(path)
+	if c.Profiles = l.Profiles; l.Plan != nil {
+		c.Demand = l.Plan.Demand
+	}
+	return c, nil
 }
 
 func openLog(log string, stdin io.Reader) (io.ReadCloser, error) {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -23,7 +24,6 @@ import (
 // CheckOptions are the flags of profiles check.
 type CheckOptions struct {
 	Graph    GraphFlags
-	Bind     []string
 	From     string
 	Workload WorkloadFlags
 	Backend  string
@@ -37,7 +37,6 @@ type CheckOptions struct {
 // AddFlags declares the flags.
 func (o *CheckOptions) AddFlags(f *pflag.FlagSet) {
 	o.Graph.AddFlags(f)
-	f.StringArrayVar(&o.Bind, "bind", nil, "say what a dimension of --model is, `input:dim=WHAT` as inspect takes it; may be given again")
 	fromFlag(f, &o.From)
 	o.Workload.AddFlags(f)
 	f.StringVar(&o.Backend, "backend", string(lint.TensorRT), "who gets the profiles: "+backends())
@@ -82,7 +81,7 @@ how many were not.
   trtforge profiles check plan.json --model model.onnx --scenario chat=4x27+8 --batch-max 8
   trtforge profiles check plan.json --model model.onnx --trace requests.jsonl --backend orttrt
   trtforge profiles check options.txt --model model.onnx --workload pipeline.toml --backend trtexec
-  trtforge profiles check engine.profile --contract contract.json --junit report.xml --github`,
+  trtforge profiles check engine.profile --model contract.json --junit report.xml --github`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runProfilesCheck(opts, g, args[0]) },
 	}
@@ -155,29 +154,28 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 // graph reads the contract, and the facts of the graph where it is given. A graph
 // without a contract is judged by its names, ranks and fixed sizes.
 func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
-	if o.Graph.Contract != "" {
-		if s.Contract, err = contract.Load(o.Graph.Contract); err != nil {
-			return err
-		}
+	if o.Graph.Model == "" {
+		return nil
 	}
-	bound, err := contract.ParseBindings(o.Bind)
-	if err != nil || o.Graph.Model == "" {
+	path, err := graphFile(o.Graph.Model)
+	if err != nil {
 		return err
 	}
-	m, err := onnx.Load(o.Graph.Model)
+	if s.Contract, err = o.Graph.load(); filepath.Ext(path) == ".json" {
+		return err
+	}
+	if err != nil && len(o.Graph.Bind) > 0 {
+		return err // who says what inputs mean wants them judged by it
+	}
+	if err != nil {
+		g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
+		s.Contract = nil
+	}
+	m, err := onnx.Load(path)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = m.Close() }()
 	s.Graph = lint.Facts(m)
-	if s.Contract == nil {
-		if s.Contract, err = contract.Infer(m, bound...); err != nil {
-			if len(bound) > 0 {
-				return err // who says what inputs mean wants them judged by it
-			}
-			g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
-			s.Contract = nil
-		}
-	}
 	return nil
 }

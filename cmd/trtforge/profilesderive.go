@@ -3,18 +3,12 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/trtforge/trtforge/contract"
-	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -41,7 +35,7 @@ func (o *DeriveOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Version, "backend-version", "", "its `VERSION`; the newest that is known unless given")
 	f.StringVar(&o.Opt, "opt", "", "where a wide profile has its optimum: decode (the default), prefill or median")
 	f.IntVar(&o.Capacity, "capacity", 0, "columns of a cache buffer whose length the graph leaves open; 0 is what the demand needs")
-	f.StringArrayVar(&o.Bind, "bind", nil, "what a dimension of the graph's inputs is, `INPUT:DIM=ROLE`, a size or MIN..OPT..MAX; may be repeated")
+	addBind(f, &o.Bind)
 }
 
 func newProfilesDeriveCommand(g *globals) *cobra.Command {
@@ -85,7 +79,7 @@ type derived struct {
 }
 
 func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
-	c, weights, err := contractOf(model, opts.Bind)
+	c, weights, err := readContract(model, opts.Bind)
 	if err != nil {
 		return err
 	}
@@ -169,41 +163,4 @@ func plural(n int, noun string) string {
 		return "one " + noun
 	}
 	return fmt.Sprintf("%d %ss", n, noun)
-}
-
-// contractOf reads what a model's inputs mean: from a contract file, from a
-// graph, or from a directory that has either. weights is the size of the graph's
-// weights, 0 where only the contract is there, to which nothing can be bound.
-func contractOf(path string, bind []string) (c *contract.Contract, weights int64, err error) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return nil, 0, fsx.Explain("reading model", path, err)
-	}
-	if info.IsDir() {
-		dir := path
-		for _, name := range []string{"model.onnx", "contract.json"} {
-			if _, err := os.Stat(filepath.Join(dir, name)); err == nil {
-				return contractOf(filepath.Join(dir, name), bind)
-			}
-		}
-		return nil, 0, fault.New(fault.Input, "reading model", dir, "it has neither model.onnx nor contract.json", "run `trtforge export` first")
-	}
-	if filepath.Ext(path) == ".json" {
-		if len(bind) > 0 {
-			return nil, 0, fault.New(fault.Usage, "", "", "--bind is for a graph, and "+path+" is a contract, which says what its dimensions are", "give the graph")
-		}
-		c, err = contract.Load(path)
-		return c, 0, err
-	}
-	bound, err := contract.ParseBindings(bind)
-	if err != nil {
-		return nil, 0, err
-	}
-	m, err := onnx.Load(path)
-	if err != nil {
-		return nil, 0, err
-	}
-	defer func() { _ = m.Close() }()
-	c, err = contract.Infer(m, bound...)
-	return c, m.Size(), err
 }

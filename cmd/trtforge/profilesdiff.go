@@ -37,7 +37,7 @@ func newProfilesDiffCommand(g *globals) *cobra.Command {
 Runtime's .profile, or text of any tool's syntax. Profiles are matched by what they
 hold; the order of inputs does not count, the order of profiles does, for some
 runtimes reach the first only. Sizes that a .profile does not tell are not compared,
-and counted; --model or --contract fills them in.
+and counted; --model fills them in.
 
 Where one of the files is a plan and a graph is named, the plan's demand is replayed
 against both: what loses its profile, and what gains one.
@@ -81,7 +81,7 @@ func runDiff(o DiffOptions, g *globals, pathA, pathB string, in io.Reader) error
 	out.Same = out.Diff.Same()
 	out.coverage(a, b, c)
 	if out.Unknown > 0 {
-		out.Notes = append(out.Notes, fmt.Sprintf("%d sizes were not compared: a .profile tells dynamic dimensions only; --model or --contract fills them in", out.Unknown))
+		out.Notes = append(out.Notes, fmt.Sprintf("%d sizes were not compared: a .profile tells dynamic dimensions only; --model fills them in", out.Unknown))
 	}
 	if err := g.print(out, out.write); err != nil {
 		return err
@@ -102,7 +102,7 @@ func (d *comparedProfiles) coverage(a, b *loadedProfiles, c *contract.Contract) 
 		return
 	}
 	if c == nil {
-		d.Notes = append(d.Notes, "which demand gains or loses its profile is told with --model or --contract")
+		d.Notes = append(d.Notes, "which demand gains or loses its profile is told with --model")
 		return
 	}
 	before := profiles.Check(c, a.Profiles, plan.Demand, plan.Reach)

@@ -47,8 +47,8 @@ func newProfilesEmitCommand(g *globals) *cobra.Command {
 
 ` + list.String() + `
 What a syntax cannot carry, as a name with its separator in it, is refused by name.
-Of the two Triton files the graph's data types are part, so they need --model or
---contract; a .profile needs one to tell the sizes that the graph fixes.
+Of the two Triton files the graph's data types are part, so they need
+--model; a .profile needs it to tell the sizes that the graph fixes.
 
 "lock" is for a repository: the same profiles give the same bytes, so a change of
 profiles is a change that people review and CI sees (profiles diff --exit-code).

@@ -17,7 +17,6 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/profiles/sidecar"
 	"github.com/trtforge/trtforge/profiles/syntax"
@@ -46,36 +45,6 @@ type loadedProfiles struct {
 	// contract filled in the rest: sizes may be profiles.Unknown, ranks too small,
 	// static inputs missing.
 	Partial bool
-}
-
-// GraphFlags are the flags that name a graph.
-type GraphFlags struct {
-	Model    string
-	Contract string
-}
-
-// AddFlags declares the flags.
-func (o *GraphFlags) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Model, "model", "", "the graph that the profiles are for, an ONNX `FILE`")
-	f.StringVar(&o.Contract, "contract", "", "its contract.json, a `FILE`, instead of the graph")
-}
-
-// load is the contract that the flags name, nil for none.
-func (o GraphFlags) load() (*contract.Contract, error) {
-	switch {
-	case o.Model != "" && o.Contract != "":
-		return nil, fault.New(fault.Usage, "", "", "--model and --contract both name a graph", "give one of them")
-	case o.Contract != "":
-		return contract.Load(o.Contract)
-	case o.Model == "":
-		return nil, nil
-	}
-	m, err := onnx.Load(o.Model)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = m.Close() }()
-	return contract.Infer(m)
 }
 
 // fromFlag declares --from, the form of an input.

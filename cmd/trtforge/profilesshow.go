@@ -41,7 +41,7 @@ func newProfilesShowCommand(g *globals) *cobra.Command {
 		Short: "Print the profiles in a file as a table",
 		Long: `Show reads profiles in any form (a plan, an engine's manifest, ONNX Runtime's
 .profile, text of any tool's syntax) and prints them. A ? is a size that the file does
-not tell: a .profile knows dynamic dimensions only. With --model or --contract these
+not tell: a .profile knows dynamic dimensions only. With --model these
 are filled in and every dimension gets its role.
 ` + exitStatus,
 		Example: `  trtforge profiles show plan.json
@@ -107,7 +107,7 @@ func writeProfilesPage(path string, l *loadedProfiles, c *contract.Contract) err
 	page := report.Profiles{CreatedBy: createdBy(), Title: filepath.Base(l.Path), Source: l.Form, Plan: l.Plan}
 	switch {
 	case l.Plan == nil && c == nil:
-		return fault.New(fault.Usage, "drawing", l.Path, "what its dimensions mean is not known", "name the graph with --model or --contract")
+		return fault.New(fault.Usage, "drawing", l.Path, "what its dimensions mean is not known", "name the graph with --model")
 	case l.Plan == nil:
 		page.Plan = &profiles.Plan{Profiles: profiles.WithSpans(c, l.Profiles)}
 	case c != nil:
