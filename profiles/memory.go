@@ -10,7 +10,7 @@ import (
 type Bytes struct {
 	Inputs      int64 `json:"inputs_bytes"` // ids, mask, positions and others
 	KVIn        int64 `json:"kv_in_bytes"`
-	KVOut       int64 `json:"kv_out_bytes"` // 0 where past and present share a buffer
+	KVOut       int64 `json:"kv_out_bytes"` // where present is bound to the buffer of past, it is not taken twice
 	Logits      int64 `json:"logits_bytes"`
 	Activations int64 `json:"activations_bytes"` // an estimate
 }
@@ -68,7 +68,8 @@ func Memory(c *contract.Contract, p Profile) Bytes {
 	total := past + seq
 	if buffered > 0 {
 		total = buffered
-	} else if c.Cached() {
+	}
+	if c.Cached() {
 		b.KVOut = whole64(2 * float64(c.Layers) * batch * float64(c.Heads) * total * float64(c.HeadDim) * element)
 	}
 	positions := seq

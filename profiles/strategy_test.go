@@ -201,6 +201,18 @@ func TestReachOfBackends(t *testing.T) {
 }
 
 // By hand, for GPT-2: 12 layers of 12 heads of 64, FP32.
+// A decoder has a set of buffers to read and one to write, each as long as the
+// graph says, however few columns are used.
+func TestMemoryOfAStaticCache(t *testing.T) {
+	c := static(96)
+	c.Layers, c.Heads, c.HeadDim = 1, int(c.Inputs[2].Dims[1].Size), int(c.Inputs[2].Dims[3].Size)
+	p := (&deriver{c: c}).with(Profile{Batch: Span{1, 1, 2}, Seq: Span{1, 1, 1}, Past: Span{0, 5, 5}})
+	m := Memory(c, p)
+	if want := int64(2 * c.Layers * 2 * c.Heads * 96 * c.HeadDim * 4); m.KVIn != want || m.KVOut != want {
+		t.Errorf("%d bytes read and %d written, want %d each", m.KVIn, m.KVOut, want)
+	}
+}
+
 func TestMemory(t *testing.T) {
 	c := cached()
 	c.Layers, c.Heads, c.HeadDim, c.Vocab = 12, 12, 64, 50257
