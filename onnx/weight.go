@@ -193,6 +193,7 @@ func (r *generatedReader) Read(p []byte) (int, error) {
 	return r.pipe.Read(p)
 }
 
+// WriteTo generates straight into w: io.Copy prefers it, and no pipe is needed.
 func (r *generatedReader) WriteTo(w io.Writer) (int64, error) {
 	if r.pipe != nil {
 		return io.Copy(w, r.pipe)

@@ -327,7 +327,7 @@ func FuzzCheck(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		var all []profiles.Profile
 		if json.Unmarshal(b, &all) != nil || len(all) > 50 {
-			t.Skip()
+			return
 		}
 		for _, backend := range Backends() {
 			for _, c := range []*contract.Contract{decoder(), nil} {
