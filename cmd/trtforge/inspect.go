@@ -33,7 +33,7 @@ func newInspectCommand(g *globals) *cobra.Command {
 	var opts InspectOptions
 	c := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a file is: a graph and its contract, a contract, a checkpoint",
+		Short: "Show what a file is: a graph and its contract, a checkpoint, profiles",
 		Long: `Inspect tells the kind of a file by its content. Of an ONNX model it shows what
 every input and output is for, which of its dimensions is batch, sequence, past or
 their sum, how that is known (from the nodes, from names, or because --bind says
@@ -66,6 +66,9 @@ var inspectors = []inspector{
 	{"onnx", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".onnx") || len(head) > 0 && head[0] == 0x08 // ir_version, the first field
 	}, inspectONNX},
+	{"profiles", func(name string, head []byte) bool {
+		return strings.HasSuffix(name, ".profile") || jsonOf(formPlan)(name, head) || jsonOf(formManifest)(name, head) || bytes.HasPrefix(head, []byte("# trtforge profiles"))
+	}, inspectProfiles},
 }
 
 // headBytes are enough to tell a kind.
@@ -121,6 +124,12 @@ func jsonOf(kind string) func(string, []byte) bool {
 		head = bytes.Join(bytes.Fields(head), nil)
 		return bytes.HasPrefix(head, []byte(`{"kind":"`+kind+`"`))
 	}
+}
+
+// inspectProfiles shows what an engine's manifest, a plan, a lock or a .profile
+// holds, as profiles show does.
+func inspectProfiles(_ InspectOptions, g *globals, path string) error {
+	return runShow(ShowOptions{}, g, path, nil)
 }
 
 func inspectContract(_ InspectOptions, g *globals, path string) error {
