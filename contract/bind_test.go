@@ -105,6 +105,21 @@ func TestBound(t *testing.T) {
 	if _, err := Infer(fixed, Binding{Input: "input_ids", Dim: 0, Size: 4}); fault.Exit(err) != 2 || !strings.Contains(err.Error(), "fixes dimension 0 of input_ids at 1") {
 		t.Errorf("got %v", err)
 	}
+	// What the nodes prove no binding can change: the plan would fail at run time.
+	for text, want := range map[string]string{
+		"attention_mask:1=seq":           "the graph makes it total",
+		"past_key_values.0.key:2=buffer": "the graph puts new keys and values behind it",
+		"past_key_values.0.key:0=seq":    "the graph makes it batch",
+		"position_ids:1=1..4..8":         "the graph makes it seq",
+	} {
+		bound, err := ParseBindings([]string{text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Infer(load(t, "gpt2"), bound...); fault.Exit(err) != 4 || !strings.Contains(err.Error(), want) {
+			t.Errorf("--bind %s: %v, want %s", text, err, want)
+		}
+	}
 	// Fixing a size keeps the role.
 	c, err = Infer(load(t, "gpt2"), Binding{Input: "input_ids", Dim: 0, Size: 4})
 	if err != nil {

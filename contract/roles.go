@@ -82,9 +82,14 @@ func (r *reader) dimension(t *Tensor, i int, v voices, input bool) {
 	}
 }
 
-// bindTo takes a caller's word.
+// bindTo takes a caller's word, unless the nodes prove another: a plan for what
+// the graph cannot be would fail at run time.
 func (r *reader) bindTo(t *Tensor, i int, b Binding, v voices) {
 	d := &t.Dims[i]
+	if b.Role != "" && b.Role != Static && v.graph != "" && b.Role != v.graph {
+		r.bad("%s: dimension %d is bound to %s, and the graph makes it %s: leave that binding out", t.Name, i, b.Role, v.graph)
+		return
+	}
 	d.Role, d.Limits, d.Source = b.Role, b.Limits, Bound
 	if n, ok := r.forced(t.Name, i); ok && d.Role == Static {
 		d.Size = n

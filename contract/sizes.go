@@ -84,6 +84,8 @@ func (r *reader) share() {
 		b, bound := r.binds[past.Name][2]
 		switch {
 		case !r.isPast(past) || len(past.Dims) != 4:
+		case p.axis >= 0 && !p.open && b.Role == Buffer:
+			r.bad("%s: dimension 2 is bound to buffer, and the graph puts new keys and values behind it: leave that binding out", past.Name)
 		case p.axis < 0 || b.Role == Buffer:
 			r.shared = true
 		case bound:

@@ -31,7 +31,11 @@ func addBind(f *pflag.FlagSet, into *[]string) {
 
 // load is the contract of the graph that the flags name, nil for none.
 func (o GraphFlags) load() (*contract.Contract, error) {
-	if o.Model == "" {
+	switch {
+	case o.Model != "":
+	case len(o.Bind) > 0:
+		return nil, fault.New(fault.Usage, "", "", "--bind says what a graph's inputs are, and no graph is given", "name it with --model")
+	default:
 		return nil, nil
 	}
 	c, _, err := readContract(o.Model, o.Bind)

@@ -45,7 +45,7 @@ func run(args []string) int {
 	// An error before the flags are parsed is an answer in JSON, too.
 	g.JSON = slices.Contains(args, "--json")
 	err := root.ExecuteContext(ctx)
-	if err != nil && ctx.Err() != nil {
+	if ctx.Err() != nil { // also of a command that took the end of its input for success
 		err = context.Cause(ctx)
 	}
 	g.close()

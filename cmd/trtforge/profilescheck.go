@@ -5,7 +5,9 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -32,6 +34,8 @@ type CheckOptions struct {
 	JUnit    string
 	GitHub   bool
 	Strict   bool
+
+	backendGiven bool
 }
 
 // AddFlags declares the flags.
@@ -83,7 +87,10 @@ how many were not.
   trtforge profiles check options.txt --model model.onnx --workload pipeline.toml --backend trtexec
   trtforge profiles check engine.profile --model contract.json --junit report.xml --github`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error { return runProfilesCheck(opts, g, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.backendGiven = c.Flags().Changed("backend")
+			return runProfilesCheck(opts, g, args[0])
+		},
 	}
 	opts.AddFlags(c.Flags())
 	return c
@@ -120,6 +127,11 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 	if !slices.Contains(lint.Backends(), s.Backend) {
 		return s, fault.New(fault.Usage, "", "", fmt.Sprintf("--backend %q", o.Backend), "want one of "+backends())
 	}
+	for flag, version := range map[string]*string{"--trt": &s.Options.TRT, "--ort": &s.Options.ORT} {
+		if *version = strings.TrimPrefix(*version, "v"); *version != "" && !lint.IsVersion(*version) {
+			return s, fault.New(fault.Usage, "", "", flag+" "+strconv.Quote(*version), "want a version, as 10.13")
+		}
+	}
 	if s.Reach != "" && s.Reach != profiles.Any && s.Reach != profiles.First {
 		return s, fault.New(fault.Usage, "", "", fmt.Sprintf("--reach %q", o.Reach), "want any or first")
 	}
@@ -135,7 +147,13 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 		return s, err
 	}
 	if s.Profiles = loaded.Profiles; loaded.Plan != nil {
-		s.Demand = loaded.Plan.Demand
+		s.Demand, s.PaddedPast = loaded.Plan.Demand, loaded.Plan.PaddedPast
+		if o.Reach == "" && !o.backendGiven {
+			s.Reach = loaded.Plan.Reach // that of the backend it was derived for
+		}
+	}
+	if !o.Workload.Given() && !reflect.DeepEqual(o.Workload, WorkloadFlags{}) {
+		return s, fault.New(fault.Usage, "", "", "flags change a workload, and none is given", "name one with --scenario, --workload, --trace or --lengths")
 	}
 	if o.Workload.Given() {
 		positions := 0
@@ -146,7 +164,10 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 		if err != nil {
 			return s, err
 		}
-		s.Workload, s.Demand = &w, profiles.Demand(w)
+		if err := w.Check(); err != nil {
+			return s, err
+		}
+		s.Workload, s.Demand, s.PaddedPast = &w, profiles.Demand(w), w.PaddedPast
 	}
 	return s, nil
 }
@@ -155,7 +176,8 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 // without a contract is judged by its names, ranks and fixed sizes.
 func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
 	if o.Graph.Model == "" {
-		return nil
+		_, err = o.Graph.load()
+		return err
 	}
 	path, err := graphFile(o.Graph.Model)
 	if err != nil {

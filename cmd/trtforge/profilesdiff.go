@@ -105,8 +105,8 @@ func (d *comparedProfiles) coverage(a, b *loadedProfiles, c *contract.Contract) 
 		d.Notes = append(d.Notes, "which demand gains or loses its profile is told with --model")
 		return
 	}
-	before := profiles.Check(c, a.Profiles, plan.Demand, plan.Reach)
-	after := profiles.Check(c, b.Profiles, plan.Demand, plan.Reach)
+	before := profiles.Check(c, a.Profiles, plan.Demand, a.reach())
+	after := profiles.Check(c, b.Profiles, plan.Demand, b.reach())
 	d.Lost, d.Gained = gapsBeyond(after, before), gapsBeyond(before, after)
 }
 

@@ -80,6 +80,9 @@ func runEmit(o EmitOptions, g *globals, path string, in io.Reader) error {
 	if err != nil {
 		return err
 	}
+	if n := len(l.Profiles); n > 1 && (strings.HasPrefix(o.Syntax, syntax.ORT) || o.Syntax == syntax.Triton) {
+		g.Log.Warn(fmt.Sprintf("ONNX Runtime's TensorRT EP only ever runs profile 0 of a session: %d profiles are built, and the shapes of the others fail; derive with --backend orttrt, or give each profile a session of its own", n))
+	}
 	if o.Out != "" {
 		err := fsx.WriteFile(o.Out, func(w io.Writer) error {
 			_, err := io.WriteString(w, text)

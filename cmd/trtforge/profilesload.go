@@ -47,6 +47,14 @@ type loadedProfiles struct {
 	Partial bool
 }
 
+// reach is what a plan was derived for; other forms do not say.
+func (l *loadedProfiles) reach() profiles.Reach {
+	if l.Plan != nil {
+		return l.Plan.Reach
+	}
+	return profiles.Any
+}
+
 // fromFlag declares --from, the form of an input.
 func fromFlag(f *pflag.FlagSet, into *string) {
 	f.StringVar(into, "from", "", "read the input as `FORM` instead of looking at it: "+strings.Join(forms(), ", "))

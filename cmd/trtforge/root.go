@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -79,7 +80,33 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newDocsCommand(),
 	)
 	usageErrors(root)
+	for _, c := range root.Commands() {
+		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" {
+			leaveAtOnce(c)
+		}
+	}
 	return root
+}
+
+// leaveAtOnce ends a command when a signal comes, whatever it is doing. It is for
+// commands that only compute: they own no child, and files appear whole or not at
+// all.
+func leaveAtOnce(c *cobra.Command) {
+	if run := c.RunE; run != nil {
+		c.RunE = func(c *cobra.Command, args []string) error {
+			done := make(chan error, 1)
+			go func() { done <- run(c, args) }()
+			select {
+			case err := <-done:
+				return err
+			case <-c.Context().Done():
+				return context.Cause(c.Context())
+			}
+		}
+	}
+	for _, sub := range c.Commands() {
+		leaveAtOnce(sub)
+	}
 }
 
 // usageErrors gives cobra's own complaints (a missing argument, an unknown

@@ -3,6 +3,7 @@ package lint
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/trtforge/trtforge/profiles"
@@ -176,6 +177,16 @@ func borders(l *look) (all []Finding) {
 		}
 	}
 	return all
+}
+
+// IsVersion tells whether a text is a version: numbers between dots.
+func IsVersion(text string) bool {
+	for _, part := range strings.Split(text, ".") {
+		if n, err := strconv.Atoi(part); err != nil || n < 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // before tells whether a version is known and older than major.minor.

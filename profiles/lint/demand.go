@@ -57,8 +57,8 @@ func ungiven(l *look, fixed bool) (all []Finding) {
 
 func tooLong(l *look) []Finding {
 	positions := l.Contract.MaxPositions
-	if l.Workload != nil && l.Workload.PaddedPast {
-		positions++ // the padded column of past has no position
+	if l.PaddedPast {
+		positions++
 	}
 	var longest profiles.Shape
 	n := 0

@@ -78,9 +78,11 @@ type Subject struct {
 	Profiles []profiles.Profile
 	Demand   []profiles.Shape
 	Workload *profiles.Workload // names scenarios and steps of the demand; may be nil
-	Reach    profiles.Reach     // "" = the backend's
-	Backend  Backend            // "" = TensorRT
-	Options  Options
+	// PaddedPast says that past begins with one masked column, which has no position.
+	PaddedPast bool
+	Reach      profiles.Reach // "" = the backend's
+	Backend    Backend        // "" = TensorRT
+	Options    Options
 }
 
 // Finding is one thing that a rule has to say.

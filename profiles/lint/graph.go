@@ -36,7 +36,7 @@ var graphRules = []Rule{
 		ID: "TF604", Severity: Info,
 		What:     "INT64 constants beyond 32 bits as ends of a Slice",
 		Why:      "exporters write the largest integer for \"to the end\"; clamped it means the same",
-		Fix:      "nothing needs to be done",
+		Fix:      nothing,
 		Prevents: "taking the warning `One or more weights outside the range of INT32 was clamped` for a fault",
 		needs:    needs{graph: true}, check: harmless,
 	},

@@ -74,6 +74,35 @@ var jointRules = []Rule{
 		Prevents: "a Gather out of range, or tokens without meaning; memory for what no pass can ask",
 		needs:    needs{contract: true}, check: beyondPositions,
 	},
+	{
+		ID: "TF309", Severity: Error, Stricter: true,
+		What:     "Profiles whose cache buffers have no length in common",
+		Why:      "the buffer that prefill fills is the one that decode reads: it has one length, which every profile must hold",
+		Fix:      "give the buffer one range in all profiles",
+		Prevents: "`does not satisfy any optimization profiles` at the first step after prefill",
+		needs:    needs{contract: true}, check: apart,
+	},
+}
+
+// apart compares every profile's buffer with what the profiles before it share.
+func apart(l *look) (all []Finding) {
+	var common *sided
+	for i := range l.Profiles {
+		for _, s := range l.sides(i, contract.Buffer) {
+			switch {
+			case common == nil:
+				common = &s
+			case s.min > common.max || s.max < common.min:
+				all = append(all, Finding{Profile: i, Inputs: []string{s.input.Name}, Dim: s.dim, Message: fmt.Sprintf(
+					"%s dimension %d is a buffer of %d to %d in profile %d, and of %d to %d in profile %d",
+					s.input.Name, s.dim, s.min, s.max, i, common.min, common.max, common.profile)})
+				return all
+			default:
+				common.min, common.max = max(common.min, s.min), min(common.max, s.max)
+			}
+		}
+	}
+	return all
 }
 
 // total is the longest past + sequence of a profile, or the longest sequence of
@@ -113,7 +142,7 @@ func beyondPositions(l *look) (all []Finding) {
 		all = append(all, alike(l.sides(i, contract.Past, contract.Seq), func(s sided) string {
 			// The last position is for the token that is fed, not for its past.
 			limit := n
-			if s.input.Dims[s.dim].Role == contract.Past {
+			if s.input.Dims[s.dim].Role == contract.Past && !l.PaddedPast {
 				limit--
 			}
 			if s.max > limit {

@@ -171,6 +171,14 @@ var cases = []struct {
 		}
 		s.Demand = nil
 	}, "attention_mask at max is 32, the cache has room for 20", ""},
+	{"TF309", func(s *Subject) {
+		for i := 3; i < 7; i++ {
+			s.Contract.Inputs[i].Dims[2] = contract.Dim{Role: contract.Buffer}
+			set(s.Profiles[0], s.Contract.Inputs[i].Name, 2, 16, 16, 16)
+			set(s.Profiles[1], s.Contract.Inputs[i].Name, 2, 32, 32, 40)
+		}
+		s.Demand = nil
+	}, "past.0.key dimension 2 is a buffer of 32 to 40 in profile 1, and of 16 to 16 in profile 0", ""},
 	{"TF307", func(s *Subject) { s.Graph.Tables = []Table{{"causal", 20}} }, `attention_mask dimension 1 reaches 32, and the graph slices "causal", which has 20`, ""},
 	{"TF308", func(s *Subject) {
 		span(s, 1, profiles.Span{Min: 1, Opt: 2, Max: 2}, one(1), profiles.Span{Min: 8, Opt: 23, Max: 64})

@@ -63,7 +63,9 @@ func (r Report) Summary() string {
 		text += fmt.Sprintf(" (%d not judged)", n)
 	}
 	text += fmt.Sprintf("; %s for %s, reach %s", plural(r.Count, "profile", "profiles"), r.Backend, r.Reach)
-	if r.Shapes > 0 {
+	if r.Shapes == 0 {
+		text += "; coverage not judged, for want of a workload"
+	} else {
 		text += fmt.Sprintf("; %d of %s covered", r.Shapes-r.Lacking, plural(r.Shapes, "demanded shape", "demanded shapes"))
 	}
 	return text
@@ -83,6 +85,9 @@ func (r Report) Write(w io.Writer, verbose bool) error {
 	var b strings.Builder
 	explained := map[string]bool{}
 	for _, f := range r.sorted() {
+		if f.Fix == nothing && !verbose {
+			continue // counted in the summary, and for who wonders
+		}
 		_, _ = fmt.Fprintf(&b, "%s %s %s\n", f.ID, f.Severity, f.headline())
 		_, _ = fmt.Fprintf(&b, "    fix: %s\n", f.Fix)
 		if explained[f.ID] {
@@ -100,6 +105,9 @@ func (r Report) Write(w io.Writer, verbose bool) error {
 	_, err := io.WriteString(w, b.String())
 	return err
 }
+
+// nothing is the fix of what only explains another tool's warning.
+const nothing = "nothing needs to be done"
 
 // headline is the message with its profile, where the message does not say it.
 func (f Finding) headline() string {

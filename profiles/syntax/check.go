@@ -82,7 +82,7 @@ func checkRange(input string, r profiles.Range, bits int) (errs []error) {
 		for _, n := range shape {
 			switch {
 			case n == profiles.Unknown:
-				return append(errs, refuse(input, "a size that the graph fixes is not known", "name the graph with --model or --contract"))
+				return append(errs, refuse(input, "a size that the graph fixes is not known", "name the graph with --model"))
 			case bits == 32 && (n > math.MaxInt32 || n < math.MinInt32):
 				return append(errs, refuse(input, fmt.Sprintf("%d does not fit into the 32 bits that the tool reads", n), ""))
 			}

@@ -77,13 +77,13 @@ func hasWord(text, w string) bool {
 }
 
 // commented tells whether a place is in a comment of its line: # outside quotes,
-// at the line's beginning or after a space, or a line that begins with //.
+// at the line's beginning or after a space, or a line that begins with // or ;.
 func commented(text string, at int) bool {
 	line := text[strings.LastIndexByte(text[:at], '\n')+1 : at]
 	if len(line) > 1<<12 {
 		return false // a line as long as that is no code with a comment
 	}
-	if strings.HasPrefix(strings.TrimSpace(line), "//") {
+	if start := strings.TrimSpace(line); strings.HasPrefix(start, "//") || strings.HasPrefix(start, ";") {
 		return true
 	}
 	var quote byte

@@ -86,7 +86,7 @@ func emitTritonTRT(in Input) (string, error) {
 func config(in Input, backend string, more func(b *strings.Builder, lists [3]string)) (string, error) {
 	c := in.Contract
 	if c == nil {
-		return "", fault.New(fault.Usage, "writing", "config.pbtxt", "it needs the data types of the graph's inputs and outputs", "name the graph with --model or --contract")
+		return "", fault.New(fault.Usage, "writing", "config.pbtxt", "it needs the data types of the graph's inputs and outputs", "name the graph with --model")
 	}
 	lists, err := providerLists(in.Profiles)
 	if err != nil {
