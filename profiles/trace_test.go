@@ -90,6 +90,8 @@ func TestTracesThatCannotBe(t *testing.T) {
 		"absurd":               {`{"isl": 1e300, "osl": 5}`, []string{"more than 2097152 prompt tokens"}},
 		"not whole":            {`{"isl": 1.5, "osl": 5}`, []string{"no whole number"}},
 		"a word":               {`{"isl": "seven", "osl": 5}`, []string{"isl is a string"}},
+		"usual and another":    {`{"input_length": 5, "output_length": 2, "prompt_tokens": 30}`, []string{"two names for prompt tokens that differ"}},
+		"ids that are none":    {`{"input_ids": [1, 2, null, true], "output_length": 3}`, []string{"input_ids"}},
 		"two that differ":      {`{"isl": 5, "input_length": 6, "osl": 1}`, []string{"two names for prompt tokens that differ"}},
 		"texts":                {`{"conversations": [{"from": "human", "value": "hello"}, {"from": "gpt", "value": "you"}]}`, []string{"text in place of lengths", "--tokenizer"}},
 		"an array that ends":   {`[{"isl": 5, "osl": 5},`, []string{"element 2"}},

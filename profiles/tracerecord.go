@@ -95,12 +95,13 @@ func (t *texts) UnmarshalJSON(b []byte) error {
 // elements is the length of an array of numbers; -1 = something else.
 type elements int
 
-// UnmarshalJSON counts commas: an array of numbers holds no others.
+// UnmarshalJSON counts commas: an array of numbers holds no others. An array of
+// anything else is -1.
 func (e *elements) UnmarshalJSON(b []byte) error {
 	b = bytes.TrimSpace(b)
 	switch {
 	case bytes.Equal(b, []byte("null")):
-	case len(b) < 2 || b[0] != '[' || bytes.ContainsAny(b[1:], "[{\""):
+	case len(b) < 2 || b[0] != '[' || bytes.ContainsAny(b[1:], "[{\"ntf"): // also null, true and false
 		*e = -1
 	case len(bytes.TrimSpace(b[1:len(b)-1])) > 0:
 		*e = elements(bytes.Count(b, []byte(",")) + 1)
@@ -108,10 +109,19 @@ func (e *elements) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// lengths that were stated, in the order in which they count.
+// prompts and freshs are the names that lengths have at the top of a record.
+func (r *record) prompts() [10]*float64 {
+	return [...]*float64{r.InputLength, r.ISL, r.InputSeqLen, r.PromptTokens, r.InputTokens, r.PromptLen, r.PromptLength, r.InputLen, r.ContextTokens, r.RequestTokens}
+}
+
+func (r *record) freshs() [11]*float64 {
+	return [...]*float64{r.OutputLength, r.OSL, r.OutputSeqLen, r.CompletionTokens, r.OutputTokens, r.OutputLen, r.ExpectedLen, r.ResponseLength, r.GeneratedTokens, r.ResponseTokens, r.NewTokens}
+}
+
+// stated are all lengths of a record, in the order in which they count.
 func (r *record) stated() (prompt, fresh []*float64) {
-	prompt = []*float64{r.InputLength, r.ISL, r.InputSeqLen, r.PromptTokens, r.InputTokens, r.PromptLen, r.PromptLength, r.InputLen, r.ContextTokens, r.RequestTokens}
-	fresh = []*float64{r.OutputLength, r.OSL, r.OutputSeqLen, r.CompletionTokens, r.OutputTokens, r.OutputLen, r.ExpectedLen, r.ResponseLength, r.GeneratedTokens, r.ResponseTokens, r.NewTokens}
+	prompts, freshs := r.prompts(), r.freshs()
+	prompt, fresh = prompts[:], freshs[:]
 	if u := r.Usage; u != nil {
 		prompt, fresh = append(prompt, u.PromptTokens, u.InputTokens), append(fresh, u.CompletionTokens, u.OutputTokens)
 	}
@@ -144,12 +154,23 @@ func (t *tracer) record(n int, r *record) {
 	t.add(n, prompt, fresh)
 }
 
-// usual is the most usual pair of names, where nothing else is said. Most traces
-// of millions of lines have it.
+// usual is the most usual pair of names, where no other says a length. Most
+// traces of millions of lines have it, and nothing is allocated for them.
 func (r *record) usual() (prompt, fresh int, ok bool) {
 	a, b := r.InputLength, r.OutputLength
-	if a == nil || b == nil || r.ISL != nil || r.OSL != nil || r.Usage != nil || r.Metrics != nil {
+	if a == nil || b == nil || r.Usage != nil || r.Metrics != nil {
 		return 0, 0, false
+	}
+	prompts, freshs := r.prompts(), r.freshs()
+	for _, other := range prompts[1:] {
+		if other != nil {
+			return 0, 0, false
+		}
+	}
+	for _, other := range freshs[1:] {
+		if other != nil {
+			return 0, 0, false
+		}
 	}
 	sound := func(v float64) bool { return v >= 0 && v <= maxTokens && v == math.Trunc(v) }
 	return int(*a), int(*b), sound(*a) && sound(*b)
@@ -165,6 +186,9 @@ func (t *tracer) look(r *record) (prompt, fresh int, err error) {
 		return 0, 0, err
 	}
 	if prompt < 0 {
+		if r.InputIDs < 0 || r.TokenIDs < 0 {
+			return 0, 0, fmt.Errorf("input_ids is no array of numbers")
+		}
 		prompt = max(int(r.InputIDs), int(r.TokenIDs))
 		if prompt == 0 {
 			prompt = -1
