@@ -65,10 +65,8 @@ func ProfilesHTML(w io.Writer, p Profiles) error {
 
 // verdict is the page's first line and what to add to it.
 func (p Profiles) verdict() (headline, lead string) {
-	reach := "The runtime can switch between the profiles."
-	if p.Plan.Reach == profiles.First {
-		reach = "The runtime only ever runs profile 0."
-	}
+	reach := map[profiles.Reach]string{profiles.Any: "The runtime can switch between the profiles.",
+		profiles.First: "The runtime only ever runs profile 0."}[p.Plan.Reach]
 	if len(p.Plan.Profiles) < 2 {
 		reach = ""
 	}

@@ -101,7 +101,9 @@ func (m *shapeMap) draw(id string) string {
 // panel draws one batch size with its plot's upper left corner at x, y.
 func (m *shapeMap) panel(c *svg.Canvas, p panelOf, x, y float64) {
 	bottom := y + mapPlot
-	c.Text("panel", x, y-10, svg.Start, "Batch "+p.batch.String())
+	title := "Batch " + p.batch.String()
+	c.Text("panel", x, y-10, svg.Start, title)
+	c.Text("tick", x+svg.TextWidth(title, 13)+18, y-10, svg.Start, "new tokens a run, upwards")
 	c.Rect("plotframe", x, y, m.plot, mapPlot, 3)
 	last := math.Inf(-1)
 	for _, past := range powers(0, m.mostPast) {
@@ -122,7 +124,6 @@ func (m *shapeMap) panel(c *svg.Canvas, p panelOf, x, y float64) {
 		}
 	}
 	c.Text("tick", x+m.plot, bottom+34, svg.End, "past tokens")
-	c.Text("tick", x+m.plot, y-10, svg.End, "new tokens a run, upwards")
 	for _, i := range p.areas {
 		m.area(c, i, x, bottom)
 	}

@@ -75,6 +75,10 @@ var inspectors = []inspector{
 const headBytes = 4096
 
 func runInspect(opts InspectOptions, g *globals, path string) error {
+	path, err := fileIn(path)
+	if err != nil {
+		return err
+	}
 	head, err := headOf(path)
 	if err != nil {
 		return err
@@ -93,6 +97,20 @@ func runInspect(opts InspectOptions, g *globals, path string) error {
 		kinds[i] = inspectors[i].kind
 	}
 	return fault.New(fault.Input, "inspecting", path, "its kind is not known", "want a file of one of these kinds: "+strings.Join(kinds, ", "))
+}
+
+// fileIn is what a directory is inspected by: the graph of an export, or the
+// weights of a checkpoint.
+func fileIn(path string) (string, error) {
+	info, err := os.Stat(path)
+	if err != nil || !info.IsDir() {
+		return path, nil // headOf says what is wrong with it
+	}
+	weights := filepath.Join(path, "model.safetensors")
+	if _, err := os.Stat(weights); err == nil {
+		return weights, nil
+	}
+	return graphFile(path)
 }
 
 // headOf is the beginning of a file.

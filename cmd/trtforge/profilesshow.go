@@ -15,6 +15,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/profiles/syntax"
 	"github.com/trtforge/trtforge/report"
 )
 
@@ -80,7 +81,7 @@ func runShow(o ShowOptions, g *globals, path string, in io.Reader) error {
 	if err != nil {
 		return err
 	}
-	l, err := loadProfiles(path, o.From, c, in)
+	l, err := loadProfilesBy(syntax.ParseLoose, path, o.From, c, in) // what is missing shows as -
 	if err != nil {
 		return err
 	}
