@@ -41,9 +41,9 @@ func NewScanner(patterns []*Pattern) *Scanner {
 	return s
 }
 
-// Read explains a log with the patterns of this program. What it cannot read is
-// an error of class input; a log that nothing is known of is not, see
-// [Report.Explained].
+// Read explains a log with the patterns of this program. What it cannot read, an
+// empty log and a binary file are errors of class input; a log that nothing is
+// known of is not, see [Report.Explained].
 func Read(r io.Reader, c Context) (*Report, error) {
 	s, err := carried()
 	if err != nil {
@@ -68,6 +68,9 @@ func (s *Scanner) Read(r io.Reader, c Context) (*Report, error) {
 	}
 	for _, p := range run.pending {
 		run.finish(p)
+	}
+	if err := in.kind.refuse(c.Log, len(run.findings) > 0); err != nil {
+		return nil, err
 	}
 	return run.report(in, c), nil
 }

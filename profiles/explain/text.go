@@ -25,7 +25,11 @@ func (r *Report) Text(w io.Writer) error {
 	if len(r.Unknown) > 0 {
 		p.unknown(r)
 	}
-	if !r.Failed() && r.Root() == nil {
+	switch {
+	case r.Failed() || r.Root() != nil:
+	case len(r.Tools)+len(r.Findings) == 0:
+		p.line("no tool's output was recognised in %d lines", r.Lines)
+	default:
 		p.line("nothing wrong found in %d lines", r.Lines)
 	}
 	return p.err
