@@ -30,14 +30,15 @@ type Finding struct {
 	Correction *Correction       `json:"correction,omitempty"`
 
 	pattern *Pattern
-	last    int // the line where it was seen last
+	own     bool // the fix is for the log's tool
+	last    int  // the line where it was seen last
 }
 
 // suit gives the fix of the log's tool, where that has its own.
 func (f *Finding) suit(tools []string) {
 	for _, tool := range tools {
 		if own := f.pattern.FixFor[tool]; own != nil {
-			f.Fix = fill(own, f.Fields)
+			f.Fix, f.own = fill(own, f.Fields), true
 			return
 		}
 	}

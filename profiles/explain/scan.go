@@ -216,6 +216,7 @@ func (s *scan) report(in *lines, c Context) *Report {
 	r.Tools = append([]string{}, ranked(s.tools)...)
 	for _, f := range s.findings {
 		f.suit(r.Tools)
+		f.judge()
 	}
 	r.sort()
 	alike := map[string][]*Finding{}
