@@ -194,24 +194,22 @@ func (d *diagnosis) stale(input string) bool {
 
 // static explains an axis that the engine holds fixed.
 func (d *diagnosis) static() bool {
-	if !slices.Contains([]string{"shape-static-mismatch", "trtexec-static-shapes", "ort-invalid-dimensions"}, d.f.ID) {
+	if !slices.Contains(statics, d.f.ID) {
 		return false
 	}
 	input := d.f.Fields["input"]
 	axis, err := strconv.Atoi(d.f.Fields["axis"])
-	r := rangeOf(d.Profiles[d.selected()], input)
-	if err == nil && d.Contract != nil {
-		for _, t := range d.Contract.Inputs {
-			if t.Name == input && axis < len(t.Dims) && t.Dims[axis].Size > 0 {
-				d.note("the graph fixes dimension %d of %s at %d: export it with that dimension dynamic; no profile can help", axis, input, t.Dims[axis].Size)
-				return true
-			}
-		}
+	var r *profiles.Range
+	if len(d.Profiles) > 0 {
+		r = rangeOf(d.Profiles[d.selected()], input)
+	}
+	if err == nil && d.fixed(input, axis) {
+		return true
 	}
 	if err == nil && r != nil && axis < len(r.Min) && axis < len(r.Max) && r.Min[axis] < r.Max[axis] {
 		d.note("these profiles let dimension %d of %s vary from %d to %d, the engine does not: it is a stale engine, built from another export or before these profiles; delete it and its cache and build again", axis, input, r.Min[axis], r.Max[axis])
 		return true
 	}
-	d.note("a profile cannot vary what the engine holds fixed: either the axis was exported static, or the engine is stale and was built from another export than these profiles are for")
+	d.note("a profile cannot vary what the engine holds fixed: either the array is of another model, or the axis was exported static, or the engine is stale and was built from another export than these profiles are for, or the array is of another model")
 	return true
 }
