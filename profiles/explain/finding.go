@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Evidence is a line of the log.
@@ -93,17 +95,28 @@ func (s *scan) newest(p *Pattern) *Finding {
 	return nil
 }
 
-// around is the part of a long line that shows what was found.
-func around(quote string, p *Pattern) string {
-	if len(quote) > maxQuote {
-		for _, l := range p.literals {
-			if i := strings.Index(quote, l); i >= 0 {
-				quote = quote[max(0, i-maxQuote/2):]
-				break
-			}
+// around is the line as it stands. Of one that is too long to quote it is the
+// beginning, which says who wrote it and when, and what was found.
+func around(line string, p *Pattern) string {
+	if len(line) <= maxQuote {
+		return quoted(line, maxQuote)
+	}
+	for _, l := range p.literals {
+		if i := strings.Index(line, l); i > maxQuote/2 {
+			return quoted(line[:maxHead]+" ... "+line[i-maxQuote/4:], maxQuote)
 		}
 	}
-	return printable(quote, maxQuote)
+	return quoted(line, maxQuote)
+}
+
+// quoted is at most n bytes of a line without its control characters.
+func quoted(line string, n int) string {
+	return printable(strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(line, "?")), n)
 }
 
 var numbers = regexp.MustCompile(`\d+|0x[0-9a-f]+`)
@@ -111,7 +124,7 @@ var numbers = regexp.MustCompile(`\d+|0x[0-9a-f]+`)
 // remember keeps a line that looks like an error, once for all that differ in
 // their numbers only.
 func (s *scan) remember(number int, line []byte) {
-	text := printable(string(line), maxQuote)
+	text := quoted(string(line[:min(len(line), maxUnread+utf8.UTFMax)]), maxUnread)
 	key := numbers.ReplaceAllString(text, "0")
 	if e := s.unknown[key]; e != nil {
 		e.Count++

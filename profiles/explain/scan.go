@@ -14,7 +14,9 @@ const (
 	maxEach     = 16      // different findings of one pattern
 	maxTries    = 100_000 // regular expressions run for one pattern; later lines are only counted
 	maxUnknown  = 8       // different lines that look like errors and that no pattern knows
-	maxQuote    = 400     // bytes of a quoted line
+	maxQuote    = 2 << 10 // bytes of a quoted line; of a longer one, its beginning and what was found
+	maxHead     = 200     // bytes of that beginning
+	maxUnread   = 400     // bytes of a quoted line that no pattern knows
 	maxJoined   = 8 << 10 // bytes of a message over several lines
 	maxPending  = 64      // messages that wait for their next lines at one time
 	joinedLines = 3       // a message that was wrapped is looked for in so many lines

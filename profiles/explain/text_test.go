@@ -52,3 +52,23 @@ func TestApartReadsBack(t *testing.T) {
 		}
 	}
 }
+
+// A line is quoted as it stands, with the prefix that says who wrote it, without
+// control characters; of one that is too long, its beginning and what was found.
+func TestEvidenceIsTheLine(t *testing.T) {
+	prefix := "[TensorRT] ERROR: 3: [executionContext.cpp::setBindingDimensions::966] "
+	line := prefix + "Error Code 3: API Usage Error (Parameter check failed at: runtime/api/executionContext.cpp::setBindingDimensions::966, condition: profileMinDims.d[i] <= dimensions.d[i]. Supplied binding dimension [1,3,32,64] for bindings[0] exceed min ~ max range at index 3, maximum dimension in profile is 96, minimum dimension in profile is 96, but supplied dimension is 64.)"
+	for _, log := range []string{line, "\x1b[31m" + line + "\x1b[0m\x07\x01\r\n", "before\n" + line + "\nafter"} {
+		if got := explained(t, log, Context{}).Root().Evidence.Text; got != line {
+			t.Errorf("%q is quoted as %q", log, got)
+		}
+	}
+	long := explained(t, prefix+strings.Repeat("x", 20000)+line, Context{}).Root().Evidence.Text
+	if !strings.HasPrefix(long, prefix) || !strings.HasSuffix(long, line[len(line)-300:]) || len(long) > maxQuote+10 {
+		t.Errorf("a long line is quoted as %q", long)
+	}
+	unknown := explained(t, "[E] a\x01b "+strings.Repeat("é", 400), Context{}).Unknown[0].Text
+	if !strings.HasPrefix(unknown, "[E] ab é") || len(unknown) > maxUnread+10 {
+		t.Errorf("quoted as %q", unknown)
+	}
+}
