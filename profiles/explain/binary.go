@@ -1,6 +1,7 @@
 package explain
 
 import (
+	"bytes"
 	"unicode/utf8"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -20,6 +21,9 @@ type census struct {
 func (c *census) take(b []byte) {
 	if c.all >= sampled {
 		return
+	}
+	if c.all == 0 && (bytes.HasPrefix(b, []byte("\xff\xfe")) || bytes.HasPrefix(b, []byte("\xfe\xff"))) { // UTF-16
+		b = b[2:]
 	}
 	c.all += int64(len(b))
 	for i := 0; i < len(b); {
@@ -44,7 +48,7 @@ func (c *census) refuse(log string, found bool) error {
 	case found:
 	case c.all == c.blank:
 		return fault.New(fault.Input, "reading log", log, "it is empty", "give it the output of the run, errors too: COMMAND 2>&1 | trtforge explain")
-	case c.odd*10 > c.all*3:
+	case c.odd*10 > c.all:
 		return fault.New(fault.Input, "reading log", log, "it is a binary file, not text", "name the file that holds the tool's output")
 	}
 	return nil
