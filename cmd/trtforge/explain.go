@@ -53,7 +53,7 @@ paste; with --model all inputs that share a size change together.
 
 Nothing is guessed: what the log does not say is not said, and a message that no
 pattern knows is quoted as unknown. Status 1 means that the log shows errors and
-none of them is known.
+none of them is known; an empty log and a binary file are refused with status 4.
 ` + exitStatus,
 		Example: `  trtexec --loadEngine=gpt2.plan --shapes=input_ids:4x27 2>&1 | trtforge explain
   trtforge explain server.log --plan build/plan.json --model build/gpt2

@@ -28,7 +28,8 @@ var spoken = map[string]string{ORT: syntax.ORT, ORTRTX: syntax.RTX, Polygraphy: 
 // apply adds a correction to a root that profiles at hand say more about. alike
 // are all roots of its pattern, itself the first.
 func (c Context) apply(f *Finding, alike []*Finding, tools []string) {
-	if len(c.Profiles) == 0 || f.Class != Shape && f.Class != Profile {
+	fixed := slices.Contains(statics, f.ID) && c.Contract != nil // that needs no profiles
+	if len(c.Profiles) == 0 && !fixed || f.Class != Shape && f.Class != Profile {
 		return
 	}
 	d := &diagnosis{Context: c, f: f, first: onlyFirst(tools), out: &Correction{}}

@@ -120,6 +120,7 @@ func (d *diagnosis) shapes() (all []question) {
 // asked finds who holds a shape that was asked, and widens where nobody does.
 func (d *diagnosis) asked(input string, q question) {
 	var in []string
+	holder := 0
 	selected := d.selected()
 	for i, p := range d.Profiles {
 		if r := rangeOf(p, input); holds(r, q.of(r)) {
@@ -127,12 +128,19 @@ func (d *diagnosis) asked(input string, q question) {
 				d.note("profile %d, which was selected, holds %s %s: the engine is not built from these profiles, it is stale; delete it and its cache and build again", i, input, q.words)
 				return
 			}
+			if len(in) == 0 {
+				holder = i
+			}
 			in = append(in, strconv.Itoa(i))
 		}
 	}
 	if len(in) == 0 {
 		i := d.nearest(input, q)
-		d.widen(i, input, q.of(rangeOf(d.Profiles[i], input)))
+		r := rangeOf(d.Profiles[i], input)
+		if r != nil && !d.f.several() {
+			d.f.nobody(q.words, q.of(r), listed{i, r.Min, r.Max})
+		}
+		d.widen(i, input, q.of(r))
 		return
 	}
 	d.note("%s %s lies inside profile %s; the selected profile %d does not hold it: the profiles are right, the selection is not", input, q.words, strings.Join(in, " and "), selected)
@@ -141,6 +149,7 @@ func (d *diagnosis) asked(input string, q question) {
 		d.widen(0, input, q.of(rangeOf(d.Profiles[0], input)))
 		return
 	}
+	d.f.elsewhere(q.words, holder)
 	d.note("select profile %s before setting shapes (setOptimizationProfileAsync, trtexec --useProfile=%s), or keep one context for each profile", in[0], in[0])
 }
 
@@ -157,50 +166,50 @@ func (d *diagnosis) nearest(input string, q question) int {
 		if r == nil || shape == nil || len(r.Min) != len(shape) || len(r.Max) != len(shape) {
 			continue
 		}
-		steps := int64(0)
-		for k, n := range shape {
-			steps += max(r.Min[k]-n, n-r.Max[k], 0)
-		}
-		if least < 0 || steps < least {
-			best, least = i, steps
+		if n, _ := steps(shape, r.Min, r.Max); least < 0 || n < least {
+			best, least = i, n
 		}
 	}
 	return best
 }
 
-// stale compares the range that the message gives for a profile with that
-// profile's range: where they differ, the engine was built from others.
+// stale compares the ranges that the message gives for profiles with theirs:
+// where they differ, the engine was built from others.
 func (d *diagnosis) stale(input string) bool {
-	lo, hi := parseShape(d.f.Fields["min"]), parseShape(d.f.Fields["max"])
-	r := rangeOf(d.Profiles[d.selected()], input)
-	if lo == nil || hi == nil || r == nil || slices.Equal(lo, r.Min) && slices.Equal(hi, r.Max) {
-		return false
+	for _, l := range d.f.ranges() {
+		if l.profile >= len(d.Profiles) {
+			d.note("the engine has a profile %d, these are %d profiles: the engine was built from others and is stale; delete it and its cache and build again", l.profile, len(d.Profiles))
+			return true
+		}
+		r := rangeOf(d.Profiles[l.profile], input)
+		if r == nil || slices.Equal(l.min, r.Min) && slices.Equal(l.max, r.Max) {
+			continue
+		}
+		d.note("the engine's profile %d takes %s from %s to %s, these profiles say %s to %s: the engine was built from others and is stale; delete it and its cache and build again",
+			l.profile, input, text(l.min), text(l.max), text(r.Min), text(r.Max))
+		return true
 	}
-	d.note("the engine's profile %d takes %s from %s to %s, these profiles say %s to %s: the engine was built from others and is stale; delete it and its cache and build again",
-		d.selected(), input, d.f.Fields["min"], d.f.Fields["max"], text(r.Min), text(r.Max))
-	return true
+	return false
 }
 
 // static explains an axis that the engine holds fixed.
 func (d *diagnosis) static() bool {
-	if !slices.Contains([]string{"shape-static-mismatch", "trtexec-static-shapes", "ort-invalid-dimensions"}, d.f.ID) {
+	if !slices.Contains(statics, d.f.ID) {
 		return false
 	}
 	input := d.f.Fields["input"]
 	axis, err := strconv.Atoi(d.f.Fields["axis"])
-	r := rangeOf(d.Profiles[d.selected()], input)
-	if err == nil && d.Contract != nil {
-		for _, t := range d.Contract.Inputs {
-			if t.Name == input && axis < len(t.Dims) && t.Dims[axis].Size > 0 {
-				d.note("the graph fixes dimension %d of %s at %d: export it with that dimension dynamic; no profile can help", axis, input, t.Dims[axis].Size)
-				return true
-			}
-		}
+	var r *profiles.Range
+	if len(d.Profiles) > 0 {
+		r = rangeOf(d.Profiles[d.selected()], input)
+	}
+	if err == nil && d.fixed(input, axis) {
+		return true
 	}
 	if err == nil && r != nil && axis < len(r.Min) && axis < len(r.Max) && r.Min[axis] < r.Max[axis] {
 		d.note("these profiles let dimension %d of %s vary from %d to %d, the engine does not: it is a stale engine, built from another export or before these profiles; delete it and its cache and build again", axis, input, r.Min[axis], r.Max[axis])
 		return true
 	}
-	d.note("a profile cannot vary what the engine holds fixed: either the axis was exported static, or the engine is stale and was built from another export than these profiles are for")
+	d.note("a profile cannot vary what the engine holds fixed: either the array is of another model, or the axis was exported static, or the engine is stale and was built from another export than these profiles are for, or the array is of another model")
 	return true
 }

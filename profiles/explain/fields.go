@@ -14,6 +14,7 @@ var (
 	shapes = []string{"dims", "min", "opt", "max", "expected"}
 	// lists become names separated by ", ".
 	lists = []string{"inputs"}
+	// others is the ranges of further profiles, in words.
 )
 
 // derived are fields that are computed, each with the sets of fields that suffice.
@@ -54,6 +55,8 @@ func normal(name, raw string) string {
 	case slices.Contains(lists, name):
 		parts := strings.FieldsFunc(raw, func(r rune) bool { return strings.ContainsRune(", '\"[]()", r) })
 		return strings.Join(parts, ", ")
+	case name == "others":
+		return otherRanges(raw)
 	}
 	return strings.TrimRight(strings.Trim(raw, " \t'\"`"), ".,;'\"` ")
 }

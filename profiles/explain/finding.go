@@ -5,6 +5,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // Evidence is a line of the log.
@@ -30,14 +32,15 @@ type Finding struct {
 	Correction *Correction       `json:"correction,omitempty"`
 
 	pattern *Pattern
-	last    int // the line where it was seen last
+	own     bool // the fix is for the log's tool
+	last    int  // the line where it was seen last
 }
 
 // suit gives the fix of the log's tool, where that has its own.
 func (f *Finding) suit(tools []string) {
 	for _, tool := range tools {
 		if own := f.pattern.FixFor[tool]; own != nil {
-			f.Fix = fill(own, f.Fields)
+			f.Fix, f.own = fill(own, f.Fields), true
 			return
 		}
 	}
@@ -92,17 +95,28 @@ func (s *scan) newest(p *Pattern) *Finding {
 	return nil
 }
 
-// around is the part of a long line that shows what was found.
-func around(quote string, p *Pattern) string {
-	if len(quote) > maxQuote {
-		for _, l := range p.literals {
-			if i := strings.Index(quote, l); i >= 0 {
-				quote = quote[max(0, i-maxQuote/2):]
-				break
-			}
+// around is the line as it stands. Of one that is too long to quote it is the
+// beginning, which says who wrote it and when, and what was found.
+func around(line string, p *Pattern) string {
+	if len(line) <= maxQuote {
+		return quoted(line, maxQuote)
+	}
+	for _, l := range p.literals {
+		if i := strings.Index(line, l); i > maxQuote/2 {
+			return quoted(line[:maxHead]+" ... "+line[i-maxQuote/4:], maxQuote)
 		}
 	}
-	return printable(quote, maxQuote)
+	return quoted(line, maxQuote)
+}
+
+// quoted is at most n bytes of a line without its control characters.
+func quoted(line string, n int) string {
+	return printable(strings.Map(func(r rune) rune {
+		if r != '\t' && unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(line, "?")), n)
 }
 
 var numbers = regexp.MustCompile(`\d+|0x[0-9a-f]+`)
@@ -110,7 +124,7 @@ var numbers = regexp.MustCompile(`\d+|0x[0-9a-f]+`)
 // remember keeps a line that looks like an error, once for all that differ in
 // their numbers only.
 func (s *scan) remember(number int, line []byte) {
-	text := printable(string(line), maxQuote)
+	text := quoted(string(line[:min(len(line), maxUnread+utf8.UTFMax)]), maxUnread)
 	key := numbers.ReplaceAllString(text, "0")
 	if e := s.unknown[key]; e != nil {
 		e.Count++

@@ -25,6 +25,7 @@ type lines struct {
 	inside bool  // what was returned last is a piece, and more of its line follows
 	tail   []byte
 	buf    []byte
+	kind   census
 }
 
 func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, maxLine)} }
@@ -34,6 +35,7 @@ func newLines(r io.Reader) *lines { return &lines{r: bufio.NewReaderSize(r, maxL
 func (l *lines) next() ([]byte, error) {
 	part, err := l.r.ReadSlice('\n')
 	l.bytes += int64(len(part))
+	l.kind.take(part)
 	full := errors.Is(err, bufio.ErrBufferFull)
 	if err != nil && !full && (len(part) == 0 || !errors.Is(err, io.EOF)) {
 		return nil, err

@@ -72,7 +72,7 @@ var fixed = regexp.MustCompile(`^(?:lib\w+|so|dll|0x|INT8|ORT_TENSORRT_\w+|torch
 
 // prose are the groups that hold a tool's own words; only their numbers are of
 // the log.
-var prose = []string{"what", "option", "call"}
+var prose = []string{"what", "option", "call", "others"}
 
 var token = regexp.MustCompile(`0x[0-9a-f]+|\d+|[A-Za-z_]+`)
 

@@ -45,8 +45,8 @@ var severities = []Severity{Error, Warning, Benign, Info}
 
 var classes = []Class{Shape, Profile, Engine, Precision, Memory, Install, Partition, Graph, Usage, Runtime, General}
 
-// The ranks of a pattern. A finding is explained by any error of a higher rank in
-// the same log, and by the patterns and classes that it says it follows.
+// The ranks of a pattern. A finding is explained by any error of a higher rank that
+// stands before it in the log, and by the patterns and classes that it says it follows.
 const (
 	rankGeneral = 1 // "engine could not be created": true of every failure
 	rankEffect  = 2 // "setInputShape failed": which call, not why

@@ -4,13 +4,26 @@ import (
 	"slices"
 )
 
-// slack is how many lines after an effect its cause may stand: a runtime flushes
-// its own log when it likes, and a traceback begins before the message that ends
-// it.
+// slack is how many lines after an effect its cause may stand where it may stand
+// there at all, see [before]: a runtime flushes its own log when it likes, and a
+// traceback begins before the message that ends it.
 const slack = 200
 
+// before tells whether c stands where a cause of f may stand: above it. Below it
+// may stand the cause of what says only that something failed, as tools print it
+// around their messages, one that f's pattern names by its id, and one about the
+// same input.
+func before(c, f *Finding) bool {
+	if c.Evidence.Line <= f.Evidence.Line {
+		return true
+	}
+	same := f.Fields["input"] != "" && f.Fields["input"] == c.Fields["input"]
+	return c.Evidence.Line <= f.last+slack && (same || f.pattern.Rank == rankGeneral || slices.Contains(f.pattern.Follows, c.ID))
+}
+
 // reduce finds which findings explain others. One is explained by a finding that
-// its pattern says it follows, and by any error of a higher rank; what is left of
+// its pattern says it follows, and by any error of a higher rank, if that stands
+// before it; what is left of
 // the errors are roots. Where there is no error, warnings are.
 func reduce(all []*Finding) {
 	for _, f := range all {
@@ -37,7 +50,7 @@ func reduce(all []*Finding) {
 func causeOf(f *Finding, all []*Finding) (best *Finding) {
 	bestRank, bestNamed := 0, 0
 	for _, c := range all {
-		if c.ID == f.ID || c.Severity == Benign || c.Severity == Info || c.Evidence.Line > f.last+slack {
+		if c.ID == f.ID || c.Severity == Benign || c.Severity == Info || !before(c, f) {
 			continue
 		}
 		named := len(f.pattern.Follows) - slices.IndexFunc(f.pattern.Follows, func(s string) bool { return s == c.ID || s == string(c.Class) })

@@ -14,7 +14,9 @@ const (
 	maxEach     = 16      // different findings of one pattern
 	maxTries    = 100_000 // regular expressions run for one pattern; later lines are only counted
 	maxUnknown  = 8       // different lines that look like errors and that no pattern knows
-	maxQuote    = 400     // bytes of a quoted line
+	maxQuote    = 2 << 10 // bytes of a quoted line; of a longer one, its beginning and what was found
+	maxHead     = 200     // bytes of that beginning
+	maxUnread   = 400     // bytes of a quoted line that no pattern knows
 	maxJoined   = 8 << 10 // bytes of a message over several lines
 	maxPending  = 64      // messages that wait for their next lines at one time
 	joinedLines = 3       // a message that was wrapped is looked for in so many lines
@@ -41,9 +43,9 @@ func NewScanner(patterns []*Pattern) *Scanner {
 	return s
 }
 
-// Read explains a log with the patterns of this program. What it cannot read is
-// an error of class input; a log that nothing is known of is not, see
-// [Report.Explained].
+// Read explains a log with the patterns of this program. What it cannot read, an
+// empty log and a binary file are errors of class input; a log that nothing is
+// known of is not, see [Report.Explained].
 func Read(r io.Reader, c Context) (*Report, error) {
 	s, err := carried()
 	if err != nil {
@@ -68,6 +70,9 @@ func (s *Scanner) Read(r io.Reader, c Context) (*Report, error) {
 	}
 	for _, p := range run.pending {
 		run.finish(p)
+	}
+	if err := in.kind.refuse(c.Log, len(run.findings) > 0); err != nil {
+		return nil, err
 	}
 	return run.report(in, c), nil
 }
@@ -213,6 +218,7 @@ func (s *scan) report(in *lines, c Context) *Report {
 	r.Tools = append([]string{}, ranked(s.tools)...)
 	for _, f := range s.findings {
 		f.suit(r.Tools)
+		f.judge()
 	}
 	r.sort()
 	alike := map[string][]*Finding{}

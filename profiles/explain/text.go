@@ -8,7 +8,7 @@ import (
 
 // Text writes the report for people.
 func (r *Report) Text(w io.Writer) error {
-	p := &printer{w: w}
+	p := &printer{w: w, written: map[string]string{}}
 	seen := map[string]int{}
 	for _, f := range r.Roots() {
 		seen[f.ID]++
@@ -25,15 +25,20 @@ func (r *Report) Text(w io.Writer) error {
 	if len(r.Unknown) > 0 {
 		p.unknown(r)
 	}
-	if !r.Failed() && r.Root() == nil {
+	switch {
+	case r.Failed() || r.Root() != nil:
+	case len(r.Tools)+len(r.Findings) == 0:
+		p.line("no tool's output was recognised in %d lines", r.Lines)
+	default:
 		p.line("nothing wrong found in %d lines", r.Lines)
 	}
 	return p.err
 }
 
 type printer struct {
-	w   io.Writer
-	err error
+	w       io.Writer
+	err     error
+	written map[string]string // the corrected profiles that stand above, and for which cause
 }
 
 func (p *printer) line(format string, args ...any) {
@@ -48,7 +53,7 @@ func (p *printer) root(f *Finding) {
 	p.line("  line %d%s  %s", f.Evidence.Line, times(f.Evidence.Count), f.Evidence.Text)
 	p.line("  fix    %s", f.Fix)
 	if c := f.Correction; c != nil {
-		p.correction(c)
+		p.correction(f.ID, c)
 	}
 }
 
@@ -75,9 +80,14 @@ func (p *printer) others(first *Finding, r *Report) {
 	}
 }
 
-func (p *printer) correction(c *Correction) {
+// correction is written once: what several causes need in common is one change.
+func (p *printer) correction(id string, c *Correction) {
 	for _, n := range c.Notes {
 		p.line("  note   %s", n)
+	}
+	if first := p.written[c.After]; c.After != "" && first != "" {
+		p.line("  after (%s)  the same profiles as for %s above", c.Syntax, first)
+		return
 	}
 	for _, ch := range c.Changes {
 		p.line("  change %s", ch)
@@ -85,12 +95,35 @@ func (p *printer) correction(c *Correction) {
 	if c.After == "" {
 		return
 	}
-	if c.Before != "" {
-		p.line("  before (%s)", c.Syntax)
-		p.block(c.Before)
-	}
+	p.written[c.After] = id
 	p.line("  after (%s)", c.Syntax)
-	p.block(c.After)
+	p.block(apart(c.After))
+}
+
+// apart gives each flag of a command a line of its own, as a shell still reads it.
+func apart(text string) string {
+	flag := func(s string) bool { return strings.HasPrefix(s, "--") || strings.HasPrefix(s, "'--") }
+	if !flag(text) {
+		return text
+	}
+	var b strings.Builder
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote == 0 && text[i] == ' ' && flag(text[i+1:]):
+			b.WriteString(" \\\n")
+			continue
+		case c == '\\' && quote != '\'' && i+1 < len(text):
+			b.WriteByte(c)
+			i++
+		case quote == 0 && (c == '\'' || c == '"'):
+			quote = c
+		case c == quote:
+			quote = 0
+		}
+		b.WriteByte(text[i])
+	}
+	return b.String()
 }
 
 func (p *printer) block(text string) {
