@@ -94,7 +94,8 @@ func (d *diagnosis) emit(tools []string) {
 	before, err1 := syntax.Emit(d.out.Syntax, syntax.Input{Profiles: d.Profiles, Contract: d.Contract})
 	after, err2 := syntax.Emit(d.out.Syntax, syntax.Input{Profiles: d.now, Contract: d.Contract})
 	if err1 != nil || err2 != nil {
-		d.note("the profiles cannot be written as %s: %v", d.out.Syntax, firstOf(err1, err2))
+		first, _, _ := strings.Cut(firstOf(err1, err2).Error(), "\n") // of what is wrong with each input
+		d.note("the profiles cannot be written as %s: %s", d.out.Syntax, first)
 		return
 	}
 	if d.out.After = after; before != after {
