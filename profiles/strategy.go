@@ -11,16 +11,28 @@ import (
 )
 
 // defaultBuckets is the most profiles of bucketed and static-kv where no limit
-// is given; maxStatic of static.
+// is given, maxBuckets where one is; maxStatic of static.
 const (
 	defaultBuckets = 8
+	maxBuckets     = 256
 	maxStatic      = 4096
 )
+
+// most is the most profiles of bucketed and static-kv.
+func (d *deriver) most() int {
+	if d.o.MaxProfiles == 0 {
+		return defaultBuckets
+	}
+	return min(d.o.MaxProfiles, maxBuckets)
+}
 
 // choose makes the profiles of the strategy that was asked for.
 func (d *deriver) choose() (string, []Profile, error) {
 	if !slices.Contains(Strategies, d.o.Strategy) {
 		return "", nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("strategy %q", d.o.Strategy), "want "+strings.Join(Strategies, ", "))
+	}
+	if d.o.MaxProfiles < 0 {
+		return "", nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("at most %d profiles", d.o.MaxProfiles), "want 1 or more, or 0 for no limit")
 	}
 	if !slices.Contains([]string{"", "decode", "prefill", "median"}, d.o.Opt) {
 		return "", nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("optimum on %q", d.o.Opt), "want decode, prefill or median")
@@ -171,10 +183,7 @@ func (d *deriver) phases() []Profile {
 // bucketed divides each phase by length. How many buckets each phase gets is
 // part of the choice.
 func (d *deriver) bucketed() ([]Profile, error) {
-	most := d.o.MaxProfiles
-	if most == 0 {
-		most = defaultBuckets
-	}
+	most := d.most()
 	all := groups(d.demand)
 	if len(all) > most {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("the demand has %d phases, and only %d profiles are allowed", len(all), most), `use strategy "wide"`)
@@ -305,10 +314,7 @@ func (d *deriver) staticKV() ([]Profile, error) {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "strategy static-kv needs a graph whose cache is a buffer, and the cache of this one grows",
 			"export with a static cache, or use another strategy")
 	}
-	most := d.o.MaxProfiles
-	if most == 0 {
-		most = defaultBuckets
-	}
+	most := d.most()
 	var prompts []group
 	var decode []Shape
 	for _, g := range groups(d.demand) {

@@ -146,6 +146,9 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 		if err != nil {
 			return s, err
 		}
+		if err := w.Check(); err != nil {
+			return s, err
+		}
 		s.Workload, s.Demand = &w, profiles.Demand(w)
 	}
 	return s, nil

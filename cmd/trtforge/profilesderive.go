@@ -30,7 +30,7 @@ func (o *DeriveOptions) AddFlags(f *pflag.FlagSet) {
 	o.Workload.AddFlags(f)
 	f.StringVarP(&o.Out, "out", "o", "", "write the plan to `FILE`")
 	f.StringVar(&o.Strategy, "strategy", "auto", "how the demand is divided: "+strings.Join(profiles.Strategies, ", "))
-	f.IntVar(&o.Max, "max-profiles", 0, "at most `K` profiles; 0 sets no limit, and 8 for bucketed and static-kv")
+	f.IntVar(&o.Max, "max-profiles", 0, "at most `K` profiles; 0 sets no limit, and 8 for bucketed and static-kv, which make 256 at most")
 	f.StringVar(&o.Backend, "backend", "", "what runs the engine, which decides the profiles that can be reached: "+strings.Join(profiles.Backends(), ", "))
 	f.StringVar(&o.Version, "backend-version", "", "its `VERSION`; the newest that is known unless given")
 	f.StringVar(&o.Opt, "opt", "", "where a wide profile has its optimum: decode (the default), prefill or median")
