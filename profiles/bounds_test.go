@@ -70,3 +70,21 @@ func TestIndexMeetsWhatAPlainSearchMeets(t *testing.T) {
 		}
 	}
 }
+
+// Of a static cache the past is no part of a shape: one profile holds all, and
+// what is the same shape is one profile.
+func TestStaticKVInOneProfile(t *testing.T) {
+	for _, o := range []Options{{Strategy: "static-kv", Reach: First}, {Strategy: "auto", Reach: First}, {Strategy: "static-kv", MaxProfiles: 1}} {
+		p := derive(t, static(64), chat, o)
+		if len(p.Profiles) != 1 || p.Strategy != "static-kv" {
+			t.Fatalf("%+v: %d profiles of %s", o, len(p.Profiles), p.Strategy)
+		}
+		if s := p.Profiles[0].Seq; s != (Span{Min: 1, Opt: 1, Max: 40}) {
+			t.Errorf("%+v: seq %v", o, s)
+		}
+	}
+	single := Workload{Scenarios: []Scenario{{Name: "a", Batch: 1, PromptTokens: 9, NewTokens: 5}}, Chunk: 1}
+	if p := derive(t, static(64), single, Options{Strategy: "static-kv"}); len(p.Profiles) != 1 {
+		t.Errorf("steps and chunks of one token: %d profiles", len(p.Profiles))
+	}
+}

@@ -106,13 +106,12 @@ func (d *deriver) positions(strategy string, all []Profile) error {
 // ones the simplest.
 func (d *deriver) auto() (string, []Profile, error) {
 	candidates := []string{"wide"}
-	if d.o.Reach != First && d.o.MaxProfiles != 1 {
-		if buffered(d.c) {
-			candidates = []string{"static-kv", "wide"}
-			if all, err := d.make("static-kv"); err == nil {
-				return "static-kv", all, nil
-			}
+	if buffered(d.c) {
+		if all, err := d.make("static-kv"); err == nil {
+			return "static-kv", all, nil
 		}
+	}
+	if d.o.Reach != First && d.o.MaxProfiles != 1 {
 		if slices.ContainsFunc(d.demand, func(s Shape) bool { return s.Phase == Decode }) {
 			candidates = append(candidates, "phase")
 		}
@@ -314,6 +313,9 @@ func (d *deriver) staticKV() ([]Profile, error) {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "strategy static-kv needs a graph whose cache is a buffer, and the cache of this one grows",
 			"export with a static cache, or use another strategy")
 	}
+	if d.o.Reach == First || d.o.MaxProfiles == 1 {
+		return []Profile{d.oneKV()}, nil
+	}
 	most := d.most()
 	var prompts []group
 	var decode []Shape
@@ -348,7 +350,35 @@ func (d *deriver) staticKV() ([]Profile, error) {
 	if len(prompts)+len(steps) > most {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("strategy static-kv needs %d profiles, and only %d are allowed", len(prompts)+len(steps), most), `use strategy "wide"`)
 	}
-	return append(steps, d.buckets(prompts, most-len(steps))...), nil
+	return merge(append(steps, d.buckets(prompts, most-len(steps))...)), nil
+}
+
+// oneKV is the only profile of static-kv where one can be reached: the past is no
+// part of a shape, so it spans from one token to the longest prompt.
+func (d *deriver) oneKV() Profile {
+	p := d.wide()
+	p.Name = "static-kv"
+	return p
+}
+
+// merge leaves out profiles whose inputs have the ranges of an earlier one, which
+// then serves what both do.
+func merge(all []Profile) (out []Profile) {
+	for _, p := range all {
+		i := slices.IndexFunc(out, func(o Profile) bool { return slices.EqualFunc(o.Inputs, p.Inputs, sameRange) })
+		if i < 0 {
+			out = append(out, p)
+			continue
+		}
+		o := &out[i]
+		o.Name += "-" + p.Name
+		o.Past.Min, o.Past.Max = min(o.Past.Min, p.Past.Min), max(o.Past.Max, p.Past.Max)
+	}
+	return out
+}
+
+func sameRange(a, b Range) bool {
+	return a.Input == b.Input && a.Values == b.Values && slices.Equal(a.Min, b.Min) && slices.Equal(a.Opt, b.Opt) && slices.Equal(a.Max, b.Max)
 }
 
 // batchSizes are the distinct batch sizes of blocks; none where they are more

@@ -142,8 +142,12 @@ func (w Workload) Check() error {
 		errs = append(errs, fault.New(fault.Usage, "checking", subject, cause, fix))
 	}
 	w.checkKeys(bad)
+	names := map[string]int{}
 	for _, s := range w.Scenarios {
 		w.checkScenario(s, bad)
+		if names[s.Name]++; s.Name != "" && names[s.Name] == 2 {
+			bad(fmt.Sprintf("scenario %q", s.Name), "another scenario has this name", "give each a name of its own")
+		}
 	}
 	if len(errs) == 0 {
 		w.checkSize(bad)
@@ -264,12 +268,17 @@ func (w Workload) Fit(positions int) error {
 	if positions <= 0 {
 		return nil
 	}
+	return w.fit(positions, fmt.Sprintf("the model has %d", positions), "shorten the prompt or generate fewer tokens")
+}
+
+// fit says what has that many positions, and what to do.
+func (w Workload) fit(positions int, has, fix string) error {
 	var errs []error
 	for _, s := range w.Scenarios {
 		if total := s.PromptTokens + w.steps(s); total > positions {
 			errs = append(errs, fault.New(fault.Usage, "checking", fmt.Sprintf("scenario %q", s.Name),
-				fmt.Sprintf("%d prompt and %d new tokens reach position %d, the model has %d", s.PromptTokens, s.NewTokens, total, positions),
-				"shorten the prompt or generate fewer tokens"))
+				fmt.Sprintf("%d prompt and %d new tokens reach position %d, %s", s.PromptTokens, s.NewTokens, total, has),
+				fix))
 		}
 	}
 	for _, r := range w.Requests {

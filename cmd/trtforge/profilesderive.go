@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -83,7 +84,10 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 	if err != nil {
 		return err
 	}
-	reach := profiles.Runtime{Reach: profiles.Any}
+	reach := profiles.Runtime{Reach: profiles.Any, Note: "no backend named: any profile can be reached"}
+	if opts.Backend == "" && opts.Version != "" {
+		return fault.New(fault.Usage, "", "", "--backend-version "+opts.Version+" of no backend", "name it: --backend NAME")
+	}
 	if opts.Backend != "" {
 		if reach, err = profiles.ReachOf(opts.Backend, opts.Version); err != nil {
 			return err
@@ -94,7 +98,7 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 		return err
 	}
 	p, err := profiles.Derive(c, w, profiles.Options{
-		Strategy: opts.Strategy, Reach: reach.Reach, MaxProfiles: opts.Max, CreatedBy: createdBy(),
+		Strategy: opts.Strategy, Reach: reach.Reach, Backend: opts.Backend, MaxProfiles: opts.Max, CreatedBy: createdBy(),
 		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity,
 	})
 	if err != nil {
@@ -153,6 +157,8 @@ func sizeOf(n int64) string {
 		return fmt.Sprintf("%.3g kB", v/1e3)
 	case v < 1e9:
 		return fmt.Sprintf("%.3g MB", v/1e6)
+	case v >= 1e12:
+		return fmt.Sprintf("%.0f GB", v/1e9)
 	default:
 		return fmt.Sprintf("%.4g GB", v/1e9)
 	}
