@@ -45,7 +45,8 @@ var Strategies = []string{"auto", "wide", "phase", "bucketed", "static", "static
 // median of its demand. bucketed divides each phase into the lengths that cost the
 // least by [Costs]. static is a profile for each shape. static-kv is for graphs
 // whose cache is a buffer of fixed length: buckets of lengths for prefill and one
-// static shape for decode, for each batch size. auto is static-kv for such graphs,
+// static shape for decode, for each batch size; where only one profile can be
+// reached it is one from a token to the longest prompt. auto is static-kv for such graphs,
 // else the cheapest of wide, phase and, where MaxProfiles is 3 or more, bucketed
 // that the runtime can reach.
 func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {

@@ -157,7 +157,7 @@ func sizeOf(n int64) string {
 		return fmt.Sprintf("%.3g kB", v/1e3)
 	case v < 1e9:
 		return fmt.Sprintf("%.3g MB", v/1e6)
-	case v >= 1e12:
+	case v >= 999.95e9:
 		return fmt.Sprintf("%.0f GB", v/1e9)
 	default:
 		return fmt.Sprintf("%.4g GB", v/1e9)
