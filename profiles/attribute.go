@@ -2,7 +2,7 @@ package profiles
 
 import (
 	"fmt"
-	"slices"
+	"sort"
 )
 
 // Ask is who asks for shapes, and in which of their steps.
@@ -31,11 +31,11 @@ func (w Workload) Attribute(gaps []Gap) {
 	if len(gaps) == 0 {
 		return
 	}
-	requests := make([][]Shape, len(w.Requests))
+	requests := make([]asked, len(w.Requests))
 	for i, r := range w.Requests {
 		alone := w
 		alone.Scenarios, alone.Requests = nil, []*Requests{r}
-		requests[i] = Demand(alone)
+		requests[i] = index(Demand(alone))
 	}
 	for i := range gaps {
 		g := &gaps[i]
@@ -46,11 +46,48 @@ func (w Workload) Attribute(gaps []Gap) {
 			}
 		}
 		for j, demand := range requests {
-			if slices.ContainsFunc(demand, g.Shape.meets) {
+			if demand.meets(g.Shape) {
 				g.Asked = append(g.Asked, Ask{w.Requests[j].Name, -1, -1})
 			}
 		}
 	}
+}
+
+// asked is a demand by phase and batches, each in the order of past and seq: gaps
+// and blocks may be very many, and not every pair of them is compared.
+type asked map[Phase][][]Shape
+
+func index(demand []Shape) asked {
+	all := asked{}
+	for _, s := range demand {
+		bands := all[s.Phase]
+		if n := len(bands); n > 0 && bands[n-1][0].Batch == s.Batch {
+			bands[n-1] = append(bands[n-1], s)
+			continue
+		}
+		all[s.Phase] = append(bands, []Shape{s})
+	}
+	return all
+}
+
+// meets tells whether the demand shares a shape with a block of one past or, in
+// decode, one seq.
+func (a asked) meets(o Shape) bool {
+	bands := a[o.Phase]
+	first := sort.Search(len(bands), func(i int) bool { return bands[i][0].Last().Batch >= o.Batch })
+	for _, band := range bands[first:] {
+		if band[0].Batch > o.Last().Batch {
+			return false
+		}
+		i := sort.Search(len(band), func(i int) bool {
+			last := band[i].Last()
+			return last.Past > o.Past || last.Past == o.Past && last.Seq >= o.Seq
+		})
+		if i < len(band) && band[i].meets(o) {
+			return true
+		}
+	}
+	return false
 }
 
 // meets tells whether two blocks share a shape.

@@ -13,6 +13,7 @@ import (
 type Options struct {
 	Strategy    string // one of [Strategies]; "auto" is what the reach and the cost allow
 	Reach       Reach  // "" is Any
+	Backend     string // a name of [ReachOf]; "" = any
 	MaxProfiles int    // 0 = no limit, and 8 for bucketed and static-kv
 	CreatedBy   string
 
@@ -44,7 +45,8 @@ var Strategies = []string{"auto", "wide", "phase", "bucketed", "static", "static
 // median of its demand. bucketed divides each phase into the lengths that cost the
 // least by [Costs]. static is a profile for each shape. static-kv is for graphs
 // whose cache is a buffer of fixed length: buckets of lengths for prefill and one
-// static shape for decode, for each batch size. auto is static-kv for such graphs,
+// static shape for decode, for each batch size; where only one profile can be
+// reached it is one from a token to the longest prompt. auto is static-kv for such graphs,
 // else the cheapest of wide, phase and, where MaxProfiles is 3 or more, bucketed
 // that the runtime can reach.
 func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
@@ -57,8 +59,11 @@ func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
 	if encoder(c) {
 		w = w.once()
 	}
-	if err := errors.Join(w.Check(), w.Fit(c.MaxPositions), unlimited(c)); err != nil {
+	if err := errors.Join(w.Check(), w.fits(c), unlimited(c)); err != nil {
 		return nil, err
+	}
+	if o.Capacity < 0 || o.Capacity > 0 && (!buffered(c) || c.Capacity() > 0 && int64(o.Capacity) != c.Capacity()) {
+		return nil, capacityFault(c, o.Capacity)
 	}
 	if !c.Cached() && w.cached() && !encoder(c) && w.generates() {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "the graph has no cache, and the workload decodes with one", `set mode = "uncached", or export with past`)
@@ -75,6 +80,26 @@ func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
 		return nil, err
 	}
 	return d.plan(strategy, all, w)
+}
+
+// fits is [Workload.Fit], in the columns of a cache where they are what limits.
+func (w Workload) fits(c *contract.Contract) error {
+	if n := int(c.Capacity()); n > 0 && n <= c.MaxPositions {
+		return w.fit(n, fmt.Sprintf("the cache has %d columns", n), "export with a larger --capacity, shorten the prompt or generate fewer tokens")
+	}
+	return w.Fit(c.MaxPositions)
+}
+
+// capacityFault says why a length of cache buffers cannot be chosen.
+func capacityFault(c *contract.Contract, n int) error {
+	cause, fix := fmt.Sprintf("a capacity of %d", n), "want 1 or more columns"
+	if n > 0 {
+		cause, fix = fmt.Sprintf("a capacity of %d columns, and the cache of this graph grows", n), "leave the capacity away, or export with a static cache"
+	}
+	if own := c.Capacity(); n > 0 && own > 0 {
+		cause, fix = fmt.Sprintf("a capacity of %d columns, and the graph fixes its cache at %d", n, own), "leave the capacity away, or export with another --capacity"
+	}
+	return fault.New(fault.Usage, "deriving profiles", "", cause, fix)
 }
 
 // deriver is what every strategy works with.
@@ -98,7 +123,7 @@ func (d *deriver) plan(strategy string, all []Profile, w Workload) (*Plan, error
 	}
 	cost := Evaluate(d.c, all, p.Demand, p.Coverage, *d.o.Costs, d.o.WeightBytes)
 	p.Estimate = &cost
-	if StoresTwice(all) {
+	if StoresTwice(all) && slices.Contains([]string{"", "rtx", "rtxep", "nvrtx", "trtexec", "tensorrt"}, d.o.Backend) {
 		p.Notes = append(p.Notes, "a profile of one batch and one token beside one of more tokens at that batch: TensorRT-RTX was seen to store the weights twice; a range of batches avoids it")
 	}
 	return p, nil

@@ -67,7 +67,7 @@ func ParseLengths(text string, limit int, feedLast bool) (*Requests, error) {
 		return nil, bad("a prompt has at least one token")
 	}
 	if len(p.counts)*len(n.counts) > maxPairs {
-		return nil, bad(fmt.Sprintf("%d prompt lengths times %d answers are too many", len(p.counts), len(n.counts)))
+		return nil, bad(fmt.Sprintf("%d prompt lengths times %d answers are too many, the limit is %d pairs: give narrower ranges", len(p.counts), len(n.counts), maxPairs))
 	}
 	r := pairs(p, n, limit, feedLast)
 	if r.Number == 0 {
@@ -182,6 +182,12 @@ func parseHistogram(text string) (distribution, error) {
 	total := 0.0
 	for _, b := range bins {
 		total += float64(b.n)
+	}
+	work := 0
+	for _, b := range bins {
+		if work += b.hi - b.lo + 1; work > maxPairs {
+			return distribution{}, fmt.Errorf("the ranges of its %d counts hold more than %d lengths together", len(bins), maxPairs)
+		}
 	}
 	weights := make([]float64, hi-lo+1)
 	for _, b := range bins {

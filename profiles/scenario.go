@@ -2,13 +2,14 @@ package profiles
 
 import (
 	"fmt"
+	"math"
 	"regexp"
 	"strconv"
 
 	"github.com/trtforge/trtforge/internal/fault"
 )
 
-var scenarioText = regexp.MustCompile(`^(?:([^=]{1,200})=)?(?:([0-9]{1,7})x)?([0-9]{1,7})\+([0-9]{1,7})(?:@([0-9.]{1,20}))?$`)
+var scenarioText = regexp.MustCompile(`^(?:([^=]{1,200})=)?(?:([0-9]{1,30})x)?([0-9]{1,30})\+([0-9]{1,30})(?:@(.{1,40}))?$`)
 
 // ParseScenario reads NAME=BATCHxPROMPT+NEW@WEIGHT, as in chat=4x27+8@2. Without
 // a name it is called by its text; without a batch it has every batch size of the
@@ -25,16 +26,19 @@ func ParseScenario(text string) (Scenario, error) {
 	if s.Name == "" {
 		s.Name = text
 	}
-	s.Batch, _ = strconv.Atoi(m[2]) // seven digits at most; none are 0
-	s.PromptTokens, _ = strconv.Atoi(m[3])
-	s.NewTokens, _ = strconv.Atoi(m[4])
+	for i, to := range []*int{&s.Batch, &s.PromptTokens, &s.NewTokens} {
+		text := m[2+i]
+		if *to, _ = strconv.Atoi(text); *to > maxTokens { // digits only; none are 0
+			return bad(fmt.Sprintf("%s is more than the limit of %d", text, maxTokens))
+		}
+	}
 	if m[2] != "" && s.Batch == 0 {
 		return bad("a batch of 0")
 	}
 	if m[5] != "" {
 		w, err := strconv.ParseFloat(m[5], 64)
-		if err != nil || w <= 0 {
-			return bad(fmt.Sprintf("%s is no weight", m[5]))
+		if err != nil || !(w > 0) || math.IsInf(w, 0) {
+			return bad(fmt.Sprintf("weight %q is no finite number above 0", m[5]))
 		}
 		s.Weight = w
 	}

@@ -11,16 +11,28 @@ import (
 )
 
 // defaultBuckets is the most profiles of bucketed and static-kv where no limit
-// is given; maxStatic of static.
+// is given, maxBuckets where one is; maxStatic of static.
 const (
 	defaultBuckets = 8
+	maxBuckets     = 256
 	maxStatic      = 4096
 )
+
+// most is the most profiles of bucketed and static-kv.
+func (d *deriver) most() int {
+	if d.o.MaxProfiles == 0 {
+		return defaultBuckets
+	}
+	return min(d.o.MaxProfiles, maxBuckets)
+}
 
 // choose makes the profiles of the strategy that was asked for.
 func (d *deriver) choose() (string, []Profile, error) {
 	if !slices.Contains(Strategies, d.o.Strategy) {
 		return "", nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("strategy %q", d.o.Strategy), "want "+strings.Join(Strategies, ", "))
+	}
+	if d.o.MaxProfiles < 0 {
+		return "", nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("at most %d profiles", d.o.MaxProfiles), "want 1 or more, or 0 for no limit")
 	}
 	if !slices.Contains([]string{"", "decode", "prefill", "median"}, d.o.Opt) {
 		return "", nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("optimum on %q", d.o.Opt), "want decode, prefill or median")
@@ -94,13 +106,12 @@ func (d *deriver) positions(strategy string, all []Profile) error {
 // ones the simplest.
 func (d *deriver) auto() (string, []Profile, error) {
 	candidates := []string{"wide"}
-	if d.o.Reach != First && d.o.MaxProfiles != 1 {
-		if buffered(d.c) {
-			candidates = []string{"static-kv", "wide"}
-			if all, err := d.make("static-kv"); err == nil {
-				return "static-kv", all, nil
-			}
+	if buffered(d.c) {
+		if all, err := d.make("static-kv"); err == nil {
+			return "static-kv", all, nil
 		}
+	}
+	if d.o.Reach != First && d.o.MaxProfiles != 1 {
 		if slices.ContainsFunc(d.demand, func(s Shape) bool { return s.Phase == Decode }) {
 			candidates = append(candidates, "phase")
 		}
@@ -171,10 +182,7 @@ func (d *deriver) phases() []Profile {
 // bucketed divides each phase by length. How many buckets each phase gets is
 // part of the choice.
 func (d *deriver) bucketed() ([]Profile, error) {
-	most := d.o.MaxProfiles
-	if most == 0 {
-		most = defaultBuckets
-	}
+	most := d.most()
 	all := groups(d.demand)
 	if len(all) > most {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("the demand has %d phases, and only %d profiles are allowed", len(all), most), `use strategy "wide"`)
@@ -305,10 +313,10 @@ func (d *deriver) staticKV() ([]Profile, error) {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", "strategy static-kv needs a graph whose cache is a buffer, and the cache of this one grows",
 			"export with a static cache, or use another strategy")
 	}
-	most := d.o.MaxProfiles
-	if most == 0 {
-		most = defaultBuckets
+	if d.o.Reach == First || d.o.MaxProfiles == 1 {
+		return []Profile{d.oneKV()}, nil
 	}
+	most := d.most()
 	var prompts []group
 	var decode []Shape
 	for _, g := range groups(d.demand) {
@@ -342,7 +350,35 @@ func (d *deriver) staticKV() ([]Profile, error) {
 	if len(prompts)+len(steps) > most {
 		return nil, fault.New(fault.Usage, "deriving profiles", "", fmt.Sprintf("strategy static-kv needs %d profiles, and only %d are allowed", len(prompts)+len(steps), most), `use strategy "wide"`)
 	}
-	return append(steps, d.buckets(prompts, most-len(steps))...), nil
+	return merge(append(steps, d.buckets(prompts, most-len(steps))...)), nil
+}
+
+// oneKV is the only profile of static-kv where one can be reached: the past is no
+// part of a shape, so it spans from one token to the longest prompt.
+func (d *deriver) oneKV() Profile {
+	p := d.wide()
+	p.Name = "static-kv"
+	return p
+}
+
+// merge leaves out profiles whose inputs have the ranges of an earlier one, which
+// then serves what both do.
+func merge(all []Profile) (out []Profile) {
+	for _, p := range all {
+		i := slices.IndexFunc(out, func(o Profile) bool { return slices.EqualFunc(o.Inputs, p.Inputs, sameRange) })
+		if i < 0 {
+			out = append(out, p)
+			continue
+		}
+		o := &out[i]
+		o.Name += "-" + p.Name
+		o.Past.Min, o.Past.Max = min(o.Past.Min, p.Past.Min), max(o.Past.Max, p.Past.Max)
+	}
+	return out
+}
+
+func sameRange(a, b Range) bool {
+	return a.Input == b.Input && a.Values == b.Values && slices.Equal(a.Min, b.Min) && slices.Equal(a.Opt, b.Opt) && slices.Equal(a.Max, b.Max)
 }
 
 // batchSizes are the distinct batch sizes of blocks; none where they are more

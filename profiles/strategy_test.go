@@ -192,7 +192,7 @@ func TestReachOfBackends(t *testing.T) {
 	}
 	old := runtimes
 	defer func() { runtimes = old }()
-	runtimes = append([]Runtime{{"orttrt", "1.40", Any, "it switches"}}, runtimes...)
+	runtimes = append([]Runtime{{Backend: "orttrt", Since: "1.40", Reach: Any, Note: "it switches"}}, runtimes...)
 	for version, want := range map[string]Reach{"1.9": First, "1.39.2": First, "1.40": Any, "1.40.1": Any, "2": Any, "": Any} {
 		if r, err := ReachOf("orttrt", version); err != nil || r.Reach != want {
 			t.Errorf("orttrt %s: %s, want %s", version, r.Reach, want)

@@ -85,11 +85,18 @@ func ReadTrace(r io.Reader, name string, o TraceOptions) (*Requests, []Problem, 
 	if err != nil && !errors.Is(err, io.EOF) {
 		var f *fault.Error
 		if errors.As(err, &f) {
-			return nil, t.problems, err
+			return nil, t.problems, named(f, name)
 		}
 		return nil, t.problems, fsx.Explain("reading trace", name, err)
 	}
 	return t.result(name)
+}
+
+// named is an error of a part of a trace with the trace's name.
+func named(f *fault.Error, name string) error {
+	at := *f
+	at.Subject = strings.TrimSuffix(name+", "+f.Subject, ", ")
+	return &at
 }
 
 // result is the requests, or everything that is wrong with them in one error.
@@ -109,6 +116,9 @@ func (t *tracer) result(name string) (*Requests, []Problem, error) {
 		if len(t.problems) > 0 {
 			cause += ": " + t.problems[0].String()
 		}
+		if len(t.problems) == 0 {
+			return nil, nil, fault.New(fault.Input, "reading trace", name, "it is empty: it holds no request", "name a file of requests; lengths are called "+knownNames())
+		}
 		return nil, t.problems, fault.New(fault.Input, "reading trace", name, cause, t.advice())
 	}
 	return t.out, t.problems, nil
@@ -118,6 +128,9 @@ func (t *tracer) result(name string) (*Requests, []Problem, error) {
 func (t *tracer) advice() string {
 	if t.text {
 		return "give the tokenizer that counts them (--tokenizer MODEL_DIR), or lengths as " + knownNames()
+	}
+	if t.o.SkipBad {
+		return "lengths are called " + knownNames()
 	}
 	return "mend the lines, or leave them out with --skip-bad; lengths are called " + knownNames()
 }
@@ -129,6 +142,9 @@ func OpenTrace(path string, o TraceOptions) (*Requests, []Problem, error) {
 		return nil, nil, fsx.Explain("reading trace", path, err)
 	}
 	defer func() { _ = f.Close() }()
+	if info, err := f.Stat(); err == nil && info.IsDir() {
+		return nil, nil, fault.New(fault.Input, "reading trace", path, "is a directory", "name a file of requests")
+	}
 	return ReadTrace(f, path, o)
 }
 

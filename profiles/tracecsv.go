@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -36,6 +37,7 @@ func (t *tracer) csv(in *bufio.Reader) error {
 	if err != nil {
 		return refused(1, err)
 	}
+	header = slices.Clone(header) // the next row takes its place
 	prompt, fresh, err := lengthColumns(header)
 	if err != nil {
 		return err
@@ -54,6 +56,10 @@ func (t *tracer) csv(in *bufio.Reader) error {
 			return err
 		}
 		line, _ := r.FieldPos(0)
+		if len(row) > len(header) {
+			t.bad(line, "more columns than the header")
+			continue
+		}
 		t.row(line, row, prompt, fresh)
 	}
 }
@@ -93,11 +99,19 @@ func lengthColumns(header []string) (prompt, fresh int, err error) {
 	}{{true, "prompt tokens"}, {false, "new tokens"}} {
 		if n := len(at[v.isPrompt]); n != 1 {
 			return 0, 0, fault.New(fault.Input, "reading trace", "its header",
-				fmt.Sprintf("%d of its %d columns are called as %s are: %s", n, len(header), v.what, clip(strings.Join(header, ", "))),
+				fmt.Sprintf("%d of its %d columns are called as %s are: %q", n, len(header), v.what, short(strings.Join(header, ", "))),
 				"name one column of each: "+knownNames())
 		}
 	}
 	return at[true][0], at[false][0], nil
+}
+
+// short is the beginning of a text that may be anything.
+func short(text string) string {
+	if len(text) > 40 {
+		return text[:40]
+	}
+	return text
 }
 
 // row counts one request.

@@ -128,6 +128,12 @@ const maxBlocks = 1 << 20
 // maxChunks bounds the pieces of a prompt.
 const maxChunks = 1 << 16
 
+// The bounds of lists: the kinds of batches are compared with all that ask.
+const (
+	maxBatches   = 1 << 12
+	maxScenarios = 1 << 14
+)
+
 // Check finds everything that is wrong with a workload by itself, as errors of
 // class usage.
 func (w Workload) Check() error {
@@ -136,8 +142,12 @@ func (w Workload) Check() error {
 		errs = append(errs, fault.New(fault.Usage, "checking", subject, cause, fix))
 	}
 	w.checkKeys(bad)
+	names := map[string]int{}
 	for _, s := range w.Scenarios {
 		w.checkScenario(s, bad)
+		if names[s.Name]++; s.Name != "" && names[s.Name] == 2 {
+			bad(fmt.Sprintf("scenario %q", s.Name), "another scenario has this name", "give each a name of its own")
+		}
 	}
 	if len(errs) == 0 {
 		w.checkSize(bad)
@@ -164,6 +174,12 @@ func (w Workload) checkKeys(bad func(subject, cause, fix string)) {
 	}
 	if w.BatchMax < 0 || w.BatchMax > maxTokens {
 		bad("workload", fmt.Sprintf("batch_max %d", w.BatchMax), fmt.Sprintf("want 1 to %d", maxTokens))
+	}
+	if n := len(w.Scenarios); n > maxScenarios {
+		bad("workload", fmt.Sprintf("%d scenarios", n), fmt.Sprintf("want at most %d: a trace may hold any number of requests", maxScenarios))
+	}
+	if n := len(w.Batches); n > maxBatches {
+		bad("workload", fmt.Sprintf("a list of %d batches", n), fmt.Sprintf("want at most %d, or batch_max", maxBatches))
 	}
 	if w.BatchMax > 0 && len(w.Batches) > 0 {
 		bad("workload", "batch_max and batches both say how large batches are", "keep one of them")
@@ -204,7 +220,7 @@ func (w Workload) checkSize(bad func(subject, cause, fix string)) {
 	}
 	blocks, bands := 0, bands(sources)
 	for _, s := range sources {
-		n := len(s.prompts) + len(s.decode) + len(s.uncached)
+		n := len(s.prompts) + len(s.decode) + len(s.uncached) + w.pieces(s)
 		if len(s.batches) == 1 && s.batches[0].to-s.batches[0].from == 1 {
 			blocks += n
 			continue
@@ -217,8 +233,20 @@ func (w Workload) checkSize(bad func(subject, cause, fix string)) {
 	}
 	if blocks > maxBlocks {
 		bad("workload", fmt.Sprintf("it asks for up to %d groups of shapes, %d lengths at %d kinds of batch", blocks, blocks/max(len(bands), 1), len(bands)),
-			fmt.Sprintf("want at most %d: use batch_max in place of a list of batches, or fewer scenarios", maxBlocks))
+			fmt.Sprintf("want at most %d: use batch_max in place of a list of batches, fewer scenarios or longer chunks", maxBlocks))
 	}
+}
+
+// pieces is how many passes the longest prompt of a source takes in chunks.
+func (w Workload) pieces(s source) int {
+	if w.Chunk == 0 {
+		return 0
+	}
+	longest := 0
+	for _, p := range s.prompts {
+		longest = max(longest, p.at)
+	}
+	return longest / w.Chunk
 }
 
 // longest is the longest prompt.
@@ -240,12 +268,17 @@ func (w Workload) Fit(positions int) error {
 	if positions <= 0 {
 		return nil
 	}
+	return w.fit(positions, fmt.Sprintf("the model has %d", positions), "shorten the prompt or generate fewer tokens")
+}
+
+// fit says what has that many positions, and what to do.
+func (w Workload) fit(positions int, has, fix string) error {
 	var errs []error
 	for _, s := range w.Scenarios {
 		if total := s.PromptTokens + w.steps(s); total > positions {
 			errs = append(errs, fault.New(fault.Usage, "checking", fmt.Sprintf("scenario %q", s.Name),
-				fmt.Sprintf("%d prompt and %d new tokens reach position %d, the model has %d", s.PromptTokens, s.NewTokens, total, positions),
-				"shorten the prompt or generate fewer tokens"))
+				fmt.Sprintf("%d prompt and %d new tokens reach position %d, %s", s.PromptTokens, s.NewTokens, total, has),
+				fix))
 		}
 	}
 	for _, r := range w.Requests {

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -30,7 +31,7 @@ func (o *DeriveOptions) AddFlags(f *pflag.FlagSet) {
 	o.Workload.AddFlags(f)
 	f.StringVarP(&o.Out, "out", "o", "", "write the plan to `FILE`")
 	f.StringVar(&o.Strategy, "strategy", "auto", "how the demand is divided: "+strings.Join(profiles.Strategies, ", "))
-	f.IntVar(&o.Max, "max-profiles", 0, "at most `K` profiles; 0 sets no limit, and 8 for bucketed and static-kv")
+	f.IntVar(&o.Max, "max-profiles", 0, "at most `K` profiles; 0 sets no limit, and 8 for bucketed and static-kv, which make 256 at most")
 	f.StringVar(&o.Backend, "backend", "", "what runs the engine, which decides the profiles that can be reached: "+strings.Join(profiles.Backends(), ", "))
 	f.StringVar(&o.Version, "backend-version", "", "its `VERSION`; the newest that is known unless given")
 	f.StringVar(&o.Opt, "opt", "", "where a wide profile has its optimum: decode (the default), prefill or median")
@@ -83,7 +84,10 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 	if err != nil {
 		return err
 	}
-	reach := profiles.Runtime{Reach: profiles.Any}
+	reach := profiles.Runtime{Reach: profiles.Any, Note: "no backend named: any profile can be reached"}
+	if opts.Backend == "" && opts.Version != "" {
+		return fault.New(fault.Usage, "", "", "--backend-version "+opts.Version+" of no backend", "name it: --backend NAME")
+	}
 	if opts.Backend != "" {
 		if reach, err = profiles.ReachOf(opts.Backend, opts.Version); err != nil {
 			return err
@@ -94,7 +98,7 @@ func runProfilesDerive(opts DeriveOptions, g *globals, model string) error {
 		return err
 	}
 	p, err := profiles.Derive(c, w, profiles.Options{
-		Strategy: opts.Strategy, Reach: reach.Reach, MaxProfiles: opts.Max, CreatedBy: createdBy(),
+		Strategy: opts.Strategy, Reach: reach.Reach, Backend: opts.Backend, MaxProfiles: opts.Max, CreatedBy: createdBy(),
 		Opt: opts.Opt, WeightBytes: weights, Capacity: opts.Capacity,
 	})
 	if err != nil {
@@ -153,6 +157,8 @@ func sizeOf(n int64) string {
 		return fmt.Sprintf("%.3g kB", v/1e3)
 	case v < 1e9:
 		return fmt.Sprintf("%.3g MB", v/1e6)
+	case v >= 999.95e9:
+		return fmt.Sprintf("%.0f GB", v/1e9)
 	default:
 		return fmt.Sprintf("%.4g GB", v/1e9)
 	}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/spf13/pflag"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -26,10 +27,13 @@ type WorkloadFlags struct {
 	SkipBad   bool
 	DropLong  bool
 	Tokenizer string
+
+	flags *pflag.FlagSet
 }
 
 // AddFlags declares the flags.
 func (o *WorkloadFlags) AddFlags(f *pflag.FlagSet) {
+	o.flags = f
 	f.StringArrayVar(&o.Scenarios, "scenario", nil, "a kind of request, `NAME=BATCHxPROMPT+NEW[@WEIGHT]`, such as chat=4x27+8; may be repeated")
 	f.StringVar(&o.File, "workload", "", "the [workload] of a TOML `FILE`, such as a pipeline")
 	f.StringVar(&o.Trace, "trace", "", "requests in a `FILE` of JSON lines, a JSON array or CSV, with the field names of AIPerf, trtllm-bench, vLLM, OpenAI, Azure, BurstGPT or ShareGPT")
@@ -56,6 +60,9 @@ func (o *WorkloadFlags) Given() bool {
 func (o *WorkloadFlags) Read(g *globals, positions int) (profiles.Workload, []profiles.Problem, error) {
 	var w profiles.Workload
 	var errs []error
+	if o.flags != nil && o.flags.Changed("batch-max") && o.BatchMax < 1 {
+		return w, nil, fault.New(fault.Usage, "", "", fmt.Sprintf("--batch-max %d", o.BatchMax), "want 1 or more")
+	}
 	if o.File != "" {
 		var err error
 		if w, err = pipeline.LoadWorkload(o.File); err != nil {

@@ -27,15 +27,18 @@ const TempPrefix = ".tmp-"
 
 // WriteFile writes what fill produces to path, whole or not at all.
 func WriteFile(path string, fill func(w io.Writer) error) (err error) {
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		return fault.New(fault.Runtime, "writing", path, "is a directory", "name a file")
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), TempPrefix+filepath.Base(path)+"-*")
 	if err != nil {
-		return Explain("writing", path, err)
+		return Explain("writing", path, plain(err))
 	}
 	defer func() {
 		if err != nil {
 			_ = f.Close()
 			_ = os.Remove(f.Name())
-			err = Explain("writing", path, err)
+			err = Explain("writing", path, plain(err))
 		}
 	}()
 	if err := fill(f); err != nil {
@@ -51,6 +54,19 @@ func WriteFile(path string, fill func(w io.Writer) error) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// plain is an error of the file system without the temporary name in it.
+func plain(err error) error {
+	var at *fs.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &at) && strings.Contains(at.Path, TempPrefix):
+		return at.Err
+	case errors.As(err, &link) && strings.Contains(link.Old, TempPrefix):
+		return link.Err
+	}
+	return err
 }
 
 // WriteJSON writes v to path as indented JSON with a final newline.

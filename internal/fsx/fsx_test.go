@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -75,5 +76,15 @@ func TestExplainClasses(t *testing.T) {
 	known := fault.New(fault.Gate, "", "", "x", "")
 	if !errors.Is(Explain("reading", "x", known), known) {
 		t.Error("a class that was known was replaced")
+	}
+}
+
+func TestErrorsHaveNoTemporaryNames(t *testing.T) {
+	dir := t.TempDir()
+	for _, path := range []string{dir, filepath.Join(dir, "nowhere", "f")} {
+		err := WriteFile(path, func(io.Writer) error { return nil })
+		if err == nil || strings.Contains(err.Error(), TempPrefix) || !strings.Contains(err.Error(), path) {
+			t.Errorf("%s: %v", path, err)
+		}
 	}
 }
