@@ -9,11 +9,12 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 )
 
-// Binding says what a dimension of an input is, whatever else says otherwise. It
-// has a role, or a size, or the limits of a free dimension.
+// Binding says what a dimension of an input is, or an element of its contents
+// where these decide shapes. It has a role, or a size, or the limits of a free one.
 type Binding struct {
 	Input  string
-	Dim    int
+	Dim    int     // or the element
+	Value  bool    // it is about contents
 	Role   Role    // "" where only the size is said
 	Size   int64   // fixed at that; 0 = not
 	Limits *Limits // of role Free
@@ -30,7 +31,8 @@ const maxSize = math.MaxInt32
 // total, buffer, static), a size ("8"), or limits ("1..64", "1..8..64" with the
 // size to tune for in the middle; without one that is the largest). The input's
 // name may hold both signs: the last ":" before the last "=" counts. What is not
-// of that form is an error of class usage.
+// of that form is an error of class usage. "input:values=what" is about the
+// contents of a shape tensor, "input:values.1=what" about its second element.
 func ParseBinding(s string) (Binding, error) {
 	b := Binding{Where: "--bind " + s}
 	bad := func(cause string) (Binding, error) {
@@ -44,9 +46,16 @@ func ParseBinding(s string) (Binding, error) {
 	if colon < 1 {
 		return bad("there is no input:dim before the =")
 	}
-	n, err := strconv.Atoi(s[colon+1 : eq])
+	dim := s[colon+1 : eq]
+	if element, ok := strings.CutPrefix(dim, "values"); ok {
+		b.Value = true
+		if dim = strings.TrimPrefix(element, "."); element == "" {
+			dim = "0"
+		}
+	}
+	n, err := strconv.Atoi(dim)
 	if err != nil || n < 0 {
-		return bad(fmt.Sprintf("dimension %q is not a number from 0", s[colon+1:eq]))
+		return bad(fmt.Sprintf("dimension %q is not a number from 0", dim))
 	}
 	b.Input, b.Dim = s[:colon], n
 	if err := b.say(s[eq+1:]); err != nil {
@@ -138,6 +147,9 @@ func (b Binding) String() string {
 		what = fmt.Sprintf("%d..%d..%d", b.Limits.Min, b.Limits.Opt, b.Limits.Max)
 	case b.Size > 0:
 		what = strconv.FormatInt(b.Size, 10)
+	}
+	if b.Value {
+		return fmt.Sprintf("%s:values.%d=%s", b.Input, b.Dim, what)
 	}
 	return fmt.Sprintf("%s:%d=%s", b.Input, b.Dim, what)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/onnx"
 )
 
 func TestParseBinding(t *testing.T) {
@@ -117,6 +118,29 @@ func TestBound(t *testing.T) {
 			t.Fatal(err)
 		}
 		if _, err := Infer(load(t, "gpt2"), bound...); fault.Exit(err) != 4 || !strings.Contains(err.Error(), want) {
+			t.Errorf("--bind %s: %v, want %s", text, err, want)
+		}
+	}
+	// The contents of a shape tensor.
+	m := load(t, "gpt2")
+	m.Graph().Input = append(m.Graph().Input, onnx.ValueInfo("cut", onnx.Int64, onnx.Fixed(2)))
+	bound, err := ParseBindings([]string{"cut:values=past", "cut:values.1=1..4..8"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c, err = Infer(m, bound...); err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]Dim{{Role: Past, Source: Bound}, {Role: Free, Limits: &Limits{1, 4, 8}, Source: Bound}}, c.input("cut").Values); d != "" {
+		t.Error(d)
+	}
+	for text, want := range map[string]string{"cut:values.2=past": "holds 2 values", "cut:values.1=past": "element 0 of its values is not bound",
+		"past_key_values.0.key:values=past": "only int32 and int64", "input_ids:values=past": "is no shape tensor"} {
+		bound, err := ParseBindings([]string{text})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Infer(m, bound...); fault.Exit(err) != 2 || !strings.Contains(err.Error(), want) {
 			t.Errorf("--bind %s: %v, want %s", text, err, want)
 		}
 	}

@@ -102,6 +102,10 @@ type Tensor struct {
 	Type  string `json:"type"` // ONNX's name in lower case: "int64", "float", "float16"
 	Dims  []Dim  `json:"dims"`
 	Layer int    `json:"layer,omitempty"` // of a cache tensor, from 0
+	// Values are what the contents of a shape tensor are, an element each: a
+	// graph that cuts its cache by a number it is given needs that number's range in
+	// every profile. Nil = the contents decide no shape, or nobody said what they are.
+	Values []Dim `json:"values,omitempty"`
 
 	Source Source `json:"source,omitempty"` // of the kind; "" of KindOther
 }

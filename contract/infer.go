@@ -154,6 +154,11 @@ func (r *reader) bind(all Bindings) error {
 		case t == nil:
 			bad("the graph has no input %q", b.Input)
 			continue
+		case b.Value:
+			if err := t.bindValue(b); err != nil {
+				bad("%v", err)
+			}
+			continue
 		case b.Dim < 0 || b.Dim >= len(t.Dims):
 			bad("%s has %d dimensions, counted from 0", b.Input, len(t.Dims))
 			continue
@@ -172,7 +177,44 @@ func (r *reader) bind(all Bindings) error {
 		}
 		r.binds[b.Input][b.Dim] = b
 	}
+	for _, t := range r.c.Inputs {
+		for i, v := range t.Values {
+			if v.Role == "" {
+				errs = append(errs, fault.New(fault.Usage, "binding", t.Name, fmt.Sprintf("element %d of its values is not bound", i), fmt.Sprintf("add --bind %s:values.%d=WHAT", t.Name, i)))
+			}
+		}
+	}
 	return errors.Join(errs...)
+}
+
+// maxValues is the largest shape tensor that TensorRT takes (NvInferRuntime.h).
+const maxValues = 64
+
+// bindValue says what an element of a shape tensor is.
+func (t *Tensor) bindValue(b Binding) error {
+	n := int64(1)
+	for _, d := range t.Dims {
+		n *= d.Size
+	}
+	switch {
+	case t.Type != "int32" && t.Type != "int64":
+		return fmt.Errorf("%s is %s, and only int32 and int64 tensors decide shapes", t.Name, t.Type)
+	case len(t.Dims) > 1 || n < 1 || n > maxValues:
+		return fmt.Errorf("%s is no shape tensor: it must have one fixed dimension of up to %d, or none", t.Name, maxValues)
+	case int64(b.Dim) >= n:
+		return fmt.Errorf("%s holds %d values, counted from 0", t.Name, n)
+	case b.Role == Static && b.Size == 0:
+		return fmt.Errorf("static needs a number: give it")
+	}
+	if t.Values == nil {
+		t.Values = make([]Dim, n)
+	}
+	d := Dim{Role: b.Role, Size: b.Size, Limits: b.Limits, Source: Bound}
+	if d.Role == "" {
+		d.Role = Static
+	}
+	t.Values[b.Dim] = d
+	return nil
 }
 
 // sized tells whether the nodes fix a dimension that the file leaves open.

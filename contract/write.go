@@ -45,6 +45,13 @@ func (t Tensor) write(w io.Writer) {
 		kind += " " + strconv.Itoa(t.Layer)
 	}
 	_, _ = fmt.Fprintf(w, "%s\t%s\t%s\t[%s]\t%s\n", printable(t.Name), kind, t.Type, strings.Join(dims, ", "), strings.Join(sources, ", "))
+	if len(t.Values) > 0 {
+		values := make([]string, len(t.Values))
+		for i, d := range t.Values {
+			values[i] = d.text()
+		}
+		_, _ = fmt.Fprintf(w, "  its values\t\t\t%s\tbound\n", strings.Join(values, ", "))
+	}
 }
 
 // text is a dimension: its role, its size where it has one, its limits.

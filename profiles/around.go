@@ -56,6 +56,10 @@ func ceil(v float64) int {
 func (d *deriver) with(p Profile) Profile {
 	p.Inputs = nil
 	for _, t := range d.c.Inputs {
+		values := len(t.Values) > 0
+		if values {
+			t.Dims = t.Values // a shape tensor's profile is about its contents
+		}
 		shape := func(of func(Span) int, free func(contract.Limits) int64) []int64 {
 			shape := d.c.Shape(t, int64(of(p.Batch)), int64(of(p.Seq)), int64(of(p.Past)))
 			for i, dim := range t.Dims {
@@ -70,10 +74,10 @@ func (d *deriver) with(p Profile) Profile {
 			return shape
 		}
 		p.Inputs = append(p.Inputs, Range{
-			Input: t.Name,
-			Min:   shape(func(s Span) int { return s.Min }, func(l contract.Limits) int64 { return l.Min }),
-			Opt:   shape(func(s Span) int { return s.Opt }, func(l contract.Limits) int64 { return l.Opt }),
-			Max:   shape(func(s Span) int { return s.Max }, func(l contract.Limits) int64 { return l.Max }),
+			Input: t.Name, Values: values,
+			Min: shape(func(s Span) int { return s.Min }, func(l contract.Limits) int64 { return l.Min }),
+			Opt: shape(func(s Span) int { return s.Opt }, func(l contract.Limits) int64 { return l.Opt }),
+			Max: shape(func(s Span) int { return s.Max }, func(l contract.Limits) int64 { return l.Max }),
 		})
 	}
 	return p

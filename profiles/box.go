@@ -5,6 +5,7 @@ import "github.com/trtforge/trtforge/contract"
 // side is a range that a profile sets on one dimension of one or more inputs.
 type side struct {
 	inputs   []string
+	values   bool // of a shape tensor's contents: dim is the element
 	dim      int
 	role     contract.Dim
 	min, max int64
@@ -20,6 +21,7 @@ func (p Profile) box(c *contract.Contract) box {
 		ranges[r.Input] = r
 	}
 	type key struct {
+		values              bool
 		dim, min, max, size int64
 		role                contract.Role
 		limits              contract.Limits
@@ -28,15 +30,18 @@ func (p Profile) box(c *contract.Contract) box {
 	var b box
 	for _, t := range c.Inputs {
 		r, ranged := ranges[t.Name]
-		if r.Values || !ranged && fixedShape(t) {
-			continue // its contents are bounded, not its shape, or its shape is the graph's own
+		if r.Values && len(t.Values) == 0 || !ranged && fixedShape(t) {
+			continue // what its contents are nobody said, or its shape is the graph's own
+		}
+		if r.Values {
+			t.Dims = t.Values
 		}
 		for i, d := range t.Dims {
 			lo, hi := int64(0), int64(-1) // what has no range holds nothing
 			if i < len(r.Min) && i < len(r.Max) {
 				lo, hi = r.Min[i], r.Max[i]
 			}
-			k := key{dim: int64(i), min: lo, max: hi, size: d.Size, role: d.Role}
+			k := key{values: r.Values, dim: int64(i), min: lo, max: hi, size: d.Size, role: d.Role}
 			if d.Limits != nil {
 				k.limits = *d.Limits
 			}
@@ -45,7 +50,7 @@ func (p Profile) box(c *contract.Contract) box {
 				continue
 			}
 			at[k] = len(b)
-			b = append(b, side{[]string{t.Name}, i, d, lo, hi})
+			b = append(b, side{[]string{t.Name}, r.Values, i, d, lo, hi})
 		}
 	}
 	return b
@@ -182,7 +187,7 @@ func (b box) outside(s Shape) (all []Outside) {
 			continue
 		}
 		from, to := d.asks(s)
-		o := Outside{Inputs: d.inputs, Dim: d.dim, Size: from, To: to, Min: d.min, Max: d.max}
+		o := Outside{Inputs: d.inputs, Values: d.values, Dim: d.dim, Size: from, To: to, Min: d.min, Max: d.max}
 		if d.role.Size > 0 && (from != d.role.Size || to != d.role.Size) && d.role.Role != contract.Buffer || d.role.Role == contract.Buffer && d.role.Size > 0 && to > d.role.Size {
 			o.Fixed, o.Min, o.Max = true, d.role.Size, d.role.Size
 		}

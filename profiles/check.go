@@ -24,6 +24,7 @@ type Gap struct {
 // all those of which it is true in the same way, as of every cache tensor.
 type Outside struct {
 	Inputs []string `json:"inputs"`
+	Values bool     `json:"values,omitempty"` // Dim is an element of a shape tensor's contents
 	Dim    int      `json:"dim"`
 	Size   int64    `json:"size"`         // what the shapes ask for, the smallest
 	To     int64    `json:"to,omitempty"` // and the largest, where they differ
@@ -65,7 +66,11 @@ func (o Outside) describe(profile int) string {
 		inputs = fmt.Sprintf("%s (and %d more)", inputs, n-1)
 	}
 	to := max(o.To, o.Size)
-	asked := fmt.Sprintf("%s dimension %d is %s", inputs, o.Dim, fromTo(int(o.Size), int(to)))
+	what := "dimension"
+	if o.Values {
+		what = "value"
+	}
+	asked := fmt.Sprintf("%s %s %d is %s", inputs, what, o.Dim, fromTo(int(o.Size), int(to)))
 	if o.Buffer {
 		asked = fmt.Sprintf("%s dimension %d must hold %d", inputs, o.Dim, o.Size)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
 )
 
@@ -147,6 +148,32 @@ func FuzzRead(f *testing.F) {
 			t.Errorf("%s does not read again: %v", saved, err)
 		}
 	})
+}
+
+// A shape tensor that holds the past has the past's range as its values, jointly
+// with everything else.
+func TestShapeTensorValues(t *testing.T) {
+	c := cached()
+	c.Inputs = append(c.Inputs, contract.Tensor{Name: "past_length", Type: "int64", Dims: []contract.Dim{{Role: contract.Static, Size: 1}},
+		Values: []contract.Dim{{Role: contract.Past}}})
+	w := Workload{Scenarios: []Scenario{{Name: "a", Batch: 1, PromptTokens: 8, NewTokens: 5}}}
+	p, err := Derive(c, w, Options{Strategy: "phase"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	decode := p.Profiles[1]
+	got := decode.Inputs[len(decode.Inputs)-1]
+	if want := (Range{Input: "past_length", Min: []int64{8}, Opt: []int64{int64(decode.Past.Opt)}, Max: []int64{11}, Values: true}); !cmp.Equal(got, want) {
+		t.Errorf("%+v, want %+v", got, want)
+	}
+	got.Max[0] = 10
+	gaps := Check(c, p.Profiles, p.Demand, Any)
+	if len(gaps) != 1 || gaps[0].Outside[0].Inputs[0] != "past_length" || !strings.Contains(gaps[0].String(), "past_length value 0 is 11") {
+		t.Errorf("%v", gaps)
+	}
+	if err := Validate(c, p.Profiles); err == nil || !strings.Contains(err.Error(), "past_length") {
+		t.Errorf("values that disagree with the cache: %v", err)
+	}
 }
 
 // A decode that outgrew its profile is nearer to it than to the prefill's,

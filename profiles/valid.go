@@ -152,6 +152,12 @@ func (v *validator) against(c *contract.Contract, ranges map[string]Range) {
 		case len(r.lacks()) > 0: // said already
 		case r.Values:
 			v.values(t, r)
+			if len(t.Values) == len(r.Min) && len(t.Values) == len(r.Max) {
+				t.Dims = t.Values
+				for i, values := range r.corners() {
+					corners[i].add(v, cornerNames[i], t, values)
+				}
+			}
 		case len(r.Min) != n || len(r.Opt) != n || len(r.Max) != n:
 			if len(r.Min) == len(r.Opt) && len(r.Max) == len(r.Opt) {
 				v.bad(BreachRank, t.Name, -1, "", "%s has %d dimensions, its range has %d", t.Name, n, len(r.Min))

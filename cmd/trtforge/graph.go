@@ -26,7 +26,7 @@ func (o *GraphFlags) AddFlags(f *pflag.FlagSet) {
 
 // addBind declares --bind.
 func addBind(f *pflag.FlagSet, into *[]string) {
-	f.StringArrayVar(into, "bind", nil, "what a dimension of the graph's inputs is, `INPUT:DIM=ROLE`, a size or MIN..OPT..MAX; may be repeated")
+	f.StringArrayVar(into, "bind", nil, "what a dimension of the graph's inputs is, `INPUT:DIM=ROLE`, a size or MIN..OPT..MAX, or with INPUT:values of its contents; may be repeated")
 }
 
 // load is the contract of the graph that the flags name, nil for none.

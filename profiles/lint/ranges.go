@@ -53,7 +53,7 @@ var rangeRules = []Rule{
 		ID: "TF206", Severity: Error,
 		What:     "The contents of an input decide shapes, and the profile has no values for it",
 		Why:      "for a shape tensor TensorRT needs the values it takes, not its shape",
-		Fix:      "give its values at min, opt and max, or compute that shape from other inputs' shapes",
+		Fix:      "give its values at min, opt and max (profiles derive does, with --bind INPUT:values=ROLE), or compute that shape from other inputs' shapes",
 		Prevents: "`optimization profile is missing values for shape input`",
 		needs:    needs{graph: true}, check: valueless,
 	},
