@@ -5,7 +5,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -152,7 +151,7 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 			s.Reach = loaded.Plan.Reach // that of the backend it was derived for
 		}
 	}
-	if !o.Workload.Given() && !reflect.DeepEqual(o.Workload, WorkloadFlags{}) {
+	if o.Workload.Idle() {
 		return s, fault.New(fault.Usage, "", "", "flags change a workload, and none is given", "name one with --scenario, --workload, --trace or --lengths")
 	}
 	if o.Workload.Given() {

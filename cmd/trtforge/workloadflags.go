@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/spf13/pflag"
 
@@ -52,6 +53,13 @@ func (o *WorkloadFlags) AddFlags(f *pflag.FlagSet) {
 // Given tells whether any flag says what is asked for.
 func (o *WorkloadFlags) Given() bool {
 	return len(o.Scenarios) > 0 || o.File != "" || o.Trace != "" || o.Lengths != ""
+}
+
+// Idle tells whether a flag changes a workload that no flag gives.
+func (o *WorkloadFlags) Idle() bool {
+	rest := *o
+	rest.flags = nil
+	return !o.Given() && !reflect.DeepEqual(rest, WorkloadFlags{})
 }
 
 // Read is the workload that the flags describe, its trace and lengths read.
