@@ -187,8 +187,9 @@ func (r *reader) bind(all Bindings) error {
 	return errors.Join(errs...)
 }
 
-// maxValues is the largest shape tensor that TensorRT takes (NvInferRuntime.h).
-const maxValues = 64
+// MaxValues is the largest shape tensor that TensorRT takes (NvInferRuntime.h,
+// setShapeValues).
+const MaxValues = 64
 
 // bindValue says what an element of a shape tensor is.
 func (t *Tensor) bindValue(b Binding) error {
@@ -199,8 +200,8 @@ func (t *Tensor) bindValue(b Binding) error {
 	switch {
 	case t.Type != "int32" && t.Type != "int64":
 		return fmt.Errorf("%s is %s, and only int32 and int64 tensors decide shapes", t.Name, t.Type)
-	case len(t.Dims) > 1 || n < 1 || n > maxValues:
-		return fmt.Errorf("%s is no shape tensor: it must have one fixed dimension of up to %d, or none", t.Name, maxValues)
+	case len(t.Dims) > 1 || n < 1 || n > MaxValues:
+		return fmt.Errorf("%s is no shape tensor: it must have one fixed dimension of up to %d, or none", t.Name, MaxValues)
 	case int64(b.Dim) >= n:
 		return fmt.Errorf("%s holds %d values, counted from 0", t.Name, n)
 	case b.Role == Static && b.Size == 0:

@@ -198,10 +198,6 @@ func (v *validator) unranged(input string) {
 	v.bad(BreachUnequal, input, -1, "", "%s has no range, and has one in %d of %d profiles", input, n, v.of)
 }
 
-// maxValues is the largest shape tensor that TensorRT takes (NvInferRuntime.h,
-// setShapeValues).
-const maxValues = 64
-
 // values sees that an input can be a shape tensor of as many values.
 func (v *validator) values(t contract.Tensor, r Range) {
 	want := int64(1)
@@ -215,8 +211,8 @@ func (v *validator) values(t contract.Tensor, r Range) {
 		v.bad(BreachValues, t.Name, -1, "", "%s has %d dimensions, a shape tensor has one or none", t.Name, len(t.Dims))
 	case want > 0 && n != want:
 		v.bad(BreachValues, t.Name, -1, "", "%s holds %d values, its range has %d", t.Name, want, n)
-	case n > maxValues:
-		v.bad(BreachValues, t.Name, -1, "", "%s has %d values, a shape tensor has at most %d", t.Name, n, maxValues)
+	case n > contract.MaxValues:
+		v.bad(BreachValues, t.Name, -1, "", "%s has %d values, a shape tensor has at most %d", t.Name, n, contract.MaxValues)
 	}
 }
 

@@ -56,17 +56,22 @@ func readContract(path string, bind []string) (c *contract.Contract, weights int
 		c, err = contract.Load(path)
 		return c, 0, err
 	}
-	bound, err := contract.ParseBindings(bind)
-	if err != nil {
-		return nil, 0, err
-	}
 	m, err := onnx.Load(path)
 	if err != nil {
 		return nil, 0, err
 	}
 	defer func() { _ = m.Close() }()
-	c, err = contract.Infer(m, bound...)
+	c, err = infer(m, bind)
 	return c, m.Size(), err
+}
+
+// infer reads the contract of a graph with what --bind says of it.
+func infer(m *onnx.Model, bind []string) (*contract.Contract, error) {
+	bound, err := contract.ParseBindings(bind)
+	if err != nil {
+		return nil, err
+	}
+	return contract.Infer(m, bound...)
 }
 
 // graphFile is the graph or contract that a path names.

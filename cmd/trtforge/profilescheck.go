@@ -182,15 +182,9 @@ func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
 	if err != nil {
 		return err
 	}
-	if s.Contract, err = o.Graph.load(); filepath.Ext(path) == ".json" {
+	if filepath.Ext(path) == ".json" {
+		s.Contract, err = o.Graph.load()
 		return err
-	}
-	if err != nil && len(o.Graph.Bind) > 0 {
-		return err // who says what inputs mean wants them judged by it
-	}
-	if err != nil {
-		g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
-		s.Contract = nil
 	}
 	m, err := onnx.Load(path)
 	if err != nil {
@@ -198,5 +192,13 @@ func (o CheckOptions) graph(g *globals, s *lint.Subject) (err error) {
 	}
 	defer func() { _ = m.Close() }()
 	s.Graph = lint.Facts(m)
+	if s.Contract, err = infer(m, o.Graph.Bind); err == nil {
+		return nil
+	}
+	if len(o.Graph.Bind) > 0 {
+		return err // who says what inputs mean wants them judged by it
+	}
+	g.Log.Warn("what the inputs mean is not clear: rules about batch, past and sequence are not judged", "why", err)
+	s.Contract = nil
 	return nil
 }
