@@ -41,6 +41,17 @@ type Range struct {
 	Lo   float32 `json:"lo"`   // least value seen
 	Hi   float32 `json:"hi"`   // greatest value seen
 	Amax float32 `json:"amax"` // the magnitude that maps to 127
+	// Channels are the same by channel, which SmoothQuant balances; nil in tables
+	// of programs that do not write them.
+	Channels *Channels `json:"channels,omitempty"`
+}
+
+// Channels are what was seen of each channel, an index of a tensor's last axis.
+// The slices are of one length, the size of that axis.
+type Channels struct {
+	Lo  []float32 `json:"lo"`  // least value
+	Hi  []float32 `json:"hi"`  // greatest value
+	RMS []float32 `json:"rms"` // root of the mean square
 }
 
 // maxTable bounds an untrusted file: a hundred thousand tensors with long names.
