@@ -15,7 +15,7 @@ const module = "github.com/trtforge/trtforge/"
 var floors = [][]string{
 	{"internal/annotation", "internal/fault", "internal/junit", "internal/keep", "internal/progress", "internal/svg", "onnx/onnxpb"},
 	{"internal/fsx", "rows"},
-	{"internal/bpe", "safetensors", "internal/runtimes"},
+	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
 	{"onnx", "internal/testenv"},
 	{"contract", "export", "internal/child"},
 	{"profiles", "internal/doctor", "internal/ort", "internal/worker"},
