@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/svg"
@@ -59,13 +60,13 @@ func (p curvePicture) draw() string {
 	for _, t := range svg.Ticks(lo, hi, 5) {
 		if t >= lo && t <= hi {
 			c.Line("grid", curveLeft, y.At(t), x.B, y.At(t))
-			c.Text("tick", curveLeft-8, y.At(t)+4, svg.End, significant(t)+" %")
+			c.Text("tick", curveLeft-8, y.At(t)+4, svg.End, round(t)+" %")
 		}
 	}
 	for _, t := range svg.Ticks(0, x.To, int(p.width/110)) {
 		if t <= x.To {
 			c.Line("tickmark", x.At(t), bottom, x.At(t), bottom+4)
-			c.Text("tick", x.At(t), bottom+18, svg.Middle, significant(t))
+			c.Text("tick", x.At(t), bottom+18, svg.Middle, round(t))
 		}
 	}
 	c.Text("detail", x.B, bottom+36, svg.End, "samples")
@@ -84,12 +85,15 @@ func (p curvePicture) draw() string {
 	return c.String()
 }
 
+// round is a round value, as ticks are, without zeros at the end.
+func round(v float64) string { return strconv.FormatFloat(v, 'g', 6, 64) }
+
 // label is a tensor's name and when it settled, cut to the width.
 func (p curvePicture) label(name string) string {
 	tail := fmt.Sprintf(" · after %d samples", p.settled[name])
 	room := int((p.width-30)/(0.55*12.5)) - len(tail)
 	if r := []rune(name); len(r) > room {
-		name = "…" + string(r[len(r)-max(room-1, 1):])
+		name = string(r[:max(room-1, 1)]) + "…"
 	}
 	return name + tail
 }
@@ -127,7 +131,7 @@ func (p curvePicture) limits() (lo, hi float64) {
 // of the worst tensors.
 func (c Calibration) channels() *picture {
 	d := dots{id: "channels", title: "Channels against the median channel", desc: "The greatest magnitude of each channel of the tensors whose channels differ most, in multiples of the median channel's.",
-		panels: []panel{{title: "Greatest magnitude of a channel / that of the median channel", log: true, format: func(v float64) string { return significant(v) + "×" }}}}
+		panels: []panel{{title: "Greatest magnitude of a channel / that of the median channel", log: true, format: func(v float64) string { return round(v) + "×" }}}}
 	for _, x := range c.Outliers[:min(shownTensors, len(c.Outliers))] {
 		ratios := channelRatios(c.Table.Ranges[x.Tensor].Channels)
 		if len(ratios) == 0 || len(x.Dominant) == 0 {
