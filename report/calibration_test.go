@@ -20,7 +20,7 @@ import (
 func sampleCalibration() Calibration {
 	r := rand.New(rand.NewPCG(1, 2))
 	c := Calibration{CreatedBy: "trtforge test", Title: "table.json",
-		Table: &calib.Table{Model: strings.Repeat("ab", 32), Text: strings.Repeat("cd", 32), Method: "absmax", Samples: 64, Tokens: 4608, Ranges: map[string]calib.Range{}},
+		Table:        &calib.Table{Model: strings.Repeat("ab", 32), Text: strings.Repeat("cd", 32), Method: "absmax", Samples: 64, Tokens: 4608, Ranges: map[string]calib.Range{}},
 		Observations: &calib.Observations{Curve: &calib.Curve{Method: "absmax", Every: 1, Amax: map[string][]float32{}}},
 	}
 	curve := c.Observations.Curve
