@@ -167,7 +167,7 @@ func (c Calibration) drifted() (all []driftLine) {
 	}
 	for _, t := range c.Drift.Tensors {
 		if t.Exceeds {
-			all = append(all, driftLine{t.Tensor, significant(float64(t.Was)), significant(float64(t.Is)), percent(t.Ratio), "fail"})
+			all = append(all, driftLine{t.Tensor, significant(float64(t.Was)), significant(float64(t.Is)), percent(1 + t.Percent/100), "fail"})
 		}
 	}
 	for _, name := range c.Drift.Missing {

@@ -34,7 +34,7 @@ func driftSummary(d *calib.Drift) string {
 
 // driftText is how a tensor moved.
 func driftText(t calib.TensorDrift) string {
-	return fmt.Sprintf("amax was %.5g, is %.5g (%+.1f %%)", t.Was, t.Is, 100*(t.Ratio-1))
+	return fmt.Sprintf("amax was %.5g, is %.5g (%+.1f %%)", t.Was, t.Is, t.Percent)
 }
 
 // writeDrift prints every tensor that moved by more than is allowed.
@@ -49,7 +49,7 @@ func writeDrift(w io.Writer, d *calib.Drift) error {
 			_, _ = fmt.Fprintln(t, "DRIFTED\tWAS\tIS\tBY")
 			head = false
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%.5g\t%.5g\t%+.1f %%\n", x.Tensor, x.Was, x.Is, 100*(x.Ratio-1))
+		_, _ = fmt.Fprintf(t, "%s\t%.5g\t%.5g\t%+.1f %%\n", x.Tensor, x.Was, x.Is, x.Percent)
 	}
 	if err := t.Flush(); err != nil {
 		return err

@@ -47,6 +47,14 @@ func runCalibrateMerge(o TableOutput, g *globals, paths []string) error {
 	if err != nil {
 		return err
 	}
+	if len(parts) == 1 {
+		seen = parts[0] // with its curve, which parts do not share
+	}
+	if o.Method == "" && o.Check == "" && parts[0].Curve != nil {
+		if sink.method, err = calib.ParseMethod(parts[0].Curve.Method); err != nil {
+			return err
+		}
+	}
 	if o.Observations != "" {
 		if err := makeParent(o.Observations); err != nil {
 			return err

@@ -35,7 +35,7 @@ type TableOutput struct {
 // AddFlags declares the flags.
 func (o *TableOutput) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.Out, "out", "o", "", "the `FILE` that gets the table")
-	f.StringVar(&o.Method, "method", "", "how a range becomes the magnitude that is 127: absmax, percentile[:P], mse or entropy (default absmax; with --check that of the committed table)")
+	f.StringVar(&o.Method, "method", "", "how a range becomes the magnitude that is 127: absmax, percentile[:P], mse or entropy (default: that of the committed table of --check, or of the observations that are merged, or absmax)")
 	f.StringVar(&o.Observations, "observations", "", "keep all that was seen in `FILE`, to go on from and to apply another method to (calibrate merge)")
 	f.StringVar(&o.HTML, "html", "", "write a report to `FILE`: ranges, outliers, how they settled")
 	f.StringVar(&o.Check, "check", "", "hold the ranges to the committed table in `FILE`")
@@ -116,7 +116,7 @@ func (s *sink) write(g *globals, seen *calib.Observations) error {
 		out.Stopped = seen.Stopped.String()
 	}
 	if s.lock != nil {
-		out.Drift = calib.Check(s.lock, table, s.drift)
+		out.Drift = calib.Compare(s.lock, table, s.drift)
 	}
 	if s.Out != "" {
 		if err := makeParent(s.Out); err != nil {
