@@ -140,13 +140,14 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 			return err
 		})
 	}
-	if err := sink.write(g, seen); err != nil {
+	out, err := sink.save(seen)
+	if err != nil {
 		return err
 	}
 	if o.Output.Observations == "" {
 		_ = os.Remove(r.State) // the table is there: nothing is to be gone on from
 	}
-	return nil
+	return sink.tell(g, out)
 }
 
 // check finds flags that contradict each other.

@@ -74,6 +74,7 @@ func (r CalibrateRequest) keeper() (k calib.Keeper, err error) {
 	if r.Checkpoint == "" {
 		return k, nil
 	}
+	k.Every = time.Second // a parent that is interrupted kills this process
 	k.Save = func(o *calib.Observations) error { return o.WriteFile(r.Checkpoint) }
 	if _, err := os.Stat(r.Checkpoint); errors.Is(err, fs.ErrNotExist) {
 		return k, nil
