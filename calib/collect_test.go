@@ -60,6 +60,19 @@ func TestCutDropsWhatNobodyObserves(t *testing.T) {
 	}
 }
 
+func TestCutRefusesAQuantizedGraph(t *testing.T) {
+	m := gpt2(t)
+	g := m.Graph()
+	at := len(g.Node) / 2
+	for _, op := range []string{"QuantizeLinear", "DequantizeLinear"} {
+		g.Node = slices.Insert(g.Node, at, onnx.Node(op, "/h.1/"+op, []string{"a", "b"}, []string{op}))
+	}
+	_, err := Cut(m, observed)
+	if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), "node /h.1/DequantizeLinear") {
+		t.Errorf("%v, want a usage error that names the first quantized node", err)
+	}
+}
+
 // none answers nothing.
 type none struct{}
 
@@ -74,6 +87,10 @@ func TestCollectRefusals(t *testing.T) {
 	outside := Job{IDs: text(1, 20), Plan: Plan{Samples: []Sample{{Start: 15, Prefill: 4, Decode: 2}}}, Observe: observed}
 	if _, err := Collect(context.Background(), none{}, c, outside, progress.Noop); fault.Classify(err) != fault.Usage {
 		t.Errorf("a window outside the text: %v, want a usage error", err)
+	}
+	unknown := Job{IDs: append(text(1, 20), 97), Plan: Plan{Samples: []Sample{{Prefill: 4}}}, Observe: observed}
+	if _, err := Collect(context.Background(), none{}, c, unknown, progress.Noop); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "token 20 is 97") {
+		t.Errorf("a token that is not of the vocabulary: %v, want an input error that names it", err)
 	}
 	inside := Job{IDs: text(1, 20), Plan: Plan{Samples: []Sample{{Prefill: 4}}}, Observe: observed}
 	ctx, cancel := context.WithCancel(context.Background())
