@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
@@ -63,6 +64,7 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 	defer remove()
 	return jobs.Calibrate(ctx, c, jobs.CalibrateRequest{
 		Model: jobs.Model{Path: path, Contract: r.Contract, Threads: r.Threads}, Job: job, Checkpoint: r.State,
+		Every: time.Second, // an interrupt kills the child, and what came after the last write is run again
 	}, p)
 }
 
