@@ -192,7 +192,7 @@ func (c Calibration) lines() (all []rangeLine) {
 			l.Settled = fmt.Sprint(n)
 		}
 		var parts []string
-		for _, d := range x.Dominant {
+		for _, d := range x.Dominant[:min(2, len(x.Dominant))] {
 			parts = append(parts, fmt.Sprintf("%d (%s×)", d.Channel, significant(d.Ratio)))
 		}
 		l.Channels = strings.Join(parts, ", ")

@@ -15,7 +15,6 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/pipeline"
@@ -220,9 +219,6 @@ func (o CalibrateOptions) run(ctx context.Context, g *globals, r pipeline.Calibr
 	}
 	if _, err := os.Stat(r.State); err == nil {
 		g.Log.Info("going on from what was seen before", "file", r.State)
-	}
-	if err := fsx.Sweep(r.Dir); err != nil {
-		return nil, err
 	}
 	client := &ort.Client{Library: runtime.Library, Run: -1}
 	if o.Timeout > 0 {
