@@ -25,7 +25,7 @@ var floors = [][]string{
 	{"quant"},
 	{"engine"},
 	{"engine/enginetest"},
-	{"engine/ortcpu", "engine/rtx"},
+	{"engine/ortcpu", "engine/rtx", "engine/store"},
 	{"lm"},
 	{"validate"},
 	{"bench"},
