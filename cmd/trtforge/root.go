@@ -75,13 +75,15 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newInspectCommand(g),
 		newProfilesCommand(g),
 		newExplainCommand(g),
+		newBuildCommand(g),
+		newEnginesCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),
 		newDocsCommand(),
 	)
 	usageErrors(root)
 	for _, c := range root.Commands() {
-		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" {
+		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" {
 			leaveAtOnce(c)
 		}
 	}

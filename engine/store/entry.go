@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -132,4 +133,40 @@ func seal(dir string, m *engine.Manifest, inputs map[string]string) error {
 func (e *Entry) touch() {
 	e.Used = time.Now()
 	_ = os.Chtimes(filepath.Join(e.Dir, usedFile), e.Used, e.Used)
+}
+
+// Export puts a copy of the engine, its manifest and its seal into dir, which it
+// replaces. A directory that holds
+// anything but an engine is refused, as class usage.
+func (e *Entry) Export(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, sealFile)); err != nil {
+			return fault.New(fault.Usage, "writing an engine to", dir, "the directory holds something else", "choose another one")
+		}
+	}
+	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
+	return fsx.WriteDir(dir, func(tmp string) error {
+		for _, name := range names {
+			if err := place(filepath.Join(e.Dir, name), filepath.Join(tmp, name)); err != nil {
+				return fsx.Explain("writing", filepath.Join(dir, name), err)
+			}
+		}
+		return nil
+	})
+}
+
+// place copies a file. It is no link, so that who edits the copy does not damage
+// the store.
+func place(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
 }

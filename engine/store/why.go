@@ -17,12 +17,17 @@ type Difference struct {
 // inputs that differ, and how they differ. No difference is a hit. nearest is nil
 // in an empty store.
 func (s *Store) Why(inputs map[string]string) (nearest *Entry, diff []Difference, err error) {
+	return s.Nearest(inputs, "")
+}
+
+// Nearest is Why among the engines but one.
+func (s *Store) Nearest(inputs map[string]string, but string) (nearest *Entry, diff []Difference, err error) {
 	all, err := s.List()
 	if err != nil {
 		return nil, nil, err
 	}
 	for _, l := range all {
-		if l.Damage != nil {
+		if l.Damage != nil || l.Key == but {
 			continue
 		}
 		d := differences(inputs, l.Entry.Manifest.Inputs)
