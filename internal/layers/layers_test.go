@@ -17,6 +17,7 @@ var floors = [][]string{
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "safetensors", "internal/runtimes"},
 	{"onnx", "internal/testenv"},
+	{"internal/epoptions"},
 	{"contract", "export", "internal/child"},
 	{"profiles", "internal/doctor", "internal/ort", "internal/worker"},
 	{"profiles/syntax", "profiles/sidecar"},
