@@ -41,7 +41,9 @@ func choices() []Choices {
 		func(c *Choices) { c.Implicit = &Implicit{FP16: true, LayerNormFP32: true} },
 		func(c *Choices) { c.Implicit = &Implicit{BF16: true} },
 		func(c *Choices) { c.Implicit = &Implicit{INT8: true, Table: "table.flatbuffers"} },
-		func(c *Choices) { c.Implicit = &Implicit{FP16: true, INT8: true, Table: "table.cache", NativeTable: true} },
+		func(c *Choices) {
+			c.Implicit = &Implicit{FP16: true, INT8: true, Table: "table.cache", NativeTable: true}
+		},
 	)
 	var all []Choices
 	for i, a := range single {
