@@ -127,6 +127,8 @@ type Manifest struct {
 	// Account is a file in which the builder's own account of the engine is kept;
 	// the engine does not need it.
 	Account string `json:"account,omitempty"`
+	// Log is what the builder printed, as far as it was kept.
+	Log string `json:"log,omitempty"`
 	// Profiles are those that the engine holds.
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.

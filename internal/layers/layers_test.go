@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"quant"},
 	{"engine"},
 	{"engine/enginetest"},
-	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt"},
+	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt", "engine/trtexec"},
 	{"lm"},
 	{"validate"},
 	{"bench"},
