@@ -1,6 +1,7 @@
 package orttrt
 
 import (
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -141,7 +142,8 @@ func errText(err error) string {
 	text := err.Error()
 	if joined, ok := err.(interface{ Unwrap() []error }); ok {
 		for _, e := range joined.Unwrap() {
-			if f, ok := e.(*fault.Error); ok {
+			var f *fault.Error
+			if errors.As(e, &f) {
 				text += " " + f.Fix
 			}
 		}

@@ -23,7 +23,7 @@ func (s *Store) room(r engine.Request) error {
 	if err := syscall.Statfs(s.dir, &disk); err != nil {
 		return nil // a file system that does not say is found full when it is
 	}
-	free := int64(disk.Bavail) * int64(disk.Bsize)
+	free := int64(disk.Bavail) * disk.Bsize
 	if free >= need {
 		return nil
 	}

@@ -41,22 +41,26 @@ func (t Tool) run(ctx context.Context, r engine.Request, args []string, dir stri
 	if err := cmd.Start(); err != nil {
 		return fault.Wrap(fault.Missing, "starting", t.Path, err, "check that it can be run")
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
+	var failure error // once ended is closed
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		failure = cmd.Wait()
+	}()
 	select {
-	case err = <-ended:
+	case <-ended:
 	case <-ctx.Done():
 		end(cmd, ended)
 		return fmt.Errorf("building %s: %w", r.Name, context.Cause(ctx))
 	}
-	if err != nil {
-		return t.failed(r, args, path, err)
+	if failure != nil {
+		return t.failed(r, args, path, failure)
 	}
 	return nil
 }
 
 // end asks the process group to end, and kills what is left of it.
-func end(cmd *exec.Cmd, ended <-chan error) {
+func end(cmd *exec.Cmd, ended <-chan struct{}) {
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
 	select {
 	case <-ended:
