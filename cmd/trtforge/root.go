@@ -77,13 +77,14 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newExplainCommand(g),
 		newBuildCommand(g),
 		newEnginesCommand(g),
+		newPackageCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),
 		newDocsCommand(),
 	)
 	usageErrors(root)
 	for _, c := range root.Commands() {
-		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" {
+		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" || c.Name() == "package" {
 			leaveAtOnce(c)
 		}
 	}

@@ -68,10 +68,13 @@ func damaged(path, cause string) error {
 
 // prove recomputes everything that the manifest claims: the key from the inputs,
 // and the digest of each file. All that is wrong is told at once.
-func (e *Entry) prove() error {
+func (e *Entry) prove() error { return e.whole(filepath.Base(e.Dir)) }
+
+// whole is prove for an engine that stands under another name than its key.
+func (e *Entry) whole(key string) error {
 	m := e.Manifest
 	var errs []error
-	if key := filepath.Base(e.Dir); m.Key != key || engine.KeyOf(m.Inputs) != key {
+	if m.Key != key || engine.KeyOf(m.Inputs) != key {
 		errs = append(errs, damaged(e.Dir, "its inputs do not make its key"))
 	}
 	if len(m.Digests) == 0 || m.Digests[m.File] == "" {
@@ -169,4 +172,17 @@ func place(from, to string) error {
 	}
 	_, err = io.Copy(out, in)
 	return errors.Join(err, out.Close())
+}
+
+// Prove proves an engine that was taken out of a store. A directory that holds no
+// manifest is no engine, and nothing is said of it.
+func Prove(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err != nil {
+		return nil
+	}
+	e, err := read(dir)
+	if err != nil {
+		return err
+	}
+	return e.whole(e.Manifest.Key)
 }

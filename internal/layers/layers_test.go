@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"quant"},
 	{"engine"},
 	{"engine/enginetest"},
-	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt", "engine/trtexec"},
+	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt", "engine/trtexec", "pack"},
 	{"lm"},
 	{"validate"},
 	{"bench"},
