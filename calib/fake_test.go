@@ -1,10 +1,12 @@
 package calib
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
 	"testing"
 	"time"
@@ -15,7 +17,8 @@ import (
 )
 
 // fake is a runner whose activations are a function of the token and its
-// position, whatever the batch; its cache is checked to be its own. After left
+// position, whatever the batch. It fails where positions, mask and cache do not go
+// on from step to step. After left
 // runs (0: never) it fails.
 type fake struct {
 	width int
@@ -38,6 +41,15 @@ func (f *fake) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error) {
 	ids, positions := in["input_ids"], in["position_ids"]
 	f.shape = append(f.shape, ids.Dims)
 	batch, seq := ids.Dims[0], ids.Dims[1]
+	past := in["past_key_values.0.key"].Dims[2]
+	for i := range batch * seq {
+		if at := whole(positions, i); at != past+i%seq {
+			return nil, fmt.Errorf("token %d has position %d after a past of %d", i, at, past)
+		}
+	}
+	if mask := in["attention_mask"]; mask.Dims[1] != past+seq || bytes.Count(mask.Bytes, []byte{1}) != int(batch*(past+seq)) {
+		return nil, fmt.Errorf("a mask of %v after a past of %d", mask.Dims, past)
+	}
 	var out []onnx.Tensor
 	for k, name := range fetch {
 		if past, ok := in["past_key_values."+name[min(len(name), len("present.")):]]; ok {
