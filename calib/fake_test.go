@@ -8,10 +8,12 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
 )
@@ -186,4 +188,30 @@ func TestResumeIsNeverHavingStopped(t *testing.T) {
 // resume is Resume with a saver that is not slowed down.
 func resume(c *contract.Contract, job Job, k Keeper, r Runner) (*Observations, error) {
 	return Resume(context.Background(), r, c, job, k, progress.Noop)
+}
+
+// TestFixedBatch: a graph that runs two windows at once gets two, and a plan that
+// leaves one over is refused.
+func TestFixedBatch(t *testing.T) {
+	for samples, fits := range map[int]bool{12: true, 14: false} { // half of them of each shape
+		c, job := fakeJob(t, samples, PlanOptions{Batch: 4})
+		for _, in := range c.Inputs {
+			for i := range in.Dims {
+				if in.Dims[i].Role == contract.Batch {
+					in.Dims[i].Size = 2
+				}
+			}
+		}
+		runner := &fake{width: 8}
+		o, err := resume(c, job, Keeper{}, runner)
+		if !fits {
+			if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), "runs 2 windows at once") {
+				t.Errorf("%d samples: %v, want a usage error", samples, err)
+			}
+			continue
+		}
+		if err != nil || o.Samples != samples || o.Batches != samples/2 || runner.shape[0][0] != 2 {
+			t.Errorf("%d samples: %v in batches of %v, %v", samples, o.Samples, runner.shape, err)
+		}
+	}
 }
