@@ -52,6 +52,8 @@ type Channels struct {
 	Lo  []float32 `json:"lo"`  // least value
 	Hi  []float32 `json:"hi"`  // greatest value
 	RMS []float32 `json:"rms"` // root of the mean square
+	// Mean is the mean; nil in tables of programs that do not write it.
+	Mean []float32 `json:"mean,omitempty"`
 }
 
 // maxTable bounds an untrusted file: a thousand tensors with the channels of a
@@ -144,8 +146,13 @@ func (r Range) Check() error {
 }
 
 func (c *Channels) check() error {
-	if len(c.Lo) != len(c.Hi) || len(c.Lo) != len(c.RMS) {
+	if len(c.Lo) != len(c.Hi) || len(c.Lo) != len(c.RMS) || c.Mean != nil && len(c.Lo) != len(c.Mean) {
 		return fmt.Errorf("%d, %d and %d channels do not fit together", len(c.Lo), len(c.Hi), len(c.RMS))
+	}
+	for i, m := range c.Mean {
+		if !(math.Abs(float64(m)) <= math.MaxFloat32) {
+			return fmt.Errorf("the mean %g of channel %d cannot be", m, i)
+		}
 	}
 	for i := range c.Lo {
 		if !(-math.MaxFloat32 <= c.Lo[i] && c.Lo[i] <= c.Hi[i] && c.Hi[i] <= math.MaxFloat32 && c.RMS[i] >= 0 && c.RMS[i] <= math.MaxFloat32) {
