@@ -196,6 +196,7 @@ type quantizer struct {
 	floats      map[string]*onnx.Weight // the weights that were quantized, as they were
 	zero, axes  string                  // shared constants, empty until needed
 	replaced    map[*onnxpb.NodeProto][]*onnxpb.NodeProto
+	shapes      map[string][]onnx.Dim // of the graph before; nil until needed
 }
 
 func newQuantizer(m *onnx.Model, table *calib.Table, p Policy) *quantizer {

@@ -11,6 +11,9 @@ import (
 // its weight adds.
 func (q *quantizer) rewrite(l linearNode, d Decision) (int64, error) {
 	n := l.node
+	if !q.policy.WeightOnly && l.target.Second == "" {
+		q.lay(n, l.target.Out)
+	}
 	var before []*onnxpb.NodeProto
 	switch {
 	case l.target.Second != "":
@@ -52,16 +55,12 @@ func (q *quantizer) gemm(l linearNode, amax float32) (int64, error) {
 	if err != nil {
 		return 0, err
 	}
-	if q.axes == "" {
-		q.axes = q.used.take("int8_axes")
-		q.m.SetWeight(onnx.Ints(q.axes, []int64{1}, 0))
-	}
 	name := t.Node
 	key := t.Activation + "\x00batched"
 	activation, known := q.activations[key]
 	if !known {
 		batched := q.used.take(t.Activation + "/batched")
-		nodes = append(nodes, onnx.Node("Unsqueeze", q.used.take(name+"/Unsqueeze"), []string{t.Activation, q.axes}, []string{batched}))
+		nodes = append(nodes, onnx.Node("Unsqueeze", q.used.take(name+"/Unsqueeze"), []string{t.Activation, q.axis0()}, []string{batched}))
 		activation = q.activation(key, batched, amax, &nodes)
 	}
 	value := q.used.take(name + "/product")
@@ -71,9 +70,18 @@ func (q *quantizer) gemm(l linearNode, amax float32) (int64, error) {
 		nodes = append(nodes, onnx.Node("Add", q.used.take(name+"/Add"), []string{value, n.GetInput()[2]}, []string{sum}))
 		value = sum
 	}
-	nodes = append(nodes, onnx.Node("Squeeze", q.used.take(name+"/Squeeze"), []string{value, q.axes}, n.GetOutput()))
+	nodes = append(nodes, onnx.Node("Squeeze", q.used.take(name+"/Squeeze"), []string{value, q.axis0()}, n.GetOutput()))
 	q.replaced[n] = nodes
 	return bytes, nil
+}
+
+// axis0 is the constant that names the first axis.
+func (q *quantizer) axis0() string {
+	if q.axes == "" {
+		q.axes = q.used.take("int8_axes")
+		q.m.SetWeight(onnx.Ints(q.axes, []int64{1}, 0))
+	}
+	return q.axes
 }
 
 // activation is the dequantized form of value, made once a key.
