@@ -2,7 +2,9 @@ package quant
 
 import (
 	"fmt"
+	"math"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
@@ -137,11 +139,7 @@ func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeP
 	if name, ok := q.weights[key]; ok {
 		return name, 0, nil
 	}
-	choose := q.policy.Scales
-	if choose == nil {
-		choose = scales
-	}
-	scale, err := choose(w, t.Axis)
+	scale, err := q.scales(w, t.Axis)
 	if err != nil {
 		return "", 0, err
 	}
@@ -157,6 +155,23 @@ func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeP
 		[]string{level.Name, scaleName}, []string{name}, "axis", axis))
 	q.weights[key], q.floats[t.Weight] = name, l.Weight
 	return name, level.Data.Size() + 4*int64(len(scale)), nil
+}
+
+// scales are those that the policy chooses, absmax/127 unless it says otherwise.
+func (q *quantizer) scales(w *onnx.Weight, axis int) ([]float32, error) {
+	if q.policy.Scales == nil {
+		return scales(w, axis)
+	}
+	scale, err := q.policy.Scales(w, axis)
+	if err == nil && int64(len(scale)) != w.Dims[axis] {
+		err = fmt.Errorf("%d scales for %d channels", len(scale), w.Dims[axis])
+	}
+	for i, s := range scale {
+		if err == nil && !(s > 0 && s <= math.MaxFloat32) {
+			err = fmt.Errorf("scale %d is %v", i, s)
+		}
+	}
+	return scale, fault.Wrap(fault.Runtime, "quantizing weight", w.Name, err, "choose its scales otherwise")
 }
 
 // splice puts the rewritten nodes where the originals were. What several share
