@@ -21,7 +21,7 @@ const limitedDir = "TRTFORGE_TEST_LIMITED_DIR"
 // nothing is left, nor is the graph of an earlier run touched.
 func TestFullDisk(t *testing.T) {
 	if dir := os.Getenv(limitedDir); dir != "" {
-		full(t, dir)
+		saveLimited(t, dir)
 		return
 	}
 	dir := t.TempDir()
@@ -43,7 +43,7 @@ func TestFullDisk(t *testing.T) {
 	}
 }
 
-func full(t *testing.T, dir string) {
+func saveLimited(t *testing.T, dir string) {
 	q, _, err := Int8(gpt2(t), nil, Policy{WeightOnly: true})
 	if err != nil {
 		t.Fatal(err)
