@@ -52,6 +52,9 @@ type Channels struct {
 	Lo  []float32 `json:"lo"`  // least value
 	Hi  []float32 `json:"hi"`  // greatest value
 	RMS []float32 `json:"rms"` // root of the mean square
+	// Mean is the mean, by which quantization corrects biases; nil in tables of
+	// programs that do not write it.
+	Mean []float32 `json:"mean,omitempty"`
 }
 
 // maxTable bounds an untrusted file: a hundred thousand tensors with long names.
