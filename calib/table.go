@@ -57,8 +57,9 @@ type Channels struct {
 	Mean []float32 `json:"mean,omitempty"`
 }
 
-// maxTable bounds an untrusted file: a hundred thousand tensors with long names.
-const maxTable = 32 << 20
+// maxTable bounds an untrusted file: a thousand tensors with the channels of a
+// large model.
+const maxTable = 256 << 20
 
 // Read reads a table; path names it in errors, which are of class input: not
 // JSON, another kind, a newer version, or ranges that cannot be (all of them at
