@@ -193,6 +193,7 @@ type quantizer struct {
 	policy      Policy
 	activations map[string]string       // tensor -> its dequantized form
 	weights     map[string]string       // weight and layout -> its dequantized form
+	chosen      map[string][]float32    // scales by weight and layout
 	floats      map[string]*onnx.Weight // the weights that were quantized, as they were
 	zero, axes  string                  // shared constants, empty until needed
 	replaced    map[*onnxpb.NodeProto][]*onnxpb.NodeProto
@@ -201,6 +202,6 @@ type quantizer struct {
 
 func newQuantizer(m *onnx.Model, table *calib.Table, p Policy) *quantizer {
 	return &quantizer{m: m, x: newIndex(m.Graph()), used: usedNames(m.Graph()), table: table, policy: p,
-		activations: map[string]string{}, weights: map[string]string{}, floats: map[string]*onnx.Weight{},
+		activations: map[string]string{}, weights: map[string]string{}, floats: map[string]*onnx.Weight{}, chosen: map[string][]float32{},
 		replaced: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
 }

@@ -69,19 +69,16 @@ func Smooth(m *onnx.Model, t *calib.Table, o SmoothOptions) (*onnx.Model, *calib
 			return nil, nil, nil, fault.New(fault.Usage, stage, fmt.Sprintf("alpha %g", a), "it is not from 0 to 1", "0.5 to 0.9 are usual")
 		}
 	}
-	if err := standard(stage, m); err != nil {
-		return nil, nil, nil, err
-	}
 	if n := quantized(m); n != nil {
 		return nil, nil, nil, fault.New(fault.Input, stage, label(n), "the model is quantized already", "smooth the float32 model")
 	}
-	c := m.Clone()
-	if err := hoist(c); err != nil {
+	c, linears, err := products(m)
+	if err != nil {
 		return nil, nil, nil, err
 	}
 	table := *t
 	table.Ranges = maps.Clone(t.Ranges)
-	s := newSmoother(c, &table, o)
+	s := newSmoother(c, linears, &table, o)
 	var folds []Fold
 	for _, g := range s.groups() {
 		f, err := s.fold(g)
@@ -96,7 +93,6 @@ func Smooth(m *onnx.Model, t *calib.Table, o SmoothOptions) (*onnx.Model, *calib
 	}
 	s.splice()
 	c.Prune()
-	var err error
 	table.Model, err = c.Digest()
 	return c, &table, folds, err
 }
@@ -116,23 +112,23 @@ type smoother struct {
 	kv      []float32                                 // factors of values, in graph order
 }
 
-func newSmoother(m *onnx.Model, t *calib.Table, o SmoothOptions) *smoother {
-	x := newIndex(m.Graph())
-	s := &smoother{m: m, x: x, trace: onnx.Follow(m), used: usedNames(m.Graph()), table: t, o: o,
-		linears: linears(m, x), linear: map[*onnxpb.NodeProto]int{}, states: calib.States(m), added: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
-	for i, t := range roleTargets(m, x, s.linears) {
-		s.linears[i].target = t
-		s.linear[s.linears[i].node] = i
+func newSmoother(m *onnx.Model, linears []linearNode, t *calib.Table, o SmoothOptions) *smoother {
+	s := &smoother{m: m, x: newIndex(m.Graph()), trace: onnx.Follow(m), used: usedNames(m.Graph()), table: t, o: o,
+		linears: linears, linear: map[*onnxpb.NodeProto]int{}, states: calib.States(m), added: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
+	for i, l := range linears {
+		if l.target.Weight != "" {
+			s.linear[l.node] = i
+		}
 	}
 	return s
 }
 
 // group is the matrix products that take one value, as it is or reshaped.
 type group struct {
-	root    string           // the value
-	tensors []string         // it and its reshaped forms that are an input of a product
-	users   []int            // of linears
-	taken   []int            // those that are quantized
+	root    string            // the value
+	tensors []string          // it and its reshaped forms that are an input of a product
+	users   []int             // of linears
+	taken   []int             // those that are quantized
 	other   *onnxpb.NodeProto // something else that takes the value, or nil
 }
 
@@ -141,7 +137,7 @@ func (s *smoother) groups() []*group {
 	var all []*group
 	known := map[string]bool{}
 	for _, l := range s.linears {
-		if !s.takes(l.target) {
+		if l.target.Weight == "" || !s.takes(l.target) {
 			continue
 		}
 		root := s.root(l.target.Activation)
@@ -158,7 +154,9 @@ func (s *smoother) groups() []*group {
 	return all
 }
 
-func (s *smoother) takes(t Target) bool { return s.o.Policy.takes(t.Role) && !s.o.Policy.Exclude[t.Node] }
+func (s *smoother) takes(t Target) bool {
+	return s.o.Policy.takes(t.Role) && !s.o.Policy.Exclude[t.Node]
+}
 
 // root follows a value back through reshapes that keep its channels.
 func (s *smoother) root(value string) string {
@@ -258,7 +256,7 @@ func (s *smoother) obstacle(g *group) string {
 	}
 	for _, i := range g.users {
 		if l := s.linears[i]; !s.private(l) {
-			return fmt.Sprintf("weight %q has other users", l.target.Weight)
+			return fmt.Sprintf("weight %q is not float32 or has other users", l.target.Weight)
 		}
 	}
 	in := s.linears[g.taken[0]].target.In
@@ -279,8 +277,11 @@ func (s *smoother) channels(g *group) *calib.Channels {
 }
 
 // private tells whether a product's weight is used by it alone, however it
-// reaches it.
+// reaches it, and of a type that can be rescaled.
 func (s *smoother) private(l linearNode) bool {
+	if l.weight.Type != onnx.Float32 {
+		return false
+	}
 	value := l.node.GetInput()[1]
 	for {
 		if len(s.x.consumers[value]) != 1 || s.x.outputs[value] {
@@ -329,13 +330,22 @@ func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 	s.rerange(g, value, b)
 	for _, i := range g.users {
 		l := s.linears[i]
-		w := s.m.Weight(l.target.Weight)
 		if b.shift != nil {
-			s.shiftBias(l, w, b.shift)
+			s.shiftBias(l, b.shift)
 		}
-		s.m.SetWeight(scaled(w, 1-l.target.Axis, b.factors))
+		s.rescale(l, 1-l.target.Axis, b.factors)
 	}
 	return added
+}
+
+// rescale multiplies the indices of an axis of a product's weight.
+func (s *smoother) rescale(l linearNode, axis int, factors []float32) {
+	w := s.m.Weight(l.target.Weight)
+	seen := *w
+	seen.Dims = l.weight.dims
+	now := scaled(&seen, axis, factors)
+	now.Dims = w.Dims
+	s.m.SetWeight(now)
 }
 
 // rerange makes the table's ranges those of the smoothed group, whose products
@@ -369,7 +379,7 @@ func smoothedRange(c *calib.Channels, b balanced) calib.Range {
 	if len(c.Mean) == n {
 		out.Mean = make([]float32, n)
 	}
-	r := calib.Range{Channels: out}
+	r := calib.Range{Channels: out, Centred: b.shift != nil}
 	for j, f := range b.factors {
 		shift := float32(0)
 		if b.shift != nil {

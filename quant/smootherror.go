@@ -98,7 +98,6 @@ type errorModel struct {
 	amax    float32   // the table's, without factors
 	rowMax  []float32 // greatest magnitude of each input channel's weights
 	sum     []float64 // their sum of squares
-	mean    bool      // the mean's part is corrected in the bias
 }
 
 type errorWeight struct {
@@ -107,11 +106,14 @@ type errorWeight struct {
 }
 
 func (s *smoother) errorModel(g *group, c *calib.Channels) (*errorModel, error) {
-	e := &errorModel{c: c, mean: len(c.Mean) == len(c.Lo) && s.biases(g), rowMax: make([]float32, len(c.Lo)), sum: make([]float64, len(c.Lo))}
+	e := &errorModel{c: c, rowMax: make([]float32, len(c.Lo)), sum: make([]float64, len(c.Lo))}
 	for _, i := range g.taken {
-		t := s.linears[i].target
+		l := s.linears[i]
+		t := l.target
 		e.amax = max(e.amax, s.table.Ranges[t.Activation].Amax)
-		ew := errorWeight{s.m.Weight(t.Weight), 1 - t.Axis}
+		seen := *s.m.Weight(t.Weight)
+		seen.Dims = l.weight.dims
+		ew := errorWeight{&seen, 1 - t.Axis}
 		e.weights = append(e.weights, ew)
 		amax, squares, err := rowsOf(ew.w, ew.inputs)
 		if err != nil {
@@ -172,7 +174,7 @@ func (e *errorModel) factors(alpha float64, shift []float32, tied []int) []float
 //
 // Δx = max_j max|x_j|/s_j/127 is the activation's step (the table's where there
 // are no factors), Δ_k = max_j s_j·|W_jk|/127 that of output channel k, and x is
-// without its shift, and without its mean where the bias is corrected.
+// without its mean where it is shifted.
 func (e *errorModel) predict(tries []balanced) error {
 	factors := make([][]float32, len(tries))
 	weightSteps := make([]float64, len(tries))
@@ -211,13 +213,11 @@ func (e *errorModel) predict(tries []balanced) error {
 	return nil
 }
 
-// variance is the mean square of channel j that rounded weights see.
+// variance is the mean square of channel j that rounded weights see: behind a
+// shift, the bias takes their error at the mean.
 func (e *errorModel) variance(j int, shift []float32) float64 {
-	switch {
-	case e.mean:
+	if shift != nil {
 		return meanSquare(e.c, j, e.c.Mean[j])
-	case shift != nil:
-		return meanSquare(e.c, j, shift[j])
 	}
 	return meanSquare(e.c, j, 0)
 }

@@ -130,10 +130,10 @@ func (s *smoother) sum(n *onnxpb.NodeProto) (*path, string) {
 func (s *smoother) columns(i int) (*path, string) {
 	l := s.linears[i]
 	if !s.private(l) {
-		return nil, "weight " + l.target.Weight + " has other users"
+		return nil, "weight " + l.target.Weight + " is not float32 or has other users"
 	}
 	p := &path{into: label(l.node), edits: []func([]float32){func(factors []float32) {
-		s.m.SetWeight(scaled(s.m.Weight(l.target.Weight), l.target.Axis, inverted(factors)))
+		s.rescale(l, l.target.Axis, inverted(factors))
 	}}}
 	if in := l.node.GetInput(); len(in) > 2 && in[2] != "" {
 		e := s.vector(l.node, 2, l.target.Out)

@@ -30,7 +30,7 @@ type laid struct {
 type mover struct {
 	s     *smoother
 	laid  map[string]*laid
-	steps []step                // from the result back to the projection
+	steps []step                    // from the result back to the projection
 	bias  []func(columns []float32) // of Adds on the way
 	why   string
 }
@@ -69,7 +69,7 @@ func (s *smoother) values(result string) (*path, string) {
 	}
 	proj := s.linears[l.from]
 	if !s.private(proj) {
-		return nil, "weight " + proj.target.Weight + " has other users"
+		return nil, "weight " + proj.target.Weight + " is not float32 or has other users"
 	}
 	mine := map[int]bool{}
 	for _, column := range l.at {
@@ -94,7 +94,7 @@ func (s *smoother) values(result string) (*path, string) {
 		for j, column := range l.at {
 			columns[column] = factors[j]
 		}
-		s.m.SetWeight(scaled(s.m.Weight(proj.target.Weight), proj.target.Axis, inverted(columns)))
+		s.rescale(proj, proj.target.Axis, inverted(columns))
 		for _, edit := range m.bias {
 			edit(columns)
 		}
