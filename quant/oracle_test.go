@@ -147,6 +147,7 @@ func TestDecoders(t *testing.T) {
 	all := decoders(t)
 	t.Run("roles", func(t *testing.T) { checkRoles(t, all) })
 	t.Run("numerics", func(t *testing.T) { checkNumerics(t, all) })
+	t.Run("smooth", func(t *testing.T) { checkSmooth(t, all) })
 	t.Run("builder", func(t *testing.T) { checkBuilder(t, all) })
 }
 
