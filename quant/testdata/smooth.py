@@ -48,7 +48,8 @@ def channels(graph, out, *text):
     names = [o.name for o in s.get_outputs() if not o.name.startswith("present")]
     for w in windows(*text):
         for name, v in zip(names, s.run(names, feeds(s, w[None]))):
-            seen.setdefault(name, []).append(v.reshape(-1, v.shape[-1]).astype(np.float64))
+            if v.ndim > 1 and v.size:
+                seen.setdefault(name, []).append(v.reshape(-1, v.shape[-1]).astype(np.float64))
     table = {}
     for name, parts in seen.items():
         v = np.concatenate(parts)
