@@ -101,7 +101,16 @@ func ReadFile(path string) (*Table, error) {
 }
 
 // WriteFile writes the table, whole or not at all.
-func (t *Table) WriteFile(path string) error { return fsx.WriteJSON(path, t) }
+func (t *Table) WriteFile(path string) error {
+	b, err := t.JSON()
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	return fsx.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
 
 // check finds every range that no calibration can have made.
 func (t *Table) check() error {
