@@ -1,0 +1,259 @@
+package quant
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// Precision is what a typed graph computes in.
+type Precision string
+
+// The precisions. The name before the plus is that of the quantized products,
+// the one behind it that of everything else, which is float32 where none stands.
+const (
+	FP32     Precision = "fp32"
+	FP16     Precision = "fp16"
+	BF16     Precision = "bf16"
+	INT8     Precision = "int8"
+	INT8FP16 Precision = "int8+fp16"
+	INT8BF16 Precision = "int8+bf16"
+	W8       Precision = "w8" // weights in INT8, products in float
+	W8FP16   Precision = "w8+fp16"
+)
+
+// Precisions are all of them, in the order in which help shows them.
+var Precisions = []Precision{FP32, FP16, BF16, INT8, INT8FP16, INT8BF16, W8, W8FP16}
+
+// Quantizes tells whether the products' weights become INT8.
+func (p Precision) Quantizes() bool { return p.Calibrated() || p.WeightOnly() }
+
+// Calibrated tells whether activations become INT8, which needs a table.
+func (p Precision) Calibrated() bool { return p == INT8 || p == INT8FP16 || p == INT8BF16 }
+
+// WeightOnly tells whether weights alone become INT8.
+func (p Precision) WeightOnly() bool { return p == W8 || p == W8FP16 }
+
+// Float is the type of what is not quantized.
+func (p Precision) Float() onnx.DType {
+	switch p {
+	case FP16, INT8FP16, W8FP16:
+		return onnx.Float16
+	case BF16, INT8BF16:
+		return onnx.BFloat16
+	}
+	return onnx.Float32
+}
+
+// Check refuses what is no precision.
+func (p Precision) Check() error {
+	if slices.Contains(Precisions, p) {
+		return nil
+	}
+	names := make([]string, len(Precisions))
+	for i, known := range Precisions {
+		names[i] = string(known)
+	}
+	return fault.New(fault.Usage, "choosing the precision", string(p), "not one that trtforge knows", "want one of "+strings.Join(names, ", "))
+}
+
+// Recipe is every choice of a quantization: the steps Smooth, Int8 and Half with
+// what each is told. The zero value but for the precision is the default of that
+// precision: INT8 takes QKV and FC1, smoothed.
+type Recipe struct {
+	Precision Precision
+	Roles     []Role          // nil: QKV and FC1, or every role but lm_head where weights alone are quantized
+	Include   *regexp.Regexp  // nodes that are taken whatever their role; nil = none
+	Exclude   *regexp.Regexp  // nodes that are left alone whatever else; nil = none
+	Choices   map[string]bool // by node, from a decision list: decides alone where not nil
+	Smooth    Smoothing
+	IO        map[string]onnx.DType // of single graph inputs and outputs, as in HalfOptions
+}
+
+// Smoothing is how far SmoothQuant moves a layer's outliers from activations to
+// weights: "" or "auto" searches for each fold, "off" folds nothing, a number
+// from 0 to 1 is the same alpha for all.
+type Smoothing string
+
+// Off tells whether nothing is folded.
+func (s Smoothing) Off() bool { return s == "off" }
+
+// Alpha is the fixed alpha; ok is false where it is searched or off.
+func (s Smoothing) Alpha() (alpha float64, ok bool) {
+	a, err := strconv.ParseFloat(string(s), 64)
+	return a, err == nil
+}
+
+// Check refuses what is no smoothing.
+func (s Smoothing) Check() error {
+	if s == "" || s == "auto" || s == "off" {
+		return nil
+	}
+	if a, ok := s.Alpha(); ok && a >= 0 && a <= 1 {
+		return nil
+	}
+	return fault.New(fault.Usage, "choosing the smoothing", string(s), "neither auto, off nor a number from 0 to 1", "write --smooth auto")
+}
+
+// Result is what [Apply] made.
+type Result struct {
+	Model     *onnx.Model
+	Table     *calib.Table // of the folded graph; nil where none was needed
+	Decisions []Decision   // nil where nothing was to be quantized
+	Notes     []string     // what whoever uses the graph must know
+}
+
+// Apply makes the typed graph that the recipe describes. The table is needed by
+// calibrated precisions only. m is not changed and is closed after the result.
+// Errors are those of the steps; a table of another model is of class input and
+// names both digests, a recipe that contradicts itself is of class usage.
+func Apply(m *onnx.Model, table *calib.Table, r Recipe) (*Result, error) {
+	if err := r.check(table); err != nil {
+		return nil, err
+	}
+	out := &Result{Model: m}
+	if r.Precision.Quantizes() {
+		if err := r.quantize(out, table); err != nil {
+			return nil, err
+		}
+	}
+	return out, r.narrow(out)
+}
+
+// check is what is wrong with a recipe before a graph is looked at.
+func (r Recipe) check(table *calib.Table) error {
+	if err := r.Precision.Check(); err != nil {
+		return err
+	}
+	if err := r.Smooth.Check(); err != nil {
+		return err
+	}
+	switch {
+	case r.Precision.Calibrated() && table == nil:
+		return fault.New(fault.Usage, "quantizing", "", fmt.Sprintf("%s needs the ranges of activations", r.Precision), "run `trtforge calibrate` and give its table")
+	case r.Precision.WeightOnly():
+		return fault.New(fault.Usage, "quantizing", "", "weight-only INT8 is not built yet", "")
+	}
+	return nil
+}
+
+// quantize folds and quantizes what the recipe takes.
+func (r Recipe) quantize(out *Result, table *calib.Table) error {
+	digest, err := out.Model.Digest()
+	if err != nil {
+		return err
+	}
+	if err := table.Fits(digest); err != nil {
+		return err
+	}
+	all, err := Linears(out.Model)
+	if err != nil {
+		return err
+	}
+	picks, err := r.pick(all)
+	if err != nil {
+		return err
+	}
+	p := Policy{Roles: []Role{QKV, AttnOut, FC1, FC2, LMHead, Other}, Exclude: map[string]bool{}}
+	for node, pick := range picks {
+		p.Exclude[node] = !pick.take
+	}
+	q, decisions, err := Int8(out.Model, table, p)
+	if err != nil {
+		return err
+	}
+	for i, d := range decisions {
+		decisions[i].Reason = picks[d.Node].reason
+	}
+	out.Model, out.Table, out.Decisions = q, table, decisions
+	return nil
+}
+
+// narrow makes everything that is not quantized of the recipe's float type.
+func (r Recipe) narrow(out *Result) error {
+	switch r.Precision.Float() {
+	case onnx.Float16:
+		h, err := Half(out.Model, HalfOptions{IO: r.IO})
+		if err != nil {
+			return err
+		}
+		out.Model = h
+	case onnx.BFloat16:
+		return fault.New(fault.Usage, "quantizing", "", "BF16 is not built yet", "")
+	}
+	return nil
+}
+
+// pick is whether a matrix product is taken, and why.
+type pick struct {
+	take   bool
+	reason string
+}
+
+// pick judges every product. Nodes of a decision list that the graph does not
+// have are an error of class input that names all.
+func (r Recipe) pick(all []Target) (map[string]pick, error) {
+	picks := map[string]pick{}
+	for _, t := range all {
+		picks[t.Node] = r.judge(t)
+	}
+	var unknown []string
+	for node := range r.Choices {
+		if _, ok := picks[node]; !ok {
+			unknown = append(unknown, fmt.Sprintf("%q", node))
+		}
+	}
+	if len(unknown) > 0 {
+		slices.Sort(unknown)
+		return nil, fault.New(fault.Input, "using the decision list", strings.Join(unknown, ", "),
+			"the graph has no such matrix product", "take them out, or give the model that the list is of")
+	}
+	return picks, nil
+}
+
+func (r Recipe) judge(t Target) pick {
+	switch {
+	case r.Choices != nil && r.Choices[t.Node]:
+		return pick{true, "the decision list takes it"}
+	case r.Choices != nil:
+		return pick{false, "the decision list leaves it in high precision"}
+	case r.Exclude != nil && r.Exclude.MatchString(t.Node):
+		return pick{false, "excluded by name"}
+	case r.Include != nil && r.Include.MatchString(t.Node):
+		return pick{true, "included by name"}
+	case slices.Contains(r.roles(), t.Role):
+		return pick{true, "the policy takes " + string(t.Role)}
+	}
+	return pick{false, fmt.Sprintf("the policy leaves %s in high precision", t.Role)}
+}
+
+// roles are those that are taken.
+func (r Recipe) roles() []Role {
+	switch {
+	case r.Roles != nil:
+		return r.Roles
+	case r.Precision.WeightOnly():
+		return []Role{QKV, AttnOut, FC1, FC2}
+	}
+	return []Role{QKV, FC1}
+}
+
+// Targets are the products that the recipe quantizes, in graph order: those
+// whose activations a calibration for it must observe.
+func (r Recipe) Targets(m *onnx.Model) ([]Target, error) {
+	all, err := Linears(m)
+	if err != nil {
+		return nil, err
+	}
+	picks, err := r.pick(all)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(t Target) bool { return !picks[t.Node].take }), nil
+}
