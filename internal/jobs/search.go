@@ -29,12 +29,13 @@ type SearchRequest struct {
 	Confirm    int                `json:"confirm,omitempty"` // further windows that have the last word; 0 = none
 	Batch      int                `json:"batch,omitempty"`   // windows that run together; 4 where 0
 	Parts      bool               `json:"parts,omitempty"`   // measure the operands of each candidate apart, too
-	Gate       search.Gate        `json:"gate"`              // none: sensitivities alone
+	Subsets    []search.Subset    `json:"subsets,omitempty"` // without a gate: further choices to measure
+	Gate       search.Gate        `json:"gate"`              // none: nothing is chosen
 	Budget     int                `json:"budget,omitempty"`
 }
 
 // Search measures and chooses in one job. Without a gate the result has the
-// effects of each candidate and nothing else.
+// effects of each candidate and the points of the subsets that were asked for.
 func Search(ctx context.Context, c Caller, r SearchRequest, p progress.Counter) (*search.Result, error) {
 	result := &search.Result{}
 	if err := c.Call(ctx, searchJob, r, result, p); err != nil {
@@ -85,8 +86,12 @@ func (r *SearchRequest) search(ctx context.Context, s *flagged, p progress.Count
 	defer func() { _ = e.close() }()
 	p.Note("each product alone")
 	effects, err := search.Sensitivities(ctx, e, r.Candidates, r.Parts, p)
-	if err != nil || r.Gate == (search.Gate{}) {
-		return &search.Result{Candidates: r.Candidates, Effects: effects}, err
+	if err != nil {
+		return nil, err
+	}
+	if r.Gate == (search.Gate{}) {
+		points, err := search.Measure(ctx, e, r.Candidates, r.Subsets)
+		return &search.Result{Candidates: r.Candidates, Effects: effects, Points: points}, err
 	}
 	o := search.Options{Gate: r.Gate, Budget: r.Budget, Effects: effects}
 	if r.Confirm > 0 {

@@ -4,6 +4,7 @@ package jobs
 
 import (
 	"math"
+	"os"
 	"path/filepath"
 	"testing"
 	"time"
@@ -18,7 +19,6 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // demo is the demo model with everything that a search needs of it.
@@ -45,7 +45,7 @@ func newDemo(t *testing.T) *demo {
 			t.Fatal(err)
 		}
 	}
-	if d.model, err = export.GPT2(dir, export.Options{}); err != nil {
+	if d.model, err = export.GPT2(dir, export.Options{Logits: export.All}); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = d.model.Close() })
@@ -77,8 +77,7 @@ func (d *demo) ranges(t *testing.T) *calib.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := saved(t, cut)
-	m.Contract = d.contract
+	m := d.written(t, cut)
 	c, err := Calibrate(t.Context(), d.client, CalibrateRequest{Model: m, Job: calib.Job{IDs: wide(half), Plan: plan, Observe: observe}}, progress.Noop)
 	if err != nil {
 		t.Fatal(err)
@@ -93,6 +92,16 @@ func (d *demo) ranges(t *testing.T) *calib.Table {
 	return table
 }
 
+// written is a graph made of the demo's in a file, fed by the demo's contract.
+func (d *demo) written(t *testing.T, m *onnx.Model) Model {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "graph.onnx")
+	if err := onnx.Save(m, path, onnx.SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	return Model{Path: path, Contract: d.contract}
+}
+
 // request asks about the given products.
 func (d *demo) request(t *testing.T, targets []quant.Target, windows int) SearchRequest {
 	t.Helper()
@@ -100,11 +109,7 @@ func (d *demo) request(t *testing.T, targets []quant.Target, windows int) Search
 	if err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(t.TempDir(), "probe.onnx")
-	if err := onnx.Save(p, path, onnx.SaveOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	r := SearchRequest{Model: Model{Path: path, Contract: d.contract}, IDs: d.calibrate[len(d.calibrate)/2:], Length: 64, Windows: windows, Batch: 8}
+	r := SearchRequest{Model: d.written(t, p), IDs: d.calibrate[len(d.calibrate)/2:], Length: 64, Windows: windows, Batch: 8}
 	for _, target := range targets {
 		plain, quantized := target.Bytes(onnx.Float32)
 		r.Candidates = append(r.Candidates, search.Candidate{Node: target.Node, Float: plain, Quantized: quantized})
@@ -115,11 +120,7 @@ func (d *demo) request(t *testing.T, targets []quant.Target, windows int) Search
 // logits of the first 64 tokens of the evaluation text by a saved graph.
 func (d *demo) logits(t *testing.T, m *onnx.Model, flags ...onnx.Tensor) []float32 {
 	t.Helper()
-	f := saved(t, d.model)
-	f.Path = filepath.Join(t.TempDir(), "graph.onnx")
-	if err := onnx.Save(m, f.Path, onnx.SaveOptions{}); err != nil {
-		t.Fatal(err)
-	}
+	f := d.written(t, m)
 	ids := onnx.Ints("", []int64{1, 64}, wide(d.evaluation[:64])...)
 	feeds := flags
 	for _, in := range d.contract.Inputs {
@@ -199,20 +200,94 @@ func TestProbeIsTheInt8Graph(t *testing.T) {
 }
 
 // TestSearchIsBruteForceOnTheDemo holds the search on ten products of the demo
-// model to all 1024 subsets of them, measured one by one.
+// model to all 1024 subsets of them, measured one by one: under a gate that
+// nothing holds it measures them all. With TRTFORGE_FULL=1 on more text.
 func TestSearchIsBruteForceOnTheDemo(t *testing.T) {
 	d := newDemo(t)
-	start := time.Now()
-	r := d.request(t, d.targets, 8)
-	r.Parts = true
-	effects, err := Search(t.Context(), d.client, r, progress.Noop)
+	r := d.request(t, d.targets[:search.Exhaustive], 4)
+	r.Length = 16
+	if os.Getenv("TRTFORGE_FULL") != "" {
+		r.Length, r.Windows = 64, 8
+	}
+	r.Gate = search.Gate{KLMax: 1e-12}
+	all, err := Search(t.Context(), d.client, r, progress.Noop)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, e := range effects.Effects {
-		t.Logf("%-32s %-8s KL %.2e (%.2e..%.2e), activation %.2e, weight %.2e, ppl × %.5f", e.Node, d.targets[i].Role,
-			e.Both.KL.Value, e.Both.KL.Lo, e.Both.KL.Hi, e.Activation.KL.Value, e.Weight.KL.Value, e.Both.PPL.Value)
+	if len(all.Points) != 1<<search.Exhaustive || all.Chosen.Chosen.Count() != 0 {
+		t.Fatalf("%d points under a gate that nothing holds, chose %s", len(all.Points), all.Chosen.Chosen)
 	}
-	t.Logf("%d sensitivities with parts in %s", len(effects.Effects), time.Since(start))
-	_ = validate.HFNonOverlap
+	for _, g := range []search.Gate{{KLMax: 2e-5}, {KLMax: 8e-5}, {KLMax: 2e-4}, {PPLRatioMax: 1.001}, {KLMax: 1e-4, PPLRatioMax: 1.002}} {
+		r.Gate = g
+		got, err := Search(t.Context(), d.client, r, progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want search.Point
+		for _, p := range all.Points {
+			within := p.Chosen.Count() == 0 || (g.KLMax == 0 || p.Measured.KL.Hi <= g.KLMax) && (g.PPLRatioMax == 0 || p.Measured.PPL.Hi <= g.PPLRatioMax)
+			if within && (want.Chosen == nil || p.Saved > want.Saved || p.Saved == want.Saved && p.Measured.KL.Value < want.Measured.KL.Value) {
+				want = p
+			}
+		}
+		t.Logf("%+v: %s saves %d bytes at KL %.2e, greedy %d, %d measurements", g, got.Chosen.Chosen, got.Chosen.Saved, got.Chosen.Measured.KL.Value, got.Greedy.Saved, got.Measurements)
+		if !got.Exact || got.Chosen.Chosen.String() != want.Chosen.String() || got.Chosen.Saved < got.Greedy.Saved {
+			t.Errorf("%+v: chose %s, brute force %s, greedy %s", g, got.Chosen.Chosen, want.Chosen, got.Greedy.Chosen)
+		}
+	}
+}
+
+// TestChoiceHoldsItsGateElsewhere searches among all products of the demo model
+// on text that is neither the ranges' nor the evaluation's, and measures what was
+// chosen on the evaluation text.
+func TestChoiceHoldsItsGateElsewhere(t *testing.T) {
+	d := newDemo(t)
+	r := d.request(t, d.targets, 12)
+	r.Confirm = 8
+	for _, g := range []search.Gate{{KLMax: 2e-5}, {KLMax: 1e-4}, {PPLRatioMax: 1.002}} {
+		r.Gate, r.IDs, r.Windows, r.Confirm, r.Subsets = g, d.calibrate[len(d.calibrate)/2:], 12, 8, nil
+		start := time.Now()
+		got, err := Search(t.Context(), d.client, r, progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		took := time.Since(start)
+		r.Gate, r.IDs, r.Windows, r.Confirm = search.Gate{}, d.evaluation, 40, 0
+		r.Subsets = []search.Subset{got.Chosen.Chosen}
+		held, err := Search(t.Context(), d.client, r, progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m := held.Points[0].Measured
+		t.Logf("%+v: %d of %d, KL %.2e (%.2e..%.2e), ppl × %.5f; on the evaluation text KL %.2e (%.2e..%.2e), ppl × %.5f (%.5f..%.5f); greedy %d bytes, chosen %d; %d measurements in %s",
+			g, got.Chosen.Chosen.Count(), len(d.targets), got.Chosen.Measured.KL.Value, got.Chosen.Measured.KL.Lo, got.Chosen.Measured.KL.Hi, got.Chosen.Measured.PPL.Value,
+			m.KL.Value, m.KL.Lo, m.KL.Hi, m.PPL.Value, m.PPL.Lo, m.PPL.Hi, got.Greedy.Saved, got.Chosen.Saved, got.Measurements, took.Round(time.Millisecond))
+		if g.KLMax > 0 && m.KL.Value > g.KLMax || g.PPLRatioMax > 0 && m.PPL.Value > g.PPLRatioMax {
+			t.Errorf("%+v: the choice costs KL %.2e, perplexity × %.5f on text that it was not chosen on", g, m.KL.Value, m.PPL.Value)
+		}
+		if got.Chosen.Chosen.Count() == 0 || got.Chosen.Saved < got.Greedy.Saved {
+			t.Errorf("%+v: chose %s, greedy %s", g, got.Chosen.Chosen, got.Greedy.Chosen)
+		}
+	}
+}
+
+// TestSensitivitiesTellOperandsApart: quantizing both operands costs what they
+// cost apart, nearly, for small errors of independent sources add up.
+func TestSensitivitiesTellOperandsApart(t *testing.T) {
+	d := newDemo(t)
+	r := d.request(t, d.targets, 8)
+	r.Parts = true
+	start := time.Now()
+	got, err := Search(t.Context(), d.client, r, progress.Noop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range got.Effects {
+		t.Logf("%-24s %-8s KL %.2e (%.2e..%.2e), activation %.2e, weight %.2e, ppl × %.5f", e.Node, d.targets[i].Role,
+			e.Both.KL.Value, e.Both.KL.Lo, e.Both.KL.Hi, e.Activation.KL.Value, e.Weight.KL.Value, e.Both.PPL.Value)
+		if sum := e.Activation.KL.Value + e.Weight.KL.Value; math.Abs(sum/e.Both.KL.Value-1) > 0.3 {
+			t.Errorf("%s: both %.2e, apart %.2e", e.Node, e.Both.KL.Value, sum)
+		}
+	}
+	t.Logf("%d products, %d measurements of %d tokens in %s", len(got.Effects), 3*len(got.Effects), r.Windows*r.Length, time.Since(start).Round(time.Millisecond))
 }

@@ -5,9 +5,9 @@ import (
 	"slices"
 )
 
-// frontier are the points that no other beats: none saves as much and has a lower
+// Frontier are the points that no other beats: none saves as much and has a lower
 // mean KL divergence. They are ordered by what they save, the least first.
-func frontier(points []Point) []Point {
+func Frontier(points []Point) []Point {
 	sorted := slices.Clone(points)
 	slices.SortFunc(sorted, better)
 	var all []Point

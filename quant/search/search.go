@@ -37,7 +37,7 @@ type Result struct {
 	Effects      []Effect    `json:"effects"`
 	Chosen       Point       `json:"chosen"`
 	Greedy       Point       `json:"greedy"`       // by sensitivity alone
-	Frontier     []Point     `json:"frontier"`     // no other point that was measured saves as much and costs less
+	Points       []Point     `json:"points"`       // all that were measured, in order
 	Measurements int         `json:"measurements"` // without those of Confirm
 	Exact        bool        `json:"exact"`        // no subset whatever saves more within the gate
 }
@@ -69,7 +69,7 @@ func Run(ctx context.Context, e Evaluator, candidates []Candidate, o Options, p 
 		return nil, err
 	}
 	return &Result{Candidates: candidates, Gate: o.Gate, Effects: s.effects, Chosen: chosen, Greedy: greedy,
-		Frontier: frontier(s.points), Measurements: len(s.points), Exact: exact}, nil
+		Points: s.points, Measurements: len(s.points), Exact: exact}, nil
 }
 
 // searcher is one search; everything that it measures, it measures once.
@@ -141,14 +141,29 @@ func (s *searcher) add(chosen Subset, m Measurement) Point {
 	return p
 }
 
-func (s *searcher) saved(chosen Subset) int64 {
+func (s *searcher) saved(chosen Subset) int64 { return saved(s.candidates, chosen) }
+
+func saved(candidates []Candidate, chosen Subset) int64 {
 	var n int64
 	for i, in := range chosen {
 		if in {
-			n += s.candidates[i].Saved()
+			n += candidates[i].Saved()
 		}
 	}
 	return n
+}
+
+// Measure measures given subsets without choosing any.
+func Measure(ctx context.Context, e Evaluator, candidates []Candidate, subsets []Subset) ([]Point, error) {
+	points := make([]Point, len(subsets))
+	for i, subset := range subsets {
+		m, err := e.Measure(ctx, subset)
+		if err != nil {
+			return nil, fmt.Errorf("measuring a choice of %d products: %w", subset.Count(), err)
+		}
+		points[i] = Point{Chosen: subset, Saved: saved(candidates, subset), Measured: m}
+	}
+	return points, nil
 }
 
 // spent tells whether the budget is used up.
