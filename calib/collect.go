@@ -3,8 +3,10 @@ package calib
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/x448/float16"
 
@@ -21,48 +23,56 @@ type Runner interface {
 	Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error)
 }
 
-// Job is one calibration: which windows of which text, and what is observed.
-// It is plain data, so that it can cross to a child process as a whole.
-type Job struct {
-	IDs     []int64  // the text as token ids
-	Plan    Plan     // windows of it
-	Observe []string // tensors
+// Collect runs every batch of the job's plan on r, which holds the graph that
+// [Cut] made of the model whose contract is c. Prefills have no past; each decode
+// step feeds one token a window with the cache that the model itself returned.
+// Only what [Observation] keeps is kept, so memory does not grow with the number
+// of samples. Cancelling ctx stops between two runs.
+func Collect(ctx context.Context, r Runner, c *contract.Contract, job Job, p progress.Counter) (*Observations, error) {
+	return Resume(ctx, r, c, job, Keeper{}, p)
 }
 
-// Collect runs every window of the job's plan on r, which holds the graph that
-// [Cut] made of the model whose contract is c. Prefill windows have batch 1 and
-// no past; each decode step feeds one token with the cache that the model itself
-// returned. Histograms are all that is kept, so memory does not grow with the
-// number of samples. Cancelling ctx stops between two runs.
-func Collect(ctx context.Context, r Runner, c *contract.Contract, job Job, p progress.Counter) (*Collector, error) {
+// Resume is Collect that goes on from what k keeps, and keeps what it observes:
+// the result is byte for byte that of a calibration that was never interrupted.
+func Resume(ctx context.Context, r Runner, c *contract.Contract, job Job, k Keeper, p progress.Counter) (*Observations, error) {
 	d, err := newDriver(r, c, job)
 	if err != nil {
 		return nil, err
 	}
-	p.SetMax(int64(len(job.Plan.Samples)))
-	for i, s := range job.Plan.Samples {
-		if err := d.sample(ctx, s); err != nil {
-			return nil, fmt.Errorf("calibrating on sample %d (token %d): %w", i, s.Start, err)
-		}
-		p.Set(int64(i + 1))
+	o, err := d.job.begin(k.From)
+	if err != nil {
+		return nil, err
 	}
-	return d.collector, nil
+	batches := d.job.Plan.Batches()
+	keeper := newSaver(k)
+	p.SetMax(int64(len(batches)))
+	p.Set(int64(o.Done))
+	for ; !o.Whole(); p.Set(int64(o.Done)) {
+		samples := batches[o.Done]
+		if err := d.batch(ctx, samples, o.Observe); err != nil {
+			return nil, fmt.Errorf("calibrating on samples %v: %w", samples, err)
+		}
+		o.ran(d.job.Plan, samples)
+		if err := errors.Join(o.follow(job.Method), keeper.save(o)); err != nil {
+			return nil, err
+		}
+	}
+	return o, nil
 }
 
 // driver feeds a graph by its contract.
 type driver struct {
-	runner    Runner
-	contract  *contract.Contract
-	job       Job
-	collector *Collector
-	fetch     []string
-	pasts     map[string]string      // present output -> past input
-	state     map[string]onnx.Tensor // past input -> its value
-	past      int64
+	runner   Runner
+	contract *contract.Contract
+	job      Job
+	fetch    []string
+	pasts    map[string]string      // present output -> past input
+	state    map[string]onnx.Tensor // past input -> its value
+	past     int64
 }
 
-func newDriver(r Runner, c *contract.Contract, job Job) (*driver, error) {
-	d := &driver{runner: r, contract: c, job: job, collector: NewCollector(job.Observe), pasts: map[string]string{}}
+func newDriver(r Runner, c *contract.Contract, job Job) (_ *driver, err error) {
+	d := &driver{runner: r, contract: c, job: job, pasts: map[string]string{}}
 	d.fetch = append(d.fetch, job.Observe...)
 	inputs := map[string]string{}
 	for _, t := range c.Inputs {
@@ -77,54 +87,56 @@ func newDriver(r Runner, c *contract.Contract, job Job) (*driver, error) {
 	for _, t := range c.Outputs {
 		if past, ok := inputs[fmt.Sprint(t.Layer, kinds[t.Kind])]; ok && kinds[t.Kind] != "" {
 			d.pasts[t.Name] = past
-			if _, observed := d.collector.Tensors[t.Name]; !observed {
+			if !slices.Contains(job.Observe, t.Name) {
 				d.fetch = append(d.fetch, t.Name)
 			}
 		}
 	}
-	for i, s := range job.Plan.Samples {
-		if s.Start < 0 || s.Prefill < 1 || s.Decode < 0 || s.Start+s.Len() > len(job.IDs) {
-			return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("sample %d", i),
-				fmt.Sprintf("its window %+v is not inside the text of %d tokens", s, len(job.IDs)), "make the plan for this text")
-		}
-		if s.Decode > 0 && len(d.pasts) == 0 {
-			return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("sample %d", i),
-				"the model keeps no cache, so it has no decode step", "plan prefill windows only")
-		}
+	if err := job.check(c, len(d.pasts) > 0); err != nil {
+		return nil, err
 	}
-	return d, nil
+	d.job.Plan, err = job.Plan.fit(c)
+	return d, err
 }
 
-// sample runs one window: the prefill and its decode steps.
-func (d *driver) sample(ctx context.Context, s Sample) error {
+// batch runs windows of one shape together: the prefill and the decode steps.
+// What each run returns goes to observe.
+func (d *driver) batch(ctx context.Context, samples []int, observe func([]onnx.Tensor) error) error {
 	d.past, d.state = 0, map[string]onnx.Tensor{}
-	window := d.job.IDs[s.Start : s.Start+s.Len()]
-	for at, n := 0, s.Prefill; at < len(window); at, n = at+n, 1 {
+	length := d.job.Plan.Samples[samples[0]].Len()
+	for at, n := 0, d.job.Plan.Samples[samples[0]].Prefill; at < length; at, n = at+n, 1 {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := d.run(window[at : at+n]); err != nil {
+		rows := make([][]int64, len(samples))
+		for i, s := range samples {
+			start := d.job.Plan.Samples[s].Start + at
+			rows[i] = d.job.IDs[start : start+n]
+		}
+		out, err := d.run(rows)
+		if err != nil {
+			return err
+		}
+		if err := observe(out); err != nil {
 			return err
 		}
 	}
-	d.collector.Samples++
-	d.collector.Tokens += int64(len(window))
 	return nil
 }
 
-// run feeds some tokens after the present past and keeps the new one.
-func (d *driver) run(ids []int64) error {
+// run feeds some tokens a row after the present past and keeps the new one.
+func (d *driver) run(rows [][]int64) ([]onnx.Tensor, error) {
 	feeds := make([]onnx.Tensor, len(d.contract.Inputs))
 	for i, t := range d.contract.Inputs {
-		f, err := d.feed(t, ids)
+		f, err := d.feed(t, rows)
 		if err != nil {
-			return err
+			return nil, err
 		}
 		feeds[i] = f
 	}
 	out, err := d.runner.Run(feeds, d.fetch)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	for _, t := range out {
 		if past, ok := d.pasts[t.Name]; ok {
@@ -133,16 +145,16 @@ func (d *driver) run(ids []int64) error {
 			d.state[past] = kept
 		}
 	}
-	d.past += int64(len(ids))
-	return d.collector.Observe(out)
+	d.past += int64(len(rows[0]))
+	return out, nil
 }
 
 // feed is one input of a run.
-func (d *driver) feed(t contract.Tensor, ids []int64) (onnx.Tensor, error) {
+func (d *driver) feed(t contract.Tensor, rows [][]int64) (onnx.Tensor, error) {
 	if kept, ok := d.state[t.Name]; ok {
 		return kept, nil
 	}
-	f := onnx.Tensor{Name: t.Name, Dims: d.contract.Shape(t, 1, int64(len(ids)), d.past)}
+	f := onnx.Tensor{Name: t.Name, Dims: d.contract.Shape(t, int64(len(rows)), int64(len(rows[0])), d.past)}
 	switch t.Type {
 	case onnx.Int64.String():
 		f.Type = onnx.Int64
@@ -164,8 +176,12 @@ func (d *driver) feed(t contract.Tensor, ids []int64) (onnx.Tensor, error) {
 		f.Bytes = make([]byte, size)
 		return f, err
 	}
+	width := n // of a row; cache positions have no rows
+	if t.Kind != contract.KindCachePosition {
+		width = n / int64(len(rows))
+	}
 	for i := range n {
-		v := d.value(t.Kind, ids, i)
+		v := d.value(t.Kind, rows[i/width], i%width)
 		switch f.Type {
 		case onnx.Int64:
 			f.Bytes = binary.LittleEndian.AppendUint64(f.Bytes, uint64(v))
@@ -180,13 +196,13 @@ func (d *driver) feed(t contract.Tensor, ids []int64) (onnx.Tensor, error) {
 	return f, nil
 }
 
-// value is number i of an input of a run with batch 1. The mask of a buffer is
-// open as far as it is written; one that grows ends there.
-func (d *driver) value(k contract.Kind, ids []int64, i int64) int64 {
+// value is number i of a row of an input. The mask of a buffer is open as far as
+// it is written; one that grows ends there.
+func (d *driver) value(k contract.Kind, row []int64, i int64) int64 {
 	switch {
 	case k == contract.KindIDs:
-		return ids[i]
-	case k == contract.KindMask && i < d.past+int64(len(ids)):
+		return row[i]
+	case k == contract.KindMask && i < d.past+int64(len(row)):
 		return 1
 	case k == contract.KindPositions, k == contract.KindCachePosition:
 		return d.past + i

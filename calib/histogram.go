@@ -1,12 +1,8 @@
 package calib
 
 import (
-	"encoding/binary"
 	"fmt"
 	"math"
-
-	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/onnx"
 )
 
 // Bins is how many bins a histogram has. Its range is a power of two, so at
@@ -171,35 +167,4 @@ func (h *Histogram) Quantile(q float64) float32 {
 		seen += float64(n)
 	}
 	return h.Amax()
-}
-
-// AddTensor counts a float tensor's values, converted piece by piece. After an
-// error the histogram is of no use.
-func (h *Histogram) AddTensor(t onnx.Tensor) error {
-	bad := func(err error) error {
-		return fault.Wrap(fault.Input, "calibrating on tensor", t.Name, err,
-			"look for the first node whose output is not finite; the weights or the text may be damaged")
-	}
-	if t.Type != onnx.Float32 {
-		values, err := t.Float32s()
-		if err != nil {
-			return bad(err)
-		}
-		if err := h.Add(values); err != nil {
-			return bad(err)
-		}
-		return nil
-	}
-	var piece [2048]float32
-	for b := t.Bytes; len(b) >= 4; {
-		n := min(len(piece), len(b)/4)
-		for i := range piece[:n] {
-			piece[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
-		}
-		if err := h.Add(piece[:n]); err != nil {
-			return bad(err)
-		}
-		b = b[4*n:]
-	}
-	return nil
 }

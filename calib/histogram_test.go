@@ -149,7 +149,7 @@ func TestRangeGrowsWithoutLoss(t *testing.T) {
 
 func TestNotFiniteNamesTheTensor(t *testing.T) {
 	for _, bad := range []float32{float32(math.NaN()), float32(math.Inf(1)), float32(math.Inf(-1))} {
-		c := NewCollector([]string{"h.3/ln_1"})
+		c := NewObservations([]string{"h.3/ln_1"})
 		w := onnx.Floats("h.3/ln_1", []int64{3}, 1, bad, 2)
 		b, err := w.Bytes()
 		if err != nil {

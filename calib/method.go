@@ -10,7 +10,7 @@ import (
 
 // Method turns a histogram into the magnitude that quantization maps to 127.
 type Method struct {
-	Name string  // "absmax" or "percentile"
+	Name string  // "absmax", "percentile", "mse" or "entropy"
 	P    float64 // percent; for percentile only
 }
 
@@ -20,12 +20,20 @@ func Absmax() Method { return Method{Name: "absmax"} }
 // Percentile takes the magnitude that p percent of all values do not exceed.
 func Percentile(p float64) Method { return Method{Name: "percentile", P: p} }
 
-// ParseMethod reads "absmax", "percentile" (99.99) or "percentile:99.9".
+// MSE takes the magnitude that quantizes with the least mean squared error.
+func MSE() Method { return Method{Name: "mse"} }
+
+// Entropy takes the magnitude whose quantized distribution is nearest in
+// Kullback-Leibler divergence, as TensorRT's calibrator does.
+func Entropy() Method { return Method{Name: "entropy"} }
+
+// ParseMethod reads "absmax", "percentile" (99.99), "percentile:99.9", "mse" or
+// "entropy".
 func ParseMethod(text string) (Method, error) {
 	name, arg, hasArg := strings.Cut(text, ":")
 	switch {
-	case name == "absmax" && !hasArg:
-		return Absmax(), nil
+	case !hasArg && (name == "absmax" || name == "mse" || name == "entropy"):
+		return Method{Name: name}, nil
 	case name == "percentile" && !hasArg:
 		return Percentile(99.99), nil
 	case name == "percentile":
@@ -34,7 +42,7 @@ func ParseMethod(text string) (Method, error) {
 		}
 	}
 	return Method{}, fault.New(fault.Usage, "choosing the calibration method", text, "not a method that trtforge knows",
-		"write absmax, percentile, or percentile:P with P above 0 and up to 100")
+		"write absmax, mse, entropy, percentile, or percentile:P with P above 0 and up to 100")
 }
 
 // String is what ParseMethod reads.
@@ -45,18 +53,31 @@ func (m Method) String() string {
 	return m.Name
 }
 
-// Amax applies the method. It is never 0 for a tensor that has any value but
-// zero: where nearly all values are zero, a percentile would be, and everything
-// else would be clipped away.
+func (m Method) orAbsmax() Method {
+	if m.Name == "" {
+		return Absmax()
+	}
+	return m
+}
+
+// Amax applies the method. It is never above the greatest magnitude, and never 0
+// for a tensor that has any value but zero: where nearly all values are zero, a
+// percentile would be, and everything else would be clipped away.
 func (m Method) Amax(h *Histogram) (float32, error) {
+	var a float32
 	switch m.Name {
 	case "absmax":
-		return h.Amax(), nil
 	case "percentile":
-		if q := h.Quantile(m.P / 100); q > 0 {
-			return q, nil
-		}
-		return h.Amax(), nil
+		a = h.Quantile(m.P / 100)
+	case "mse":
+		a = h.leastSquares()
+	case "entropy":
+		a = h.leastDivergence()
+	default:
+		return 0, fmt.Errorf("calibration method %q is not known", m.Name)
 	}
-	return 0, fmt.Errorf("calibration method %q is not known", m.Name)
+	if top := h.Amax(); a <= 0 || a > top {
+		return top, nil
+	}
+	return a, nil
 }

@@ -283,7 +283,7 @@ var calibrationPrefill = []int{16, 64, 128}
 
 const calibrationDecode = 8
 
-func (j *job) collect(ctx context.Context, cut string, ids []int64, observe []string, p progress.Counter) (*calib.Collector, error) {
+func (j *job) collect(ctx context.Context, cut string, ids []int64, observe []string, p progress.Counter) (*calib.Observations, error) {
 	c, err := contract.Load(j.export.path(contractFile))
 	if err != nil {
 		return nil, err
@@ -310,7 +310,7 @@ func (j *job) collect(ctx context.Context, cut string, ids []int64, observe []st
 }
 
 // saveTable turns what was seen into the ranges that quantization reads.
-func (j *job) saveTable(m *onnx.Model, c *calib.Collector, dir string) error {
+func (j *job) saveTable(m *onnx.Model, c *calib.Observations, dir string) error {
 	table, err := c.Table(calib.Absmax())
 	if err != nil {
 		return err

@@ -75,6 +75,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newInspectCommand(g),
 		newProfilesCommand(g),
 		newExplainCommand(g),
+		newCalibrateCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),
 		newDocsCommand(),

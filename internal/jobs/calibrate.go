@@ -10,20 +10,25 @@ import (
 	"github.com/trtforge/trtforge/internal/progress"
 )
 
-// CalibrateRequest asks for the histograms of a calibration. Model is the cut
-// graph (calib.Cut) with the contract of the whole.
+// CalibrateRequest asks for what a calibration observes. Model is the cut graph
+// (calib.Cut) with the contract of the whole.
 type CalibrateRequest struct {
 	Model
 	Job calib.Job `json:"job"`
+	// Checkpoint is a file that the child keeps the observations in, every few
+	// seconds and at the end, whole or not at all. Where it is there already, the
+	// calibration goes on from it. "" keeps nothing, and the observations come back
+	// over the pipe.
+	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
-// Calibrate runs the windows of a calibration and returns one histogram a tensor.
-func Calibrate(ctx context.Context, c Caller, r CalibrateRequest, p progress.Counter) (*calib.Collector, error) {
-	collector := &calib.Collector{}
-	if err := c.Call(ctx, calibrateJob, r, collector, p); err != nil {
+// Calibrate runs a calibration, or the rest of it.
+func Calibrate(ctx context.Context, c Caller, r CalibrateRequest, p progress.Counter) (*calib.Observations, error) {
+	o := &calib.Observations{}
+	if err := c.Call(ctx, calibrateJob, r, o, p); err != nil {
 		return nil, err
 	}
-	return collector, nil
+	return o, nil
 }
 
 func calibrate(ctx context.Context, call *child.Call) (any, error) {
@@ -34,10 +39,10 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	if err := r.needContract(calibrateJob); err != nil {
 		return nil, err
 	}
-	var collector *calib.Collector
+	var o *calib.Observations
 	err := r.with(func(s *ort.Session, _ time.Duration) (err error) {
-		collector, err = calib.Collect(ctx, s, r.Contract, r.Job, call.Progress)
+		o, err = calib.Collect(ctx, s, r.Contract, r.Job, call.Progress)
 		return err
 	})
-	return collector, err
+	return o, err
 }

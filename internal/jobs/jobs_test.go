@@ -244,7 +244,7 @@ func TestBenchOfNaN(t *testing.T) {
 }
 
 // calibrated runs a calibration of all that could be quantized.
-func calibrated(t *testing.T, c Caller, m *onnx.Model) *calib.Collector {
+func calibrated(t *testing.T, c Caller, m *onnx.Model) *calib.Observations {
 	t.Helper()
 	targets, err := quant.Targets(m, quant.Policy{})
 	if err != nil {
