@@ -51,6 +51,9 @@ func (p Precision) Float() onnx.DType {
 	return onnx.Float32
 }
 
+// Roles are all roles, in the order in which a decoder has them.
+var Roles = []Role{QKV, AttnOut, FC1, FC2, LMHead, Other}
+
 // Check refuses what is no precision.
 func (p Precision) Check() error {
 	if slices.Contains(Precisions, p) {
@@ -73,7 +76,7 @@ type Recipe struct {
 	Exclude   *regexp.Regexp  // nodes that are left alone whatever else; nil = none
 	Choices   map[string]bool // by node, from a decision list: decides alone where not nil
 	Smooth    Smoothing
-	IO        map[string]onnx.DType // of single graph inputs and outputs, as in HalfOptions
+	IO        []string // types of graph inputs and outputs, in the words of IOTypes
 }
 
 // Smoothing is how far SmoothQuant moves a layer's outliers from activations to
@@ -104,22 +107,35 @@ func (s Smoothing) Check() error {
 // Result is what [Apply] made.
 type Result struct {
 	Model     *onnx.Model
-	Table     *calib.Table // of the folded graph; nil where none was needed
-	Decisions []Decision   // nil where nothing was to be quantized
+	Source    string       // digest of the model that it was made of
+	Table     *calib.Table // of the folded graph; nil where none was given
+	Targets   []Target     // all matrix products; nil where nothing was to be quantized
+	Decisions []Decision   // what became of each of them
+	Single    []Kept       // what computes in float32 inside a narrow graph, and why
 	Notes     []string     // what whoever uses the graph must know
 }
 
-// Apply makes the typed graph that the recipe describes. The table is needed by
-// calibrated precisions only. m is not changed and is closed after the result.
-// Errors are those of the steps; a table of another model is of class input and
-// names both digests, a recipe that contradicts itself is of class usage.
+// Apply makes the typed graph that the recipe describes. Calibrated precisions
+// need the table; FP16 keeps in float32 what the table says does not fit. m is not
+// changed and is closed after the result. Errors are those of the steps; a table
+// of another model is of class input and names both digests, a recipe that
+// contradicts itself is of class usage.
 func Apply(m *onnx.Model, table *calib.Table, r Recipe) (*Result, error) {
 	if err := r.check(table); err != nil {
 		return nil, err
 	}
-	out := &Result{Model: m}
+	out := &Result{Model: m, Table: table}
+	var err error
+	if out.Source, err = m.Digest(); err != nil {
+		return nil, err
+	}
+	if table != nil {
+		if err := table.Fits(out.Source); err != nil {
+			return nil, err
+		}
+	}
 	if r.Precision.Quantizes() {
-		if err := r.quantize(out, table); err != nil {
+		if err := r.quantize(out); err != nil {
 			return nil, err
 		}
 	}
@@ -137,6 +153,8 @@ func (r Recipe) check(table *calib.Table) error {
 	switch {
 	case r.Precision.Calibrated() && table == nil:
 		return fault.New(fault.Usage, "quantizing", "", fmt.Sprintf("%s needs the ranges of activations", r.Precision), "run `trtforge calibrate` and give its table")
+	case len(r.IO) > 0 && r.Precision.Float() == onnx.Float32:
+		return fault.New(fault.Usage, "quantizing", "", fmt.Sprintf("%s has float32 inputs and outputs only", r.Precision), "choose types of inputs and outputs of an FP16 or BF16 graph")
 	case r.Precision.WeightOnly():
 		return fault.New(fault.Usage, "quantizing", "", "weight-only INT8 is not built yet", "")
 	}
@@ -144,50 +162,40 @@ func (r Recipe) check(table *calib.Table) error {
 }
 
 // quantize folds and quantizes what the recipe takes.
-func (r Recipe) quantize(out *Result, table *calib.Table) error {
-	digest, err := out.Model.Digest()
+func (r Recipe) quantize(out *Result) error {
+	var err error
+	if out.Targets, err = Linears(out.Model); err != nil {
+		return err
+	}
+	picks, err := r.pick(out.Targets)
 	if err != nil {
 		return err
 	}
-	if err := table.Fits(digest); err != nil {
-		return err
-	}
-	all, err := Linears(out.Model)
-	if err != nil {
-		return err
-	}
-	picks, err := r.pick(all)
-	if err != nil {
-		return err
-	}
-	p := Policy{Roles: []Role{QKV, AttnOut, FC1, FC2, LMHead, Other}, Exclude: map[string]bool{}}
+	p := Policy{Roles: Roles, Exclude: map[string]bool{}}
 	for node, pick := range picks {
 		p.Exclude[node] = !pick.take
 	}
-	q, decisions, err := Int8(out.Model, table, p)
-	if err != nil {
+	if out.Model, out.Decisions, err = Int8(out.Model, out.Table, p); err != nil {
 		return err
 	}
-	for i, d := range decisions {
-		decisions[i].Reason = picks[d.Node].reason
+	for i, d := range out.Decisions {
+		out.Decisions[i].Reason = picks[d.Node].reason
 	}
-	out.Model, out.Table, out.Decisions = q, table, decisions
 	return nil
 }
 
 // narrow makes everything that is not quantized of the recipe's float type.
 func (r Recipe) narrow(out *Result) error {
-	switch r.Precision.Float() {
-	case onnx.Float16:
-		h, err := Half(out.Model, HalfOptions{IO: r.IO})
-		if err != nil {
-			return err
-		}
-		out.Model = h
-	case onnx.BFloat16:
-		return fault.New(fault.Usage, "quantizing", "", "BF16 is not built yet", "")
+	float := r.Precision.Float()
+	if float == onnx.Float32 {
+		return nil
 	}
-	return nil
+	io, err := IOTypes(out.Model, r.IO...)
+	if err != nil {
+		return err
+	}
+	out.Model, out.Single, err = Narrow(out.Model, HalfOptions{Type: float, Table: out.Table, IO: io})
+	return err
 }
 
 // pick is whether a matrix product is taken, and why.

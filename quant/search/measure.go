@@ -2,12 +2,15 @@ package search
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"math"
 	"strings"
 
 	"github.com/aclements/go-moremath/stats"
+
+	"github.com/trtforge/trtforge/rows"
 )
 
 // Subset tells of each candidate whether it is quantized.
@@ -67,6 +70,26 @@ type Interval struct {
 	Value float64 `json:"value"`
 	Lo    float64 `json:"lo"`
 	Hi    float64 `json:"hi"`
+}
+
+// number is an Interval as JSON carries it, the infinities too.
+type number struct {
+	Value rows.Number `json:"value"`
+	Lo    rows.Number `json:"lo"`
+	Hi    rows.Number `json:"hi"`
+}
+
+// MarshalJSON writes the infinities as strings.
+func (i Interval) MarshalJSON() ([]byte, error) {
+	return json.Marshal(number{rows.Number(i.Value), rows.Number(i.Lo), rows.Number(i.Hi)})
+}
+
+// UnmarshalJSON reads what MarshalJSON writes.
+func (i *Interval) UnmarshalJSON(b []byte) error {
+	var n number
+	err := json.Unmarshal(b, &n)
+	*i = Interval{Value: float64(n.Value), Lo: float64(n.Lo), Hi: float64(n.Hi)}
+	return err
 }
 
 // Measurement is what a choice costs against the float model on the same windows.

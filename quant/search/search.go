@@ -36,7 +36,7 @@ type Result struct {
 	Gate         Gate        `json:"gate"`
 	Effects      []Effect    `json:"effects"`
 	Chosen       Point       `json:"chosen"`
-	Greedy       Point       `json:"greedy"`       // by sensitivity alone
+	Greedy       Point       `json:"greedy"`       // by sensitivity alone, confirmed or not
 	Points       []Point     `json:"points"`       // all that were measured, in order
 	Measurements int         `json:"measurements"` // without those of Confirm
 	Exact        bool        `json:"exact"`        // no subset whatever saves more within the gate
@@ -67,6 +67,13 @@ func Run(ctx context.Context, e Evaluator, candidates []Candidate, o Options, p 
 	}
 	if err != nil {
 		return nil, err
+	}
+	if o.Confirm != nil {
+		m, err := o.Confirm.Measure(ctx, greedy.Chosen)
+		if err != nil {
+			return nil, fmt.Errorf("confirming the greedy choice: %w", err)
+		}
+		greedy.Confirmed = &m
 	}
 	return &Result{Candidates: candidates, Gate: o.Gate, Effects: s.effects, Chosen: chosen, Greedy: greedy,
 		Points: s.points, Measurements: len(s.points), Exact: exact}, nil
