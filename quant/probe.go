@@ -2,6 +2,7 @@ package quant
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -53,15 +54,17 @@ func Probe(m *onnx.Model, table *calib.Table, candidates []Target) (*onnx.Model,
 	for _, l := range linears(c, newIndex(g)) {
 		linear[l.node] = l
 	}
+	var errs []error
 	for _, node := range g.GetNode() {
 		i, chosen := p.at[linear[node].target.Node]
 		if _, ok := linear[node]; !ok || !chosen {
 			p.nodes = append(p.nodes, node)
 			continue
 		}
-		if err := p.switches(i, linear[node], candidates[i]); err != nil {
-			return nil, err
-		}
+		errs = append(errs, p.switches(i, linear[node], candidates[i]))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	g.Node = p.nodes
 	return c, nil

@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -54,6 +55,18 @@ func (p Precision) Float() onnx.DType {
 // Roles are all roles, in the order in which a decoder has them.
 var Roles = []Role{QKV, AttnOut, FC1, FC2, LMHead, Other}
 
+// Check refuses what is no role.
+func (r Role) Check() error {
+	if slices.Contains(Roles, r) {
+		return nil
+	}
+	names := make([]string, len(Roles))
+	for i, known := range Roles {
+		names[i] = string(known)
+	}
+	return fault.New(fault.Usage, "choosing roles", string(r), "not one that trtforge knows", "want some of "+strings.Join(names, ", "))
+}
+
 // Check refuses what is no precision.
 func (p Precision) Check() error {
 	if slices.Contains(Precisions, p) {
@@ -74,7 +87,8 @@ type Recipe struct {
 	Roles     []Role          // nil: QKV and FC1, or every role but lm_head where weights alone are quantized
 	Include   *regexp.Regexp  // nodes that are taken whatever their role; nil = none
 	Exclude   *regexp.Regexp  // nodes that are left alone whatever else; nil = none
-	Choices   map[string]bool // by node, from a decision list: decides alone where not nil
+	Choices   map[string]bool // by node: decides alone where not nil
+	ChosenBy  string          // who decided Choices; "" is a decision list
 	Smooth    Smoothing
 	IO        []string // types of graph inputs and outputs, in the words of IOTypes
 }
@@ -211,6 +225,11 @@ func (r Recipe) pick(all []Target) (map[string]pick, error) {
 	for _, t := range all {
 		picks[t.Node] = r.judge(t)
 	}
+	for _, re := range []*regexp.Regexp{r.Include, r.Exclude} {
+		if re != nil && !slices.ContainsFunc(all, func(t Target) bool { return re.MatchString(t.Node) }) {
+			return nil, fault.New(fault.Usage, "choosing products", re.String(), "no matrix product's name matches", "look at the names with --dry-run")
+		}
+	}
 	var unknown []string
 	for node := range r.Choices {
 		if _, ok := picks[node]; !ok {
@@ -228,9 +247,9 @@ func (r Recipe) pick(all []Target) (map[string]pick, error) {
 func (r Recipe) judge(t Target) pick {
 	switch {
 	case r.Choices != nil && r.Choices[t.Node]:
-		return pick{true, "the decision list takes it"}
+		return pick{true, cmp.Or(r.ChosenBy, "the decision list") + " takes it"}
 	case r.Choices != nil:
-		return pick{false, "the decision list leaves it in high precision"}
+		return pick{false, cmp.Or(r.ChosenBy, "the decision list") + " leaves it in high precision"}
 	case r.Exclude != nil && r.Exclude.MatchString(t.Node):
 		return pick{false, "excluded by name"}
 	case r.Include != nil && r.Include.MatchString(t.Node):
@@ -250,6 +269,36 @@ func (r Recipe) roles() []Role {
 		return []Role{QKV, AttnOut, FC1, FC2}
 	}
 	return []Role{QKV, FC1}
+}
+
+// Probe is the graph in which each product that the recipe takes can be switched
+// (see [Probe]), folded as Apply folds it, and those products in the order of the
+// flags. The float model is what it computes with no flag set.
+func (r Recipe) Probe(m *onnx.Model, table *calib.Table) (*onnx.Model, []Target, error) {
+	if err := r.check(table); err != nil {
+		return nil, nil, err
+	}
+	if !r.Precision.Quantizes() {
+		return nil, nil, fault.New(fault.Usage, "making the probe", "", fmt.Sprintf("%s quantizes nothing", r.Precision), "choose int8 or w8")
+	}
+	if table != nil {
+		digest, err := m.Digest()
+		if err != nil {
+			return nil, nil, err
+		}
+		if err := table.Fits(digest); err != nil {
+			return nil, nil, err
+		}
+	}
+	targets, err := r.Targets(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.Precision.WeightOnly() {
+		table = nil
+	}
+	p, err := Probe(m, table, targets)
+	return p, targets, err
 }
 
 // Targets are the products that the recipe quantizes, in graph order: those
