@@ -50,7 +50,7 @@ func Resume(ctx context.Context, r Runner, c *contract.Contract, job Job, k Keep
 	for ; !o.Whole(); p.Set(int64(o.Done)) {
 		samples := batches[o.Done]
 		if err := d.batch(ctx, samples, o.Observe); err != nil {
-			return nil, fmt.Errorf("calibrating on samples %v: %w", samples, err)
+			return nil, &Broken{samples, err}
 		}
 		o.ran(d.job.Plan, samples)
 		if err := errors.Join(o.follow(job.Method), keeper.save(o)); err != nil {

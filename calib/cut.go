@@ -13,8 +13,12 @@ import (
 // tensors and the present KV, in this order, without the logits and whatever
 // else only they need. Runtimes compute every node of a graph whatever is
 // fetched, so the cut saves the largest matrix product. Tensors that m does not
-// compute are an error of class usage that names all.
+// compute are an error of class usage that names all; so is a graph that is
+// quantized already, with its first node that is.
 func Cut(m *onnx.Model, observe []string) (*onnx.Model, error) {
+	if err := unquantized(m.Graph()); err != nil {
+		return nil, err
+	}
 	computed := map[string]bool{}
 	for _, n := range m.Graph().GetNode() {
 		for _, out := range n.GetOutput() {

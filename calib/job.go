@@ -36,6 +36,9 @@ type Keeper struct {
 
 // begin is the observations that the job adds to.
 func (j *Job) begin(from *Observations) (*Observations, error) {
+	if len(j.Observe) > maxTensors {
+		return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("%d tensors", len(j.Observe)), fmt.Sprintf("that is more than %d", maxTensors), "observe fewer of them")
+	}
 	o := NewObservations(j.Observe)
 	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, j.Plan.Digest()
 	if o.Text == "" {

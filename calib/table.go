@@ -54,8 +54,9 @@ type Channels struct {
 	RMS []float32 `json:"rms"` // root of the mean square
 }
 
-// maxTable bounds an untrusted file: a hundred thousand tensors with long names.
-const maxTable = 32 << 20
+// maxTable bounds an untrusted file: a thousand tensors with the channels of a
+// large model.
+const maxTable = 256 << 20
 
 // Read reads a table; path names it in errors, which are of class input: not
 // JSON, another kind, a newer version, or ranges that cannot be (all of them at
@@ -100,7 +101,16 @@ func ReadFile(path string) (*Table, error) {
 }
 
 // WriteFile writes the table, whole or not at all.
-func (t *Table) WriteFile(path string) error { return fsx.WriteJSON(path, t) }
+func (t *Table) WriteFile(path string) error {
+	b, err := t.JSON()
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	return fsx.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
 
 // check finds every range that no calibration can have made.
 func (t *Table) check() error {

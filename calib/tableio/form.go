@@ -136,7 +136,7 @@ func Write(w io.Writer, t *calib.Table, f Form, o Options) error {
 	var err error
 	switch f {
 	case JSON:
-		b, err = fsx.JSON(t)
+		b, err = t.JSON()
 	case TRT:
 		b, err = formatTRT(t, o.TRT)
 	case ORT:

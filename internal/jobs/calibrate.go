@@ -2,12 +2,18 @@ package jobs
 
 import (
 	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/child"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // CalibrateRequest asks for what a calibration observes. Model is the cut graph
@@ -22,11 +28,16 @@ type CalibrateRequest struct {
 	Checkpoint string `json:"checkpoint,omitempty"`
 }
 
-// Calibrate runs a calibration, or the rest of it.
+// Calibrate runs a calibration, or the rest of it. NaN or an infinity in an
+// observed tensor is an error of class input that names the first node that makes
+// one.
 func Calibrate(ctx context.Context, c Caller, r CalibrateRequest, p progress.Counter) (*calib.Observations, error) {
 	o := &calib.Observations{}
 	if err := c.Call(ctx, calibrateJob, r, o, p); err != nil {
 		return nil, err
+	}
+	if r.Checkpoint != "" { // of a large model they do not fit a frame
+		return calib.ReadObservationsFile(r.Checkpoint)
 	}
 	return o, nil
 }
@@ -39,10 +50,59 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	if err := r.needContract(calibrateJob); err != nil {
 		return nil, err
 	}
+	keeper, err := r.keeper()
+	if err != nil {
+		return nil, err
+	}
 	var o *calib.Observations
-	err := r.with(func(s *ort.Session, _ time.Duration) (err error) {
-		o, err = calib.Collect(ctx, s, r.Contract, r.Job, call.Progress)
+	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
+		o, err = calib.Resume(ctx, s, r.Contract, r.Job, keeper, call.Progress)
 		return err
 	})
-	return o, err
+	if bad := (*calib.NotFinite)(nil); errors.As(err, &bad) {
+		call.Progress.Note("looking for the first node that is not finite")
+		return nil, r.locate(ctx, err)
+	}
+	if err != nil || r.Checkpoint == "" {
+		return o, err
+	}
+	return struct{}{}, keeper.Save(o)
+}
+
+// keeper keeps the observations in the file of the request.
+func (r CalibrateRequest) keeper() (k calib.Keeper, err error) {
+	if r.Checkpoint == "" {
+		return k, nil
+	}
+	k.Save = func(o *calib.Observations) error { return o.WriteFile(r.Checkpoint) }
+	if _, err := os.Stat(r.Checkpoint); errors.Is(err, fs.ErrNotExist) {
+		return k, nil
+	}
+	k.From, err = calib.ReadObservationsFile(r.Checkpoint)
+	return k, err
+}
+
+// locate names the node behind an error of values that are not finite.
+func (r CalibrateRequest) locate(ctx context.Context, cause error) error {
+	m, err := onnx.Load(r.Path)
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	defer func() { _ = m.Close() }()
+	dir, err := os.MkdirTemp(filepath.Dir(r.Path), fsx.TempPrefix+"locate-*")
+	if err != nil {
+		return errors.Join(cause, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	all := r.Model
+	all.Path = filepath.Join(dir, "everything.onnx")
+	if err := onnx.Save(calib.Everything(m), all.Path, onnx.SaveOptions{}); err != nil {
+		return errors.Join(cause, err)
+	}
+	located := cause
+	err = all.with(func(s *ort.Session, _ time.Duration) error {
+		located = calib.Locate(ctx, s, m, r.Contract, r.Job, cause)
+		return nil
+	})
+	return errors.Join(located, err)
 }
