@@ -32,8 +32,10 @@ type Decisions struct {
 	Table         string    `json:"table,omitempty"` // TableDigest of the ranges; "" without
 	Precision     Precision `json:"precision,omitempty"`
 	Smooth        Smoothing `json:"smooth,omitempty"`
+	KeepKV        bool      `json:"keep_kv,omitempty"`
 	IO            []string  `json:"io,omitempty"` // as in Recipe
 	Decisions     []Choice  `json:"decisions"`    // in graph order
+	Folds         []Fold    `json:"folds,omitempty"`
 
 	extra keep.Fields // fields of writers that know more
 }
@@ -43,9 +45,9 @@ type Choice struct {
 	Decision
 	Lo          *float32     `json:"lo,omitempty"` // of the activation in the table
 	Hi          *float32     `json:"hi,omitempty"`
-	Bytes       int64        `json:"bytes,omitempty"`       // of its weight as it is stored now
-	FloatBytes  int64        `json:"float_bytes,omitempty"` // of its weight if it were not quantized
-	Sensitivity *Sensitivity `json:"sensitivity,omitempty"` // where measured
+	WeightBytes int64        `json:"weight_bytes,omitempty"` // of its weight as it is stored now
+	FloatBytes  int64        `json:"float_bytes,omitempty"`  // of its weight if it were not quantized
+	Sensitivity *Sensitivity `json:"sensitivity,omitempty"`  // where measured
 }
 
 // Sensitivity is what quantizing one product alone costs against the float model.
@@ -71,7 +73,7 @@ func TableDigest(t *calib.Table) (string, error) {
 // NewDecisions is the list of what Apply made of a recipe. The table is the one
 // that Apply was given.
 func NewDecisions(out *Result, r Recipe, table *calib.Table) (*Decisions, error) {
-	d := &Decisions{Kind: decisionsKind, SchemaVersion: DecisionsVersion, Model: out.Source, Precision: r.Precision, Smooth: r.Smooth, IO: r.IO, Decisions: []Choice{}}
+	d := &Decisions{Kind: decisionsKind, SchemaVersion: DecisionsVersion, Model: out.Source, Precision: r.Precision, Smooth: r.Smooth, KeepKV: r.KeepKV, IO: r.IO, Folds: out.Folds, Decisions: []Choice{}}
 	if table != nil {
 		var err error
 		if d.Table, err = TableDigest(table); err != nil {
@@ -86,8 +88,8 @@ func NewDecisions(out *Result, r Recipe, table *calib.Table) (*Decisions, error)
 		c := Choice{Decision: decision}
 		if t, ok := byNode[decision.Node]; ok {
 			plain, quantized := t.Bytes(r.Precision.Float())
-			if c.FloatBytes, c.Bytes = plain, plain; decision.Quantized {
-				c.Bytes = quantized
+			if c.FloatBytes, c.WeightBytes = plain, plain; decision.Quantized {
+				c.WeightBytes = quantized
 			}
 		}
 		if out.Table != nil {

@@ -26,42 +26,40 @@ const (
 // session measures any choice of them: its two further inputs say which
 // activations and which weights are rounded to INT8. With both set it computes
 // what [Int8] of the same products does, but for the order of float sums. A
-// switch is an If: the branch that is not taken costs nothing.
+// switch is an If: the branch that is not taken costs nothing. In attention both
+// operands are activations.
 //
 // The graph is for measuring on ONNX Runtime only. It holds the candidates'
 // weights twice, in float32. A nil table leaves activations as they are whatever
 // is fed. Errors are those of Int8.
 func Probe(m *onnx.Model, table *calib.Table, candidates []Target) (*onnx.Model, error) {
-	const stage = "making the probe"
-	if err := standard(stage, m); err != nil {
-		return nil, err
-	}
 	if n := quantized(m); n != nil {
-		return nil, fault.New(fault.Input, stage, label(n), "the model is quantized already", "probe the float32 model")
+		return nil, fault.New(fault.Input, "making the probe", label(n), "the model is quantized already", "probe the float32 model")
 	}
-	c := m.Clone()
-	if err := hoist(c); err != nil {
+	c, found, err := products(m)
+	if err != nil {
 		return nil, err
 	}
 	g := c.Graph()
 	n := int64(len(candidates))
-	g.Input = append(g.Input, onnx.ValueInfo(ProbeActivations, onnx.Bool, onnx.Fixed(n)), onnx.ValueInfo(ProbeWeights, onnx.Bool, onnx.Fixed(n)))
-	p := &prober{m: c, used: usedNames(g), table: table, at: map[string]int{}, weights: map[string]string{}}
+	p := &prober{quantizer: newQuantizer(c, table, Policy{Roles: Roles, WeightOnly: table == nil}), rounded: map[string]string{}}
+	at, linear := map[string]int{}, map[*onnxpb.NodeProto]linearNode{}
 	for i, t := range candidates {
-		p.at[t.Node] = i
+		at[t.Node] = i
 	}
-	linear := map[*onnxpb.NodeProto]linearNode{}
-	for _, l := range linears(c, newIndex(g)) {
+	for _, l := range found {
 		linear[l.node] = l
 	}
+	g.Input = append(g.Input, onnx.ValueInfo(ProbeActivations, onnx.Bool, onnx.Fixed(n)), onnx.ValueInfo(ProbeWeights, onnx.Bool, onnx.Fixed(n)))
 	var errs []error
 	for _, node := range g.GetNode() {
-		i, chosen := p.at[linear[node].target.Node]
-		if _, ok := linear[node]; !ok || !chosen {
+		l, product := linear[node]
+		i, chosen := at[l.target.Node]
+		if !product || !chosen {
 			p.nodes = append(p.nodes, node)
 			continue
 		}
-		errs = append(errs, p.switches(i, linear[node], candidates[i]))
+		errs = append(errs, p.switches(i, l))
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -70,58 +68,76 @@ func Probe(m *onnx.Model, table *calib.Table, candidates []Target) (*onnx.Model,
 	return c, nil
 }
 
-// prober rewrites the nodes of a graph.
+// prober rewrites the nodes of a graph. The quantizer in it decides and knows
+// names; it rewrites nothing.
 type prober struct {
-	m       *onnx.Model
-	used    names
-	table   *calib.Table
-	at      map[string]int    // node -> its place among the candidates
-	weights map[string]string // weight and layout -> its rounded form
+	*quantizer
+	rounded map[string]string // weight and layout -> its rounded form
 	nodes   []*onnxpb.NodeProto
 }
 
-// switches puts the node of candidate i between two Ifs.
-func (p *prober) switches(i int, l linearNode, t Target) error {
-	value := t.Activation
-	if p.table != nil {
-		amax, err := usableAmax(p.table, t)
-		if err != nil {
-			return err
-		}
-		value = p.activation(i, t, amax)
+// switches puts the node of candidate i between Ifs.
+func (p *prober) switches(i int, l linearNode) error {
+	d, err := p.decide(l)
+	if err == nil && l.obstacle != "" {
+		err = fault.New(fault.Input, "quantizing node", l.target.Node, l.obstacle, remedy(l))
 	}
-	rounded, err := p.weight(l, t)
 	if err != nil {
 		return err
 	}
-	branch := func(name, weight string) *onnxpb.GraphProto {
-		n := proto.Clone(l.node).(*onnxpb.NodeProto)
-		n.Name = p.used.take(t.Node + "/" + name)
-		n.Input[0], n.Input[1] = value, weight
-		n.Output = []string{p.used.take(n.GetOutput()[0] + "/" + name)}
-		return subgraph(n)
+	n := l.node
+	first := d.Activation
+	if !p.policy.WeightOnly {
+		first = p.activation(i, d.Node+"/first", d.Activation, d.Amax)
 	}
-	p.choose(ProbeWeights, i, t.Node+"/weight", branch("rounded", rounded), branch("exact", l.node.GetInput()[1]), l.node.GetOutput()[0])
+	if d.Second != "" {
+		n.Input[0], n.Input[1] = first, p.activation(i, d.Node+"/second", d.Second, d.SecondAmax)
+		p.nodes = append(p.nodes, n)
+		return nil
+	}
+	weight, scale, err := p.weight(l)
+	if err != nil {
+		return err
+	}
+	exact := p.product(n, first, n.GetInput()[1], "exact")
+	rounded := p.product(n, first, weight, "rounded")
+	if shift := p.shift(l, scale); shift != "" {
+		out := rounded.GetOutput()[0]
+		rounded.Output = []string{p.used.take(out + "/product")}
+		p.choose(ProbeWeights, i, d.Node+"/weight", n.GetOutput()[0],
+			subgraph(rounded, onnx.Node("Add", p.used.take(out+"/shift"), []string{rounded.GetOutput()[0], shift}, []string{out})), subgraph(exact))
+		return nil
+	}
+	p.choose(ProbeWeights, i, d.Node+"/weight", n.GetOutput()[0], subgraph(rounded), subgraph(exact))
 	return nil
 }
 
-// activation is the candidate's activation, rounded where its flag says so.
-func (p *prober) activation(i int, t Target, amax float32) string {
-	scale, zero := p.used.take(t.Node+"/probe_scale"), p.used.take(t.Node+"/probe_zero")
+// product is a copy of a node with other operands.
+func (p *prober) product(n *onnxpb.NodeProto, first, second, name string) *onnxpb.NodeProto {
+	c := proto.Clone(n).(*onnxpb.NodeProto)
+	c.Name = p.used.take(n.GetOutput()[0] + "/" + name + "/node")
+	c.Input[0], c.Input[1] = first, second
+	c.Output = []string{p.used.take(n.GetOutput()[0] + "/" + name)}
+	return c
+}
+
+// activation is a value that is rounded where flag i says so.
+func (p *prober) activation(i int, name, value string, amax float32) string {
+	scale, zero := p.used.take(name+"/scale"), p.used.take(name+"/zero")
 	p.m.SetWeight(onnx.Floats(scale, nil, amax/127))
 	p.m.SetWeight(&onnx.Weight{Name: zero, Type: onnx.Int8, Data: onnx.Memory{0}})
-	level, rounded, same := p.used.take(t.Node+"/probe_level"), p.used.take(t.Node+"/probe_rounded"), p.used.take(t.Node+"/probe_same")
+	level, rounded, same := p.used.take(name+"/level"), p.used.take(name+"/rounded"), p.used.take(name+"/same")
 	then := subgraph(
-		onnx.Node("QuantizeLinear", level+"/Q", []string{t.Activation, scale, zero}, []string{level}),
+		onnx.Node("QuantizeLinear", level+"/Q", []string{value, scale, zero}, []string{level}),
 		onnx.Node("DequantizeLinear", level+"/DQ", []string{level, scale, zero}, []string{rounded}))
-	other := subgraph(onnx.Node("Identity", same+"/Identity", []string{t.Activation}, []string{same}))
-	out := p.used.take(t.Node + "/probe_activation")
-	p.choose(ProbeActivations, i, t.Node+"/activation", then, other, out)
+	other := subgraph(onnx.Node("Identity", same+"/Identity", []string{value}, []string{same}))
+	out := p.used.take(name + "/switched")
+	p.choose(ProbeActivations, i, name, out, then, other)
 	return out
 }
 
 // choose adds an If on flag i of an input.
-func (p *prober) choose(flags string, i int, name string, then, other *onnxpb.GraphProto, out string) {
+func (p *prober) choose(flags string, i int, name, out string, then, other *onnxpb.GraphProto) {
 	index, flag := p.used.take(name+"/index"), p.used.take(name+"/flag")
 	p.m.SetWeight(onnx.Ints(index, nil, int64(i)))
 	node := onnx.Node("If", p.used.take(name+"/If"), []string{flag}, []string{out})
@@ -142,25 +158,53 @@ func subgraph(nodes ...*onnxpb.NodeProto) *onnxpb.GraphProto {
 	return &onnxpb.GraphProto{Node: nodes, Output: []*onnxpb.ValueInfoProto{out}}
 }
 
-// weight is the rounded form of a candidate's weight in the layout that its node
-// sees, made once a layout.
-func (p *prober) weight(l linearNode, t Target) (string, error) {
-	key := fmt.Sprint(t.Weight, "\x00", t.Axis, l.transposed)
-	if name, ok := p.weights[key]; ok {
-		return name, nil
+// weight is the rounded form of a product's weight in the layout that its node
+// sees, made once a layout, and its scales.
+func (p *prober) weight(l linearNode) (string, []float32, error) {
+	t, w := l.target, l.weight.as()
+	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.weight.transposed)
+	if name, ok := p.rounded[key]; ok {
+		return name, p.chosen[key], nil
 	}
-	w := p.m.Weight(t.Weight)
 	scale, err := scales(w, t.Axis)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	level, axis := quantize(w, p.used.take(t.Weight+"/rounded"), t.Axis, scale), t.Axis
-	if l.transposed {
+	if l.weight.transposed {
 		level, axis = transpose(level), 1-axis
 	}
 	p.m.SetWeight(dequantize(level, axis, scale))
-	p.weights[key] = level.Name
-	return level.Name, nil
+	p.rounded[key], p.chosen[key] = level.Name, scale
+	return level.Name, scale, nil
+}
+
+// shift is the constant by which Int8 corrects the bias of the product (see
+// quantizer.correct); "" where it does not.
+func (p *prober) shift(l linearNode, scale []float32) string {
+	if n, _ := bias(p.m, p.x, l); n == nil || p.policy.WeightOnly {
+		return ""
+	}
+	r := p.table.Ranges[l.target.Activation]
+	if c := r.Channels; !r.Centred || c == nil || int64(len(c.Mean)) != l.target.In {
+		return ""
+	}
+	w, name := l.weight.as(), p.used.take(l.target.Node+"/shift")
+	p.m.SetWeight(&onnx.Weight{Name: name, Type: onnx.Float32, Dims: []int64{l.target.Out}, Data: onnx.Generated{
+		Length: 4 * l.target.Out,
+		Write: func(out io.Writer) error {
+			add, err := against(w, 1-l.target.Axis, r.Channels.Mean, func(v float32, k int64) float64 {
+				return float64(v) - float64(level(v/scale[k]))*float64(scale[k])
+			})
+			var buf []byte
+			for _, v := range add {
+				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(float32(v)))
+			}
+			_, werr := out.Write(buf)
+			return errors.Join(err, werr)
+		},
+	}})
+	return name
 }
 
 // dequantize is the INT8 weight w in float32, while it is read: each level times
@@ -190,11 +234,4 @@ func dequantize(w *onnx.Weight, axis int, scale []float32) *onnx.Weight {
 			return nil
 		},
 	}}
-}
-
-// usableAmax is the magnitude that becomes 127 in a candidate's activation.
-func usableAmax(table *calib.Table, t Target) (float32, error) {
-	q := quantizer{table: table}
-	d, err := q.decide(t, Policy{Roles: []Role{t.Role}})
-	return d.Amax, err
 }

@@ -53,7 +53,7 @@ func (p Precision) Float() onnx.DType {
 }
 
 // Roles are all roles, in the order in which a decoder has them.
-var Roles = []Role{QKV, AttnOut, FC1, FC2, LMHead, Other}
+var Roles = []Role{QKV, Scores, Values, AttnOut, FC1, FC2, LMHead, Other}
 
 // Check refuses what is no role.
 func (r Role) Check() error {
@@ -90,6 +90,7 @@ type Recipe struct {
 	Choices   map[string]bool // by node: decides alone where not nil
 	ChosenBy  string          // who decided Choices; "" is a decision list
 	Smooth    Smoothing
+	KeepKV    bool     // fold nothing into values, so that the cache stays interchangeable with the float model's
 	IO        []string // types of graph inputs and outputs, in the words of IOTypes
 }
 
@@ -125,6 +126,7 @@ type Result struct {
 	Table     *calib.Table // of the folded graph; nil where none was given
 	Targets   []Target     // all matrix products; nil where nothing was to be quantized
 	Decisions []Decision   // what became of each of them
+	Folds     []Fold       // what smoothing did for each input of those that are quantized
 	Single    []Kept       // what computes in float32 inside a narrow graph, and why
 	Notes     []string     // what whoever uses the graph must know
 }
@@ -169,33 +171,67 @@ func (r Recipe) check(table *calib.Table) error {
 		return fault.New(fault.Usage, "quantizing", "", fmt.Sprintf("%s needs the ranges of activations", r.Precision), "run `trtforge calibrate` and give its table")
 	case len(r.IO) > 0 && r.Precision.Float() == onnx.Float32:
 		return fault.New(fault.Usage, "quantizing", "", fmt.Sprintf("%s has float32 inputs and outputs only", r.Precision), "choose types of inputs and outputs of an FP16 or BF16 graph")
-	case r.Precision.WeightOnly():
-		return fault.New(fault.Usage, "quantizing", "", "weight-only INT8 is not built yet", "")
 	}
 	return nil
 }
 
 // quantize folds and quantizes what the recipe takes.
 func (r Recipe) quantize(out *Result) error {
-	var err error
-	if out.Targets, err = Linears(out.Model); err != nil {
-		return err
-	}
-	picks, err := r.pick(out.Targets)
+	targets, picks, err := r.pick(out.Model)
 	if err != nil {
 		return err
 	}
-	p := Policy{Roles: Roles, Exclude: map[string]bool{}}
-	for node, pick := range picks {
-		p.Exclude[node] = !pick.take
+	out.Targets = targets
+	p := r.policy(picks)
+	if out.Model, out.Table, out.Folds, err = r.fold(out.Model, out.Table, p); err != nil {
+		return err
 	}
-	if out.Model, out.Decisions, err = Int8(out.Model, out.Table, p); err != nil {
+	if out.Model, out.Decisions, err = Int8(out.Model, unnamed(out.Table), p); err != nil {
 		return err
 	}
 	for i, d := range out.Decisions {
-		out.Decisions[i].Reason = picks[d.Node].reason
+		reason := picks[d.Node].reason
+		if _, more, ok := strings.Cut(d.Reason, "; "); ok {
+			reason += "; " + more
+		}
+		out.Decisions[i].Reason = reason
+	}
+	if slices.ContainsFunc(out.Folds, func(f Fold) bool { return f.Folded && f.KV }) {
+		out.Notes = append(out.Notes, "the cache's values are rescaled by channel: it cannot be handed to or taken from a graph that is not (contract.json: kv_scale)")
 	}
 	return nil
+}
+
+// policy takes what was picked and nothing else.
+func (r Recipe) policy(picks map[string]pick) Policy {
+	p := Policy{Roles: Roles, Exclude: map[string]bool{}, WeightOnly: r.Precision.WeightOnly()}
+	for node, pick := range picks {
+		p.Exclude[node] = !pick.take
+	}
+	return p
+}
+
+// fold smooths what the policy takes.
+func (r Recipe) fold(m *onnx.Model, table *calib.Table, p Policy) (*onnx.Model, *calib.Table, []Fold, error) {
+	if r.Smooth.Off() || p.WeightOnly {
+		return m, table, nil, nil
+	}
+	o := SmoothOptions{Policy: p, KeepKV: r.KeepKV}
+	if a, fixed := r.Smooth.Alpha(); fixed {
+		o.Alphas = []float64{a}
+	}
+	return Smooth(m, table, o)
+}
+
+// unnamed is the table without the model that it belongs to, which Apply has
+// checked: a digest reads every weight.
+func unnamed(t *calib.Table) *calib.Table {
+	if t == nil {
+		return nil
+	}
+	c := *t
+	c.Model = ""
+	return &c
 }
 
 // narrow makes everything that is not quantized of the recipe's float type.
@@ -218,16 +254,22 @@ type pick struct {
 	reason string
 }
 
-// pick judges every product. Nodes of a decision list that the graph does not
-// have are an error of class input that names all.
-func (r Recipe) pick(all []Target) (map[string]pick, error) {
+// pick judges every product of m. Nodes of a decision list that the graph does
+// not have, and expressions that match none, are errors that name them.
+func (r Recipe) pick(m *onnx.Model) ([]Target, map[string]pick, error) {
+	_, found, err := products(m)
+	if err != nil {
+		return nil, nil, err
+	}
+	var all []Target
 	picks := map[string]pick{}
-	for _, t := range all {
-		picks[t.Node] = r.judge(t)
+	for _, l := range found {
+		all = append(all, l.target)
+		picks[l.target.Node] = r.judge(l.target)
 	}
 	for _, re := range []*regexp.Regexp{r.Include, r.Exclude} {
 		if re != nil && !slices.ContainsFunc(all, func(t Target) bool { return re.MatchString(t.Node) }) {
-			return nil, fault.New(fault.Usage, "choosing products", re.String(), "no matrix product's name matches", "look at the names with --dry-run")
+			return nil, nil, fault.New(fault.Usage, "choosing products", re.String(), "no matrix product's name matches", "look at the names with --dry-run")
 		}
 	}
 	var unknown []string
@@ -238,14 +280,16 @@ func (r Recipe) pick(all []Target) (map[string]pick, error) {
 	}
 	if len(unknown) > 0 {
 		slices.Sort(unknown)
-		return nil, fault.New(fault.Input, "using the decision list", strings.Join(unknown, ", "),
+		return nil, nil, fault.New(fault.Input, "using the decision list", strings.Join(unknown, ", "),
 			"the graph has no such matrix product", "take them out, or give the model that the list is of")
 	}
-	return picks, nil
+	return all, picks, obstacles(found, r.policy(picks))
 }
 
 func (r Recipe) judge(t Target) pick {
 	switch {
+	case r.Precision.WeightOnly() && t.Role.batched():
+		return pick{false, "it has no weight"}
 	case r.Choices != nil && r.Choices[t.Node]:
 		return pick{true, cmp.Or(r.ChosenBy, "the decision list") + " takes it"}
 	case r.Choices != nil:
@@ -290,25 +334,26 @@ func (r Recipe) Probe(m *onnx.Model, table *calib.Table) (*onnx.Model, []Target,
 			return nil, nil, err
 		}
 	}
-	targets, err := r.Targets(m)
+	all, picks, err := r.pick(m)
 	if err != nil {
 		return nil, nil, err
 	}
 	if r.Precision.WeightOnly() {
 		table = nil
 	}
+	m, table, _, err = r.fold(m, table, r.policy(picks))
+	if err != nil {
+		return nil, nil, err
+	}
+	targets := slices.DeleteFunc(all, func(t Target) bool { return !picks[t.Node].take })
 	p, err := Probe(m, table, targets)
 	return p, targets, err
 }
 
 // Targets are the products that the recipe quantizes, in graph order: those
-// whose activations a calibration for it must observe.
+// whose operands a calibration for it must observe ([Observe]).
 func (r Recipe) Targets(m *onnx.Model) ([]Target, error) {
-	all, err := Linears(m)
-	if err != nil {
-		return nil, err
-	}
-	picks, err := r.pick(all)
+	all, picks, err := r.pick(m)
 	if err != nil {
 		return nil, err
 	}

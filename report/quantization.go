@@ -92,7 +92,7 @@ func (q Quantization) verdict() (headline, lead string) {
 }
 
 func productOf(c quant.Choice) productLine {
-	p := productLine{Node: c.Node, Role: string(c.Role), Layer: "–", INT8: c.Quantized, Reason: c.Reason, Bytes: size(float64(c.Bytes))}
+	p := productLine{Node: c.Node, Role: string(c.Role), Layer: "–", INT8: c.Quantized, Reason: c.Reason, Bytes: size(float64(c.WeightBytes))}
 	if c.Layer >= 0 {
 		p.Layer = fmt.Sprint(c.Layer)
 	}
