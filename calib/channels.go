@@ -15,14 +15,15 @@ const maxChannels = 1 << 16
 type ChannelSums struct {
 	Rows    int64
 	Lo, Hi  []float32
-	Squares []float64 // sums of squares
+	Sums    []float64 // of the values
+	Squares []float64 // of their squares
 }
 
 // channels counts the rows of a piece of a tensor whose last axis is width wide.
 func (o *Observation) channels(values []float32, width int) {
 	c := o.Channels
 	if c == nil {
-		c = &ChannelSums{Lo: make([]float32, width), Hi: make([]float32, width), Squares: make([]float64, width)}
+		c = &ChannelSums{Lo: make([]float32, width), Hi: make([]float32, width), Sums: make([]float64, width), Squares: make([]float64, width)}
 		copy(c.Lo, values)
 		copy(c.Hi, values)
 		o.Channels = c
@@ -34,7 +35,7 @@ func (o *Observation) channels(values []float32, width int) {
 }
 
 func (c *ChannelSums) row(values []float32) {
-	lo, hi, squares := c.Lo[:len(values)], c.Hi[:len(values)], c.Squares[:len(values)]
+	lo, hi, sums, squares := c.Lo[:len(values)], c.Hi[:len(values)], c.Sums[:len(values)], c.Squares[:len(values)]
 	for i, v := range values {
 		if v < lo[i] {
 			lo[i] = v
@@ -42,6 +43,7 @@ func (c *ChannelSums) row(values []float32) {
 		if v > hi[i] {
 			hi[i] = v
 		}
+		sums[i] += float64(v)
 		squares[i] += float64(v) * float64(v)
 	}
 }
@@ -75,13 +77,14 @@ func (o *Observation) mergeChannels(p *Observation) {
 		for i := range c.Lo {
 			c.Lo[i] = min(c.Lo[i], p.Channels.Lo[i])
 			c.Hi[i] = max(c.Hi[i], p.Channels.Hi[i])
+			c.Sums[i] += p.Channels.Sums[i]
 			c.Squares[i] += p.Channels.Squares[i]
 		}
 	}
 }
 
 func (c *ChannelSums) clone() *ChannelSums {
-	return &ChannelSums{c.Rows, append([]float32(nil), c.Lo...), append([]float32(nil), c.Hi...), append([]float64(nil), c.Squares...)}
+	return &ChannelSums{c.Rows, append([]float32(nil), c.Lo...), append([]float32(nil), c.Hi...), append([]float64(nil), c.Sums...), append([]float64(nil), c.Squares...)}
 }
 
 // table is what a table says of the channels; nil where there are none.
@@ -89,8 +92,9 @@ func (c *ChannelSums) table() *Channels {
 	if c == nil || c.Rows == 0 {
 		return nil
 	}
-	t := &Channels{Lo: c.Lo, Hi: c.Hi, RMS: make([]float32, len(c.Lo))}
+	t := &Channels{Lo: c.Lo, Hi: c.Hi, RMS: make([]float32, len(c.Lo)), Mean: make([]float32, len(c.Lo))}
 	for i, s := range c.Squares {
+		t.Mean[i] = float32(c.Sums[i] / float64(c.Rows))
 		t.RMS[i] = float32(math.Sqrt(s / float64(c.Rows)))
 	}
 	return t

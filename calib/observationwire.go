@@ -28,6 +28,7 @@ type wireChannels struct {
 	Rows    int64  `json:"rows"`
 	Lo      []byte `json:"lo"`      // float32
 	Hi      []byte `json:"hi"`      // float32
+	Sums    []byte `json:"sums"`    // float64
 	Squares []byte `json:"squares"` // float64
 }
 
@@ -41,6 +42,7 @@ func (o *Observation) MarshalJSON() ([]byte, error) {
 		w.Channels = &wireChannels{Rows: c.Rows}
 		w.Channels.Lo, _ = binary.Append(nil, binary.LittleEndian, c.Lo)
 		w.Channels.Hi, _ = binary.Append(nil, binary.LittleEndian, c.Hi)
+		w.Channels.Sums, _ = binary.Append(nil, binary.LittleEndian, c.Sums)
 		w.Channels.Squares, _ = binary.Append(nil, binary.LittleEndian, c.Squares)
 	}
 	return json.Marshal(w)
@@ -63,13 +65,14 @@ func (o *Observation) UnmarshalJSON(b []byte) error {
 	}
 	if c := w.Channels; c != nil {
 		n := len(c.Lo) / 4
-		if n < 1 || n > maxChannels || len(c.Lo) != 4*n || len(c.Hi) != 4*n || len(c.Squares) != 8*n {
-			return fmt.Errorf("channels of %d, %d and %d bytes do not fit together", len(c.Lo), len(c.Hi), len(c.Squares))
+		if n < 1 || n > maxChannels || len(c.Lo) != 4*n || len(c.Hi) != 4*n || len(c.Sums) != 8*n || len(c.Squares) != 8*n {
+			return fmt.Errorf("channels of %d, %d, %d and %d bytes do not fit together", len(c.Lo), len(c.Hi), len(c.Sums), len(c.Squares))
 		}
-		o.Channels = &ChannelSums{c.Rows, make([]float32, n), make([]float32, n), make([]float64, n)}
+		o.Channels = &ChannelSums{c.Rows, make([]float32, n), make([]float32, n), make([]float64, n), make([]float64, n)}
 		for i := range n {
 			o.Channels.Lo[i] = math.Float32frombits(binary.LittleEndian.Uint32(c.Lo[4*i:]))
 			o.Channels.Hi[i] = math.Float32frombits(binary.LittleEndian.Uint32(c.Hi[4*i:]))
+			o.Channels.Sums[i] = math.Float64frombits(binary.LittleEndian.Uint64(c.Sums[8*i:]))
 			o.Channels.Squares[i] = math.Float64frombits(binary.LittleEndian.Uint64(c.Squares[8*i:]))
 		}
 	}
@@ -169,7 +172,7 @@ func (o *Observation) checkChannels() error {
 		return fmt.Errorf("%d rows of %d channels are not its %d values", c.Rows, len(c.Lo), o.Count)
 	}
 	for i := range c.Lo {
-		if !(o.Min <= c.Lo[i] && c.Lo[i] <= c.Hi[i] && c.Hi[i] <= o.Max && c.Squares[i] >= 0 && c.Squares[i] <= math.MaxFloat64) {
+		if !(o.Min <= c.Lo[i] && c.Lo[i] <= c.Hi[i] && c.Hi[i] <= o.Max && math.Abs(c.Sums[i]) <= math.MaxFloat64 && c.Squares[i] >= 0 && c.Squares[i] <= math.MaxFloat64) {
 			return fmt.Errorf("channel %d cannot be", i)
 		}
 	}

@@ -44,6 +44,9 @@ type Range struct {
 	// Channels are the same by channel, which SmoothQuant balances; nil in tables
 	// of programs that do not write them.
 	Channels *Channels `json:"channels,omitempty"`
+	// Centred says that smoothing moved each channel's middle to 0, and so its mean
+	// away from it: the bias behind takes what rounded weights lose of the mean.
+	Centred bool `json:"centred,omitempty"`
 }
 
 // Channels are what was seen of each channel, an index of a tensor's last axis.
@@ -52,6 +55,8 @@ type Channels struct {
 	Lo  []float32 `json:"lo"`  // least value
 	Hi  []float32 `json:"hi"`  // greatest value
 	RMS []float32 `json:"rms"` // root of the mean square
+	// Mean is the mean; nil in tables of programs that do not write it.
+	Mean []float32 `json:"mean,omitempty"`
 }
 
 // maxTable bounds an untrusted file: a thousand tensors with the channels of a

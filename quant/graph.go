@@ -109,6 +109,14 @@ func standard(stage string, m *onnx.Model) error {
 	return nil
 }
 
+// nodeName names a node in lists: its name, or its first output where it has none.
+func nodeName(n *onnxpb.NodeProto) string {
+	if n.GetName() != "" || len(n.GetOutput()) == 0 {
+		return n.GetName()
+	}
+	return n.GetOutput()[0]
+}
+
 // label names a node for people: its name, or its operator and first output.
 func label(n *onnxpb.NodeProto) string {
 	if n.GetName() != "" {

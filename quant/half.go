@@ -1,10 +1,9 @@
 package quant
 
 import (
-	"encoding/binary"
 	"fmt"
-
-	"google.golang.org/protobuf/proto"
+	"maps"
+	"slices"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -14,48 +13,99 @@ import (
 
 // HalfOptions are choices for [Half]; the zero value is what engines want.
 type HalfOptions struct {
-	// IO gives single graph inputs and outputs another type than the default,
-	// which is float16 for every float input and for the outputs that carry the
-	// KV cache, and float32 for other outputs (the logits).
+	// Type is the narrow type, onnx.Float16 or onnx.BFloat16; 0 means float16.
+	Type onnx.DType
+	// Table holds the ranges by which float16 is judged: what [Ranged] lists.
+	// Tensors that it lacks are taken to fit; nil judges weights alone. bfloat16
+	// has float32's exponent and needs none.
+	Table *calib.Table
+	// HeadRoom is how many times larger than in calibration a value may become
+	// before it leaves float16; 0 means 2.
+	HeadRoom float64
+	// IO gives single graph inputs and outputs another type than the default
+	// ([IOTypes] makes it from words): the narrow type for float inputs and for
+	// the outputs that carry the KV cache, float32 for other outputs (the
+	// logits), for inputs that only float32 nodes read (a mask), and for states
+	// that do not fit.
 	IO map[string]onnx.DType
 	// Single names nodes that compute in float32 besides those that always do.
 	Single map[string]bool
 }
 
-// minHalfScales is the first opset whose QuantizeLinear takes float16 scales.
+// minHalfScales is the first opset whose QuantizeLinear takes narrow scales.
 const minHalfScales = 19
 
-// Half is m with float16 weights and activations, every type explicit.
+// Half is m with narrow weights and activations, every type explicit.
 //
-// Layer norms, Softmax and what masks its scores compute in float32 between
-// Casts; a value that is needed in both types is cast once. Integer inputs and
-// outputs stay as they are; QuantizeLinear and DequantizeLinear get float16
-// scales. Errors are of class input: control flow, an opset below 19 with
-// quantized nodes, values whose type cannot be known.
+// Layer norms, Softmax and what masks its scores, and what does not fit
+// compute in float32 between Casts; a value that is needed in both types is
+// cast once. Integer inputs and outputs stay as they are; QuantizeLinear and
+// DequantizeLinear get narrow scales. Errors are of class input: control flow,
+// an opset too old for the type, values whose type cannot be known; and of class
+// usage: options about what m does not have, or that cannot hold its values.
 func Half(m *onnx.Model, o HalfOptions) (*onnx.Model, error) {
-	const stage = "converting to FP16"
-	if err := standard(stage, m); err != nil {
-		return nil, err
+	h, _, err := Narrow(m, o)
+	return h, err
+}
+
+// Narrow is [Half] that also tells which nodes compute in float32 and why, in
+// graph order.
+func Narrow(m *onnx.Model, o HalfOptions) (*onnx.Model, []Kept, error) {
+	if o.Type == 0 {
+		o.Type = onnx.Float16
 	}
-	if n := quantized(m); n != nil && m.Opset() < minHalfScales {
-		return nil, fault.New(fault.Input, stage, label(n),
-			fmt.Sprintf("opset %d has no float16 scales, %d is needed", m.Opset(), minHalfScales),
-			fmt.Sprintf("export the model with opset %d", onnx.OpsetVersion))
+	c, r, err := judged(m, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	h, err := newHalver(c, r, o)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := h.convert(); err != nil {
+		return nil, nil, err
+	}
+	c.Prune()
+	return c, r.list(), nil
+}
+
+// judged is a copy of m whose constants are all weights, and the regions of it
+// that compute in float32.
+func judged(m *onnx.Model, o HalfOptions) (*onnx.Model, *regions, error) {
+	stage := "converting to " + o.Type.String()
+	if err := standard(stage, m); err != nil {
+		return nil, nil, err
+	}
+	if err := newEnough(stage, m, o.Type); err != nil {
+		return nil, nil, err
 	}
 	c := m.Clone()
 	if err := hoist(c); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	types, err := elementTypes(stage, c)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	h := newHalver(c, types, o)
-	if err := h.convert(); err != nil {
-		return nil, err
+	r := newRegions(c, types)
+	return c, r, r.find(o)
+}
+
+// newEnough tells whether the model's opset has the type, and its scales.
+func newEnough(stage string, m *onnx.Model, t onnx.DType) error {
+	bad := func(subject, what string, needed int) error {
+		return fault.New(fault.Input, stage, subject, fmt.Sprintf("opset %d has no %s, %d is needed", m.Opset(), what, needed),
+			fmt.Sprintf("export the model with opset %d", onnx.OpsetVersion))
 	}
-	c.Prune()
-	return c, nil
+	switch n := quantized(m); {
+	case t != onnx.Float16 && t != onnx.BFloat16:
+		return fault.New(fault.Usage, stage, t.String(), "this is no narrow float type", "take float16 or bfloat16")
+	case t == onnx.BFloat16 && m.Opset() < brainOpset:
+		return bad("the model", "bfloat16", brainOpset)
+	case n != nil && m.Opset() < minHalfScales:
+		return bad(label(n), t.String()+" scales", minHalfScales)
+	}
+	return nil
 }
 
 // quantized is the first quantize or dequantize node of m, or nil.
@@ -69,247 +119,38 @@ func quantized(m *onnx.Model) *onnxpb.NodeProto {
 	return nil
 }
 
-// halver rewrites a graph node by node in topological order.
-type halver struct {
-	m       *onnx.Model
-	types   map[string]onnx.DType // of each value before the change
-	single  map[*onnxpb.NodeProto]bool
-	io      map[string]onnx.DType // what each float graph input and output becomes
-	used    names
-	weights map[string]*onnx.Weight // float32 weights as they were
-
-	as     map[string]map[onnx.DType]string // the names under which a float value exists in each type
-	native map[string]onnx.DType            // the type a float value is made in
-	nodes  []*onnxpb.NodeProto              // the new graph
-	casts  map[string]string                // value that a Cast makes -> value it stands for
-}
-
-func newHalver(m *onnx.Model, types map[string]onnx.DType, o HalfOptions) *halver {
+// ioTypes is what each graph input and output becomes.
+func ioTypes(m *onnx.Model, r *regions, o HalfOptions) (map[string]onnx.DType, error) {
+	io := map[string]onnx.DType{}
 	g := m.Graph()
-	h := &halver{
-		m: m, types: types, single: singleNodes(g, newIndex(g), o.Single), io: map[string]onnx.DType{}, used: usedNames(g),
-		weights: map[string]*onnx.Weight{}, as: map[string]map[onnx.DType]string{}, native: map[string]onnx.DType{}, casts: map[string]string{},
-	}
 	for _, v := range g.GetOutput() {
-		h.io[v.GetName()] = onnx.Float32
+		io[v.GetName()] = onnx.Float32
 	}
 	for _, name := range calib.States(m) {
-		h.io[name] = onnx.Float16
+		io[name] = o.Type
 	}
 	for _, v := range g.GetInput() {
-		h.io[v.GetName()] = onnx.Float16
-	}
-	for name, t := range o.IO {
-		h.io[name] = t
-	}
-	for _, t := range g.GetInitializer() {
-		if onnx.DType(t.GetDataType()) == onnx.Float32 {
-			h.weights[t.GetName()] = m.Weight(t.GetName())
+		io[v.GetName()] = o.Type
+		if users := r.x.consumers[v.GetName()]; len(users) > 0 && !slices.ContainsFunc(users, r.narrow) {
+			io[v.GetName()] = onnx.Float32
 		}
 	}
-	return h
-}
-
-func (h *halver) convert() error {
-	g := h.m.Graph()
-	for _, v := range g.GetInput() {
-		if h.types[v.GetName()] == onnx.Float32 {
-			t := h.io[v.GetName()]
-			retype(v, t)
-			h.made(v.GetName(), v.GetName(), t)
+	for name := range io {
+		if r.beyond[name] != "" {
+			io[name] = onnx.Float32
 		}
 	}
-	for _, n := range g.GetNode() {
-		if err := h.node(n); err != nil {
-			return err
+	for _, name := range slices.Sorted(maps.Keys(o.IO)) {
+		bad := func(cause, fix string) error {
+			return fault.New(fault.Usage, "choosing the type of", name, cause, fix)
 		}
-	}
-	for _, v := range g.GetOutput() {
-		if t, ok := h.native[v.GetName()]; ok {
-			if name := h.as[v.GetName()][h.io[v.GetName()]]; name == v.GetName() {
-				t = h.io[v.GetName()]
-			}
-			retype(v, t)
+		switch t := o.IO[name]; {
+		case !r.float(name) || io[name] == 0:
+			return nil, bad("it is no float input or output of the model", "name one of trtforge inspect's")
+		case t == onnx.Float16 && r.beyond[name] != "":
+			return nil, bad("float16 does not hold it: "+r.beyond[name], "take fp32 for it")
 		}
+		io[name] = o.IO[name]
 	}
-	g.Node = h.nodes
-	h.valueInfo()
-	return nil
-}
-
-// node rewrites one node: its float inputs in the type it computes in, its
-// float outputs noted as of that type.
-func (h *halver) node(n *onnxpb.NodeProto) error {
-	t := onnx.Float16
-	if h.single[n] {
-		t = onnx.Float32
-	}
-	for i, in := range n.GetInput() {
-		if in == "" || h.types[in] != onnx.Float32 {
-			continue
-		}
-		scale := i == 1 && (n.GetOpType() == "QuantizeLinear" || n.GetOpType() == "DequantizeLinear")
-		name, err := h.need(in, t, scale)
-		if err != nil {
-			return err
-		}
-		n.Input[i] = name
-	}
-	setType(n, t)
-	h.nodes = append(h.nodes, n)
-	for i, out := range n.GetOutput() {
-		if out == "" || h.types[out] != onnx.Float32 {
-			continue
-		}
-		name := out
-		want, isOutput := h.io[out]
-		if isOutput && want != t {
-			name = h.used.take(out + "/" + t.String())
-		}
-		n.Output[i] = name
-		h.made(out, name, t)
-		if isOutput && want != t {
-			h.cast(out, want, out)
-		}
-	}
-	return nil
-}
-
-// made notes that value exists as name, of type t.
-func (h *halver) made(value, name string, t onnx.DType) {
-	h.native[value] = t
-	h.as[value] = map[onnx.DType]string{t: name}
-}
-
-// need is the name under which value exists in type t; it is made where it does
-// not exist yet.
-func (h *halver) need(value string, t onnx.DType, scale bool) (string, error) {
-	if name, ok := h.as[value][t]; ok {
-		return name, nil
-	}
-	if w := h.weights[value]; w != nil {
-		return h.weight(w, t, scale)
-	}
-	name := h.used.take(value + "/" + t.String())
-	h.cast(value, t, name)
-	return name, nil
-}
-
-// cast adds a Cast of value to type t that makes name.
-func (h *halver) cast(value string, t onnx.DType, name string) {
-	from := h.as[value][h.native[value]]
-	node := onnx.Node("Cast", h.used.take(value+"/to_"+t.String()), []string{from}, []string{name}, "to", t)
-	h.nodes = append(h.nodes, node)
-	h.as[value][t] = name
-	h.casts[name] = value
-}
-
-// weight adds w in type t: under its own name the first time, under another
-// where both types are needed.
-func (h *halver) weight(w *onnx.Weight, t onnx.DType, scale bool) (string, error) {
-	converted := w
-	if t == onnx.Float16 {
-		var err error
-		if converted, err = narrow(w, scale); err != nil {
-			return "", err
-		}
-	}
-	name := w.Name
-	if h.as[w.Name] == nil {
-		h.as[w.Name] = map[onnx.DType]string{}
-	} else {
-		name = h.used.take(w.Name + "/" + t.String())
-	}
-	h.m.SetWeight(&onnx.Weight{Name: name, Type: t, Dims: converted.Dims, Data: converted.Data})
-	h.as[w.Name][t] = name
-	return name, nil
-}
-
-// valueInfo states the new types, and the shapes that were known.
-func (h *halver) valueInfo() {
-	g := h.m.Graph()
-	var infos []*onnxpb.ValueInfoProto
-	shapes := map[string]*onnxpb.ValueInfoProto{}
-	for _, v := range g.GetValueInfo() {
-		shapes[v.GetName()] = v
-		if h.types[v.GetName()] != onnx.Float32 {
-			infos = append(infos, v)
-		}
-	}
-	for _, v := range append(g.GetInput(), g.GetOutput()...) {
-		shapes[v.GetName()] = v
-	}
-	for _, n := range h.nodes {
-		for _, out := range n.GetOutput() {
-			h.describe(out, shapes, &infos)
-		}
-	}
-	g.ValueInfo = infos
-}
-
-// describe adds the value info of a float value that is not a graph output.
-func (h *halver) describe(name string, shapes map[string]*onnxpb.ValueInfoProto, infos *[]*onnxpb.ValueInfoProto) {
-	value := name
-	if v, ok := h.casts[name]; ok {
-		value = v
-	}
-	known := shapes[value]
-	if _, isOutput := h.io[name]; isOutput || known == nil {
-		return
-	}
-	for t, n := range h.as[value] {
-		if n == name {
-			v := proto.Clone(known).(*onnxpb.ValueInfoProto)
-			v.Name = name
-			retype(v, t)
-			*infos = append(*infos, v)
-		}
-	}
-}
-
-func retype(v *onnxpb.ValueInfoProto, t onnx.DType) {
-	v.GetType().GetTensorType().ElemType = int32(t)
-}
-
-// setType changes the attributes by which a node states a float32 output.
-func setType(n *onnxpb.NodeProto, t onnx.DType) {
-	if t == onnx.Float32 || !builtin(n) {
-		return
-	}
-	switch n.GetOpType() {
-	case "Cast":
-		if a := onnx.Attr(n, "to"); onnx.DType(a.GetI()) == onnx.Float32 {
-			a.I = int64(t)
-		}
-	case "DequantizeLinear", "QuantizeLinear":
-		for _, name := range []string{"output_dtype", "precision"} {
-			if a := onnx.Attr(n, name); a != nil && onnx.DType(a.GetI()) == onnx.Float32 {
-				a.I = int64(t)
-			}
-		}
-	case "ConstantOfShape":
-		fill(n)
-	}
-}
-
-// fill makes a ConstantOfShape of float32 one of float16.
-func fill(n *onnxpb.NodeProto) {
-	a := onnx.Attr(n, "value")
-	if a == nil {
-		a = &onnxpb.AttributeProto{Name: "value", Type: onnxpb.AttributeProto_TENSOR}
-		n.Attribute = append(n.Attribute, a)
-		a.T = &onnxpb.TensorProto{DataType: int32(onnx.Float32), Dims: []int64{1}, FloatData: []float32{0}}
-	}
-	if onnx.DType(a.GetT().GetDataType()) != onnx.Float32 {
-		return
-	}
-	var v float32
-	w := &onnx.Weight{Type: onnx.Float32, Dims: []int64{1}, Data: onnx.Memory(a.GetT().GetRawData())}
-	if f := a.GetT().GetFloatData(); len(f) == 1 {
-		v = f[0]
-	} else if all, err := w.Float32s(); err == nil && len(all) == 1 {
-		v = all[0]
-	}
-	a.T = &onnxpb.TensorProto{DataType: int32(onnx.Float16), Dims: []int64{1},
-		RawData: binary.LittleEndian.AppendUint16(nil, halfBits(v, false))}
+	return io, nil
 }

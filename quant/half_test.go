@@ -45,7 +45,7 @@ func TestNarrowIsNumpys(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w, err := narrow(onnx.Floats("w", []int64{int64(len(values))}, values...), false)
+	w, err := narrow(onnx.Floats("w", []int64{int64(len(values))}, values...), onnx.Float16, false)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -61,10 +61,10 @@ func TestNarrowIsNumpys(t *testing.T) {
 }
 
 func TestNarrowScalesStayPositive(t *testing.T) {
-	if b := halfBits(1e-9, true); b != 1 {
+	if b := narrowBits(1e-9, onnx.Float16, true); b != 1 {
 		t.Errorf("a scale of 1e-9 became %04x, want the smallest positive float16", b)
 	}
-	if b := halfBits(0, true); b != 0 {
+	if b := narrowBits(0, onnx.Float16, true); b != 0 {
 		t.Errorf("zero became %04x", b)
 	}
 }

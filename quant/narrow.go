@@ -6,29 +6,31 @@ import (
 	"io"
 	"math"
 
-	"github.com/x448/float16"
-
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 )
 
+// The ends of the two narrow types. Subnormals are used: below the smallest
+// there is only zero.
 const (
-	maxHalf  = 65504          // the largest finite float16
-	tinyHalf = 1.0 / 16777216 // the smallest positive float16, 2^-24
+	maxHalf   = 65504          // the largest finite float16
+	tinyHalf  = 1.0 / 16777216 // the smallest positive float16, 2^-24
+	maxBrain  = 0x1.fep127     // the largest finite bfloat16, 3.39e38
+	tinyBrain = 0x1p-133       // the smallest positive bfloat16
 )
 
-// narrow is w in float16, converted while it is read: round to nearest, ties to
-// even, finite values beyond ±65,504 clipped to it (a mask's -3.4e38 stays the
-// most negative number instead of an infinity, whose sums and products are
-// NaN), infinities as they are. Where w is a quantization scale, a positive
-// value too small for float16 becomes the smallest one instead of zero. NaN is
-// an error at the time of reading.
-func narrow(w *onnx.Weight, scale bool) (*onnx.Weight, error) {
-	size, err := onnx.Float16.Bytes(w.Dims)
+// narrow is w in float16 or bfloat16, converted while it is read: round to
+// nearest, ties to even, finite values beyond the type's range clipped to it (a
+// mask's -3.4e38 stays the most negative number instead of an infinity, whose
+// sums and products are NaN), infinities as they are. Where w is a quantization
+// scale, a positive value too small for the type becomes the smallest one
+// instead of zero. NaN is an error at the time of reading.
+func narrow(w *onnx.Weight, t onnx.DType, scale bool) (*onnx.Weight, error) {
+	size, err := t.Bytes(w.Dims)
 	if err != nil {
 		return nil, fault.Wrap(fault.Input, "converting weight", w.Name, err, "export the model again")
 	}
-	return &onnx.Weight{Name: w.Name, Type: onnx.Float16, Dims: w.Dims, Data: onnx.Generated{
+	return &onnx.Weight{Name: w.Name, Type: t, Dims: w.Dims, Data: onnx.Generated{
 		Length: size,
 		Write: func(out io.Writer) error {
 			var buf []byte
@@ -39,7 +41,7 @@ func narrow(w *onnx.Weight, scale bool) (*onnx.Weight, error) {
 						return fault.New(fault.Input, "converting weight", w.Name,
 							fmt.Sprintf("element %d is NaN", base+int64(i)), "export the model from a sound checkpoint")
 					}
-					buf = binary.LittleEndian.AppendUint16(buf, halfBits(v, scale))
+					buf = binary.LittleEndian.AppendUint16(buf, narrowBits(v, t, scale))
 				}
 				_, err := out.Write(buf)
 				return err
@@ -48,16 +50,39 @@ func narrow(w *onnx.Weight, scale bool) (*onnx.Weight, error) {
 	}}, nil
 }
 
-// halfBits is v as narrow rounds it.
-func halfBits(v float32, scale bool) uint16 {
+// narrowBits is v as narrow rounds it.
+func narrowBits(v float32, t onnx.DType, scale bool) uint16 {
+	bits, most, least := halfBits, float32(maxHalf), float32(tinyHalf)
+	if t == onnx.BFloat16 {
+		bits, most, least = brainBits, maxBrain, tinyBrain
+	}
 	switch {
 	case math.IsInf(float64(v), 0):
-	case v > maxHalf:
-		v = maxHalf
-	case v < -maxHalf:
-		v = -maxHalf
-	case scale && v > 0 && v < tinyHalf:
-		v = tinyHalf
+	case scale && v > 0 && v < least:
+		v = least
+	default:
+		v = max(-most, min(most, v))
 	}
-	return float16.Fromfloat32(v).Bits()
+	return bits(v)
+}
+
+// halfBits is v in float16, of at most ±65,504 or infinite. Rounding adds just
+// under half a unit, and a whole half where the last kept bit is odd: a carry
+// moves into the exponent, as it should.
+func halfBits(v float32) uint16 {
+	u := math.Float32bits(v)
+	sign, u := uint16(u>>16&0x8000), u&0x7fffffff
+	switch {
+	case u >= 0x7f800000: // infinite
+		return sign | 0x7c00
+	case u < 0x38800000: // below 2^-14: 0.5 + |v| has float16's smallest unit as its last bit
+		return sign | uint16(math.Float32bits(0.5+math.Float32frombits(u))-math.Float32bits(0.5))
+	}
+	return sign | uint16((u-(127-15)<<23+0xfff+u>>13&1)>>13)
+}
+
+// brainBits is v in bfloat16: the upper half of float32, rounded.
+func brainBits(v float32) uint16 {
+	u := math.Float32bits(v)
+	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }

@@ -115,9 +115,11 @@ func int8Of(t *testing.T, m *onnx.Model, p Policy) *onnx.Model {
 	return q
 }
 
-func halfOf(t *testing.T, m *onnx.Model) *onnx.Model {
+func halfOf(t *testing.T, m *onnx.Model) *onnx.Model { return typed(t, m, HalfOptions{}) }
+
+func typed(t *testing.T, m *onnx.Model, o HalfOptions) *onnx.Model {
 	t.Helper()
-	h, err := Half(m, HalfOptions{})
+	h, err := Half(m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -223,10 +225,13 @@ func checkBuilder(t *testing.T, all map[string]*onnx.Model) {
 	}
 	for name, m := range all {
 		some := int8Of(t, m, Policy{})
-		for kind, graph := range map[string]*onnx.Model{"fp16": halfOf(t, m), "int8": some, "int8+fp16": halfOf(t, some)} {
+		for kind, graph := range map[string]*onnx.Model{
+			"fp16": halfOf(t, m), "int8": some, "int8+fp16": halfOf(t, some),
+			"bf16": typed(t, m, HalfOptions{Type: onnx.BFloat16}), "int8+bf16": typed(t, some, HalfOptions{Type: onnx.BFloat16}),
+		} {
 			ints := 0
 			switch {
-			case kind == "fp16":
+			case kind == "fp16" || kind == "bf16":
 			case name == "gpt2":
 				// In PyTorch's GPT-2 the builder splits the joint projection of
 				// queries, keys and values itself and multiplies it in float.
