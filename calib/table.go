@@ -106,7 +106,16 @@ func ReadFile(path string) (*Table, error) {
 }
 
 // WriteFile writes the table, whole or not at all.
-func (t *Table) WriteFile(path string) error { return fsx.WriteJSON(path, t) }
+func (t *Table) WriteFile(path string) error {
+	b, err := t.JSON()
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	return fsx.WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
 
 // check finds every range that no calibration can have made.
 func (t *Table) check() error {
@@ -144,6 +153,25 @@ func (t *Table) Fits(model string) error {
 	}
 	return fault.New(fault.Input, "using the calibration table", "of model "+t.Model,
 		"the model at hand is "+model, "calibrate this model, or give the table that belongs to it")
+}
+
+// Serves tells whether the table can quantize what those tensors feed in the model
+// of that digest: everything that keeps it from that at once, another model,
+// tensors that it lacks, ranges that are zero or cannot be.
+func (t *Table) Serves(model string, tensors []string) error {
+	errs := []error{t.Fits(model)}
+	for _, name := range tensors {
+		r, ok := t.Ranges[name]
+		err := r.Check()
+		switch {
+		case !ok:
+			err = errors.New("the table does not have it")
+		case err == nil && r.Amax == 0:
+			err = errors.New("its range is zero: it never had another value")
+		}
+		errs = append(errs, fault.Wrap(fault.Input, "using the calibration table for tensor", name, err, "calibrate this model, on more text"))
+	}
+	return errors.Join(errs...)
 }
 
 // plain is a Table without its methods.

@@ -85,6 +85,24 @@ func TestTableRefusals(t *testing.T) {
 	}
 }
 
+func TestTableServes(t *testing.T) {
+	s := sample()
+	s.Ranges["zero"], s.Ranges["bad"] = Range{}, Range{Lo: 2, Hi: 1}
+	const good = "/h.0/mlp/Gelu_output_0"
+	if err := s.Serves("ab", []string{good}); err != nil {
+		t.Error(err)
+	}
+	err := s.Serves("ef", []string{good, "absent", "zero", "bad"})
+	if fault.Classify(err) != fault.Input {
+		t.Fatalf("%v, want an input error", err)
+	}
+	for _, want := range []string{"model ab", "is ef", "absent: the table does not have it", "zero: its range is zero", "bad: lo 2 is above hi 1"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+}
+
 func FuzzReadTable(f *testing.F) {
 	b, err := json.Marshal(sample())
 	if err != nil {

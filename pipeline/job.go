@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -81,13 +80,9 @@ func (j *job) ids(path string) ([]int, error) {
 	if ids, known := j.texts[path]; known {
 		return ids, nil
 	}
-	b, err := os.ReadFile(path)
+	ids, err := Tokens(j.tokenizer, path)
 	if err != nil {
-		return nil, fsx.Explain("reading text", path, err)
-	}
-	ids, err := j.tokenizer.Encode(string(b))
-	if err != nil {
-		return nil, fmt.Errorf("tokenizing %s: %w", path, err)
+		return nil, err
 	}
 	j.texts[path] = ids
 	return ids, nil

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/calib"
@@ -16,12 +15,10 @@ import (
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // The files that stages hand to each other.
@@ -104,7 +101,7 @@ func (j *job) layOutModels() {
 	}
 	files := tokenizerFiles(j.config.Model.Path)
 	files["calibrate"], files["evaluate"] = j.config.Text.Calibrate, j.config.Text.Evaluate
-	table := j.add(&stage{name: "calibrate", revision: 1, runtime: "ort", needs: []*stage{j.export}, files: files, params: map[string]string{
+	table := j.add(&stage{name: "calibrate", revision: 2, runtime: "ort", needs: []*stage{j.export}, files: files, params: map[string]string{
 		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimeVersion("ort"),
 	}, run: j.runCalibrate})
 	if cpu {
@@ -206,41 +203,34 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 	if err != nil {
 		return err
 	}
+	c, err := contract.Load(j.export.path(contractFile))
+	if err != nil {
+		return err
+	}
+	client, err := j.client(ctx)
+	if err != nil {
+		return err
+	}
 	return j.open(j.graph(j.export), func(m *onnx.Model) error {
 		targets, err := quant.Targets(m, quant.Policy{})
 		if err != nil {
 			return err
 		}
-		observe := activations(targets)
-		cut, err := calib.Cut(m, observe)
+		r := Calibration{
+			Model: m, Contract: c, IDs: ids, Observe: activations(targets), Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
+			Windows: calib.PlanOptions{Samples: j.config.Text.Samples, Seed: j.config.Run.Seed},
+		}
+		r.Windows.Prefill, r.Windows.Decode = Windows(c.MaxPositions)
+		seen, err := Calibrate(ctx, client, r, p)
 		if err != nil {
 			return err
 		}
-		path := filepath.Join(dir, "cut.onnx")
-		if err := onnx.Save(cut, path, onnx.SaveOptions{}); err != nil {
-			return err
-		}
-		defer func() {
-			_ = os.Remove(path)
-			_ = os.Remove(path + ".data")
-		}()
-		collected, err := j.collect(ctx, path, ids, observe, p)
+		table, err := seen.Table(calib.Absmax())
 		if err != nil {
 			return err
 		}
-		return j.saveTable(m, collected, dir)
+		return table.WriteFile(filepath.Join(dir, tableFile))
 	})
-}
-
-// activations are the tensors whose ranges the targets need, each once.
-func activations(targets []quant.Target) []string {
-	var names []string
-	for _, t := range targets {
-		if !slices.Contains(names, t.Activation) {
-			names = append(names, t.Activation)
-		}
-	}
-	return names
 }
 
 // calibrationIDs are the calibration text's tokens, refused where the text is
@@ -254,73 +244,17 @@ func (j *job) calibrationIDs() ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	words := func(ids []int64) string {
-		narrow := make([]int, len(ids))
-		for i, id := range ids {
-			narrow[i] = int(id)
-		}
-		s, err := j.tokenizer.Decode(narrow)
-		if err != nil {
-			return ""
-		}
-		return s
-	}
-	wide := widen(ids)
-	return wide, calib.Overlap(wide, widen(evaluated), calib.OverlapTokens, words)
+	wide := Widen(ids)
+	return wide, Overlap(j.tokenizer, wide, Widen(evaluated))
 }
 
-func widen(ids []int) []int64 {
+// Widen copies token ids into the width that graphs are fed in.
+func Widen(ids []int) []int64 {
 	wide := make([]int64, len(ids))
 	for i, id := range ids {
 		wide[i] = int64(id)
 	}
 	return wide
-}
-
-// calibrationPrefill and calibrationDecode are the shapes that samples are
-// drawn at: prefill lengths in turn, and steps with the model's own past.
-var calibrationPrefill = []int{16, 64, 128}
-
-const calibrationDecode = 8
-
-func (j *job) collect(ctx context.Context, cut string, ids []int64, observe []string, p progress.Counter) (*calib.Observations, error) {
-	c, err := contract.Load(j.export.path(contractFile))
-	if err != nil {
-		return nil, err
-	}
-	limit := c.MaxPositions
-	prefill := calibrationPrefill
-	if limit > 0 && limit < prefill[len(prefill)-1]+calibrationDecode {
-		prefill = []int{max(1, limit/2)}
-	}
-	plan, err := calib.NewPlan(len(ids), calib.PlanOptions{
-		Samples: j.config.Text.Samples, Prefill: prefill, Decode: min(calibrationDecode, max(0, limit-prefill[0])), Seed: j.config.Run.Seed, Limit: limit,
-	})
-	if err != nil {
-		return nil, err
-	}
-	client, err := j.client(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return jobs.Calibrate(ctx, client, jobs.CalibrateRequest{
-		Model: jobs.Model{Path: cut, Contract: c, Threads: j.threads},
-		Job:   calib.Job{IDs: ids, Plan: plan, Observe: observe},
-	}, p)
-}
-
-// saveTable turns what was seen into the ranges that quantization reads.
-func (j *job) saveTable(m *onnx.Model, c *calib.Observations, dir string) error {
-	table, err := c.Table(calib.Absmax())
-	if err != nil {
-		return err
-	}
-	table.CreatedBy = j.options.CreatedBy
-	if table.Model, err = m.Digest(); err != nil {
-		return err
-	}
-	table.Text = validate.IDsDigest(j.texts[j.config.Text.Calibrate])
-	return table.WriteFile(filepath.Join(dir, tableFile))
 }
 
 // quantizer makes the typed graph: INT8 where there is a table of ranges, then

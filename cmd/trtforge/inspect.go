@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trtforge/trtforge/calib/tableio"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -33,7 +34,7 @@ func newInspectCommand(g *globals) *cobra.Command {
 	var opts InspectOptions
 	c := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a file is: a graph and its contract, a checkpoint, profiles",
+		Short: "Show what a file is: a graph and its contract, a checkpoint, profiles, a calibration table",
 		Long: `Inspect tells the kind of a file by its content. Of an ONNX model it shows what
 every input and output is for, which of its dimensions is batch, sequence, past or
 their sum, how that is known (from the nodes, from names, or because --bind says
@@ -63,6 +64,8 @@ var inspectors = []inspector{
 		return strings.HasSuffix(name, ".safetensors") || len(head) > 8 && head[8] == '{' && head[0] != '{'
 	}, inspectSafetensors},
 	{"contract", jsonOf("contract"), inspectContract},
+	{"calibration table", func(name string, head []byte) bool { return isObservations(name, head) || tableio.Detect(head) != "" },
+		func(_ InspectOptions, g *globals, path string) error { return runCalibrateShow(g, path) }},
 	{"onnx", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".onnx") || len(head) > 0 && head[0] == 0x08 // ir_version, the first field
 	}, inspectONNX},

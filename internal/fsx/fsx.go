@@ -71,17 +71,26 @@ func plain(err error) error {
 
 // WriteJSON writes v to path as indented JSON with a final newline.
 func WriteJSON(path string, v any) error {
+	b, err := JSON(v)
+	if err != nil {
+		return fmt.Errorf("encoding %s: %w", path, err)
+	}
+	return WriteFile(path, func(w io.Writer) error {
+		_, err := w.Write(b)
+		return err
+	})
+}
+
+// JSON is what WriteJSON writes.
+func JSON(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)
 	e.SetIndent("", "  ")
 	if err := e.Encode(v); err != nil {
-		return fmt.Errorf("encoding %s: %w", path, err)
+		return nil, err
 	}
-	return WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b.Bytes())
-		return err
-	})
+	return b.Bytes(), nil
 }
 
 // WriteDir fills a new directory and gives it the name dir, replacing what was

@@ -15,20 +15,20 @@ const module = "github.com/trtforge/trtforge/"
 var floors = [][]string{
 	{"internal/annotation", "internal/fault", "internal/junit", "internal/keep", "internal/progress", "internal/svg", "onnx/onnxpb"},
 	{"internal/fsx", "rows"},
-	{"internal/bpe", "safetensors", "internal/runtimes"},
+	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
 	{"onnx", "internal/testenv"},
 	{"contract", "export", "internal/child"},
 	{"profiles", "internal/doctor", "internal/ort", "internal/worker"},
 	{"profiles/syntax", "profiles/sidecar"},
 	{"profiles/explain", "profiles/lint"},
 	{"calib"},
-	{"quant"},
+	{"quant", "calib/tableio"},
 	{"engine"},
 	{"engine/enginetest"},
 	{"engine/ortcpu", "engine/rtx"},
 	{"lm"},
 	{"validate"},
-	{"bench"},
+	{"bench", "quant/search"},
 	{"internal/jobs"},
 	{"gate"},
 	{"report"},
@@ -37,7 +37,7 @@ var floors = [][]string{
 }
 
 // pure rooms hold the knowledge: no cgo, no processes, no network.
-var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "quant", "validate", "bench", "gate", "report", "rows", "safetensors", "export", "lm"}
+var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "gate", "report", "rows", "safetensors", "export", "lm"}
 
 // only says who may import a library that must not spread.
 var only = map[string][]string{
@@ -46,6 +46,7 @@ var only = map[string][]string{
 	"github.com/spf13/cobra":             {"cmd/trtforge"},
 	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain"},
 	"github.com/NVIDIA/go-nvml/pkg/nvml": {"internal/doctor"},
+	"github.com/google/flatbuffers/go":   {"calib/tableio"},
 }
 
 type pkg struct {

@@ -55,6 +55,18 @@ func (c *Canvas) Line(class string, x1, y1, x2, y2 float64) {
 	c.tag("line", class, "x1", x1, "y1", y1, "x2", x2, "y2", y2)
 }
 
+// Polyline joins points by straight lines; the slices are of one length.
+func (c *Canvas) Polyline(class string, x, y []float64) {
+	fmt.Fprintf(&c.body, `<polyline class="%s" points="`, html.EscapeString(class))
+	for i := range x {
+		if i > 0 {
+			c.body.WriteByte(' ')
+		}
+		c.body.WriteString(number(x[i]) + "," + number(y[i]))
+	}
+	c.body.WriteString(`"/>`)
+}
+
 // Circle is a circle of radius r.
 func (c *Canvas) Circle(class string, x, y, r float64) {
 	c.tag("circle", class, "cx", x, "cy", y, "r", r)

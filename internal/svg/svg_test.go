@@ -14,6 +14,7 @@ func TestCanvasIsWellFormedWhateverIsDrawn(t *testing.T) {
 	c := New(`a"b`, 100, 50, "1 < 2 & 3", `"quoted"`)
 	c.Rect("x", math.NaN(), math.Inf(1), -5, 10, 2)
 	c.Line("x", 0, 1.26, 2, 3)
+	c.Polyline("x", []float64{1, math.NaN()}, []float64{2.26, math.Inf(-1)})
 	c.Group("g", "tip <b>", func() {
 		c.Circle("x", 1, 2, 3)
 		c.Text(`"c"`, 1, 2, Middle, "</text><script>")
@@ -27,7 +28,7 @@ func TestCanvasIsWellFormedWhateverIsDrawn(t *testing.T) {
 			t.Fatalf("not well-formed: %v\n%s", err, text)
 		}
 	}
-	for _, part := range []string{"<title id=", "1 &lt; 2 &amp; 3", "<desc id=", `role="img"`, `y1="1.3"`} {
+	for _, part := range []string{"<title id=", "1 &lt; 2 &amp; 3", "<desc id=", `role="img"`, `y1="1.3"`, `points="1,2.3 0,0"`} {
 		if !strings.Contains(text, part) {
 			t.Errorf("no %q in %s", part, text)
 		}

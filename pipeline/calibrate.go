@@ -1,0 +1,175 @@
+package pipeline
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/internal/text"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant"
+)
+
+// Calibration is one calibration of a model, as the stage of a pipeline and the
+// command ask for it.
+type Calibration struct {
+	Model     *onnx.Model
+	Contract  *contract.Contract // of the model
+	IDs       []int64            // the text
+	Random    bool               // the ids were drawn at random: recorded in the table
+	Observe   []string           // tensors whose ranges are wanted
+	Windows   calib.PlanOptions  // Limit is the model's, whatever it says
+	Part, Of  int                // the part of the plan that is run, from 0; Of 0 is all of it
+	Method    calib.Method
+	Until     *calib.Until // nil runs all windows
+	Threads   int
+	Dir       string // where the cut graph lies for the time of it: as large as the model
+	State     string // file that keeps what was observed, and is gone on from; "" keeps nothing
+	CreatedBy string
+}
+
+// Calibrate cuts the graph to what the observed tensors need, runs the windows
+// through ONNX Runtime and returns what it saw. Where it is cancelled, State holds
+// what a second call goes on from; its result is the same.
+func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Counter) (*calib.Observations, error) {
+	job := calib.Job{IDs: r.IDs, Observe: r.Observe, Method: r.Method, Until: r.Until, CreatedBy: r.CreatedBy}
+	if r.Random {
+		job.Text = calib.RandomText
+	}
+	r.Windows.Limit = r.Contract.MaxPositions
+	var err error
+	if job.Plan, err = calib.NewPlan(len(r.IDs), r.Windows); err != nil {
+		return nil, err
+	}
+	if r.Of > 0 {
+		if job.Plan, err = job.Plan.Shard(r.Part, r.Of); err != nil {
+			return nil, err
+		}
+	}
+	if job.Model, err = r.Model.Digest(); err != nil {
+		return nil, err
+	}
+	path, remove, err := r.cut()
+	if err != nil {
+		return nil, err
+	}
+	defer remove()
+	return jobs.Calibrate(ctx, c, jobs.CalibrateRequest{
+		Model: jobs.Model{Path: path, Contract: r.Contract, Threads: r.Threads}, Job: job, Checkpoint: r.State,
+		Every: time.Second, // an interrupt kills the child, and what came after the last write is run again
+	}, p)
+}
+
+// cut saves the part of the graph that calibration runs; remove takes it away. Its
+// place is named after State, so that what a killed process left is found again and
+// that of another job is left alone.
+func (r Calibration) cut() (path string, remove func(), err error) {
+	cut, err := calib.Cut(r.Model, r.Observe)
+	if err != nil {
+		return "", nil, err
+	}
+	mine := fsx.TempPrefix + filepath.Base(r.State) + "-"
+	if err := sweepOf(r.Dir, mine); err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp(r.Dir, mine+"cut-*")
+	if err != nil {
+		return "", nil, fsx.Explain("creating a directory in", r.Dir, err)
+	}
+	remove = func() { _ = os.RemoveAll(dir) }
+	path = filepath.Join(dir, modelFile)
+	if err := onnx.Save(cut, path, onnx.SaveOptions{}); err != nil {
+		remove()
+		return "", nil, err
+	}
+	return path, remove, nil
+}
+
+// sweepOf removes what lies in dir under names that begin with prefix.
+func sweepOf(dir, prefix string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fsx.Explain("reading", dir, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return fsx.Explain("removing", e.Name(), err)
+			}
+		}
+	}
+	return nil
+}
+
+// The shapes that samples are drawn at: prefill lengths in turn, and steps with
+// the model's own past.
+var calibrationPrefill = []int{16, 64, 128}
+
+const calibrationDecode = 8
+
+// Windows are the prefill lengths and decode steps that calibration takes where
+// nothing else is said: shorter ones for a model of few positions (0: no limit).
+func Windows(positions int) (prefill []int, decode int) {
+	prefill, decode = calibrationPrefill, calibrationDecode
+	if positions > 0 && positions < slices.Max(prefill)+decode {
+		prefill = []int{max(1, positions/2)}
+		decode = min(decode, max(0, positions-prefill[0]))
+	}
+	return prefill, decode
+}
+
+// Observed are the tensors whose ranges any choice of matrix products needs, each
+// once, so that one table serves every policy. The head's input is among them only
+// where head says so: next to no policy quantizes the head, and nothing but the
+// last normalisation would be computed for it.
+func Observed(m *onnx.Model, head bool) ([]string, error) {
+	all, err := quant.Linears(m)
+	if err != nil {
+		return nil, err
+	}
+	return activations(slices.DeleteFunc(all, func(t quant.Target) bool { return t.Role == quant.LMHead && !head })), nil
+}
+
+// activations are the tensors whose ranges the targets need, each once.
+func activations(targets []quant.Target) []string {
+	var names []string
+	for _, t := range targets {
+		if !slices.Contains(names, t.Activation) {
+			names = append(names, t.Activation)
+		}
+	}
+	return names
+}
+
+// Tokens are the ids of a text in UTF-8.
+func Tokens(t *bpe.Tokenizer, path string) ([]int, error) {
+	s, err := text.Read(path)
+	if err != nil {
+		return nil, err
+	}
+	return t.Encode(s)
+}
+
+// Overlap refuses calibration on text that is evaluated, and shows the passage.
+func Overlap(t *bpe.Tokenizer, calibration, evaluation []int64) error {
+	return calib.Overlap(calibration, evaluation, calib.OverlapTokens, func(ids []int64) string {
+		narrow := make([]int, len(ids))
+		for i, id := range ids {
+			narrow[i] = int(id)
+		}
+		s, err := t.Decode(narrow)
+		if err != nil {
+			return ""
+		}
+		return s
+	})
+}
