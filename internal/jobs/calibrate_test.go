@@ -147,7 +147,7 @@ func (k killer) SetMax(int64) {}
 func (k killer) Set(n int64) {
 	begun := time.Now()
 	info, err := os.Stat(k.path)
-	for n < 150 && time.Since(begun) < 5*time.Second { // wait for the next one
+	for n < 300 && time.Since(begun) < 5*time.Second { // wait for the next one
 		again, err2 := os.Stat(k.path)
 		if err2 == nil && (errors.Is(err, fs.ErrNotExist) || !again.ModTime().Equal(info.ModTime())) {
 			break
