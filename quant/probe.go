@@ -78,7 +78,7 @@ type prober struct {
 
 // switches puts the node of candidate i between Ifs.
 func (p *prober) switches(i int, l linearNode) error {
-	d, err := p.decide(l)
+	d, err := p.decide(l.target, p.policy)
 	if err == nil && l.obstacle != "" {
 		err = fault.New(fault.Input, "quantizing node", l.target.Node, l.obstacle, remedy(l))
 	}
@@ -177,17 +177,17 @@ func subgraph(nodes ...*onnxpb.NodeProto) *onnxpb.GraphProto {
 // weight is the rounded form of a product's weight in the layout that its node
 // sees, made once a layout, and its scales.
 func (p *prober) weight(l linearNode) (string, []float32, error) {
-	t, w := l.target, l.weight.as()
-	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.weight.transposed)
+	t, w := l.target, l.view.as()
+	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.view.transposed)
 	if name, ok := p.rounded[key]; ok {
 		return name, p.chosen[key], nil
 	}
-	scale, err := scales(w, t.Axis)
+	scale, err := p.scales(w, t.Axis)
 	if err != nil {
 		return "", nil, err
 	}
 	level, axis := quantize(w, p.used.take(t.Weight+"/rounded"), t.Axis, scale), t.Axis
-	if l.weight.transposed {
+	if l.view.transposed {
 		level, axis = transpose(level), 1-axis
 	}
 	p.m.SetWeight(dequantize(level, axis, scale))
