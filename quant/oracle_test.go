@@ -74,7 +74,7 @@ func saved(t *testing.T, m *onnx.Model, dir, name string) string {
 }
 
 // calibrated is the table that ONNX Runtime and numpy make of random ids, or of
-// those in a file.
+// those in a file, for the products that the policy takes.
 func calibrated(t *testing.T, m *onnx.Model, p Policy, ids ...string) *calib.Table {
 	t.Helper()
 	targets, err := Targets(m, p)
@@ -89,6 +89,21 @@ func calibrated(t *testing.T, m *onnx.Model, p Policy, ids ...string) *calib.Tab
 		}
 		seen[target.Activation] = true
 	}
+	return observed(t, m, observe, ids...)
+}
+
+// ranged is the table of what float16 is judged by.
+func ranged(t *testing.T, m *onnx.Model, ids ...string) *calib.Table {
+	t.Helper()
+	observe, err := Ranged(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return observed(t, m, observe, ids...)
+}
+
+func observed(t *testing.T, m *onnx.Model, observe []string, ids ...string) *calib.Table {
+	t.Helper()
 	cut, err := calib.Cut(m, observe)
 	if err != nil {
 		t.Fatal(err)
