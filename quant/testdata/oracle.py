@@ -7,7 +7,7 @@ oracle.py perplexity IDS GRAPH...    perplexity of the token ids in windows of 2
 oracle.py typed REFERENCE GRAPH...   like compare, by numpy in the types that the graphs state, and where they overflow
 oracle.py typedppl IDS GRAPH...      like perplexity, by numpy in the types that the graphs state
 oracle.py support                    which operators take float16 and bfloat16 late, by ONNX's schemas
-oracle.py half IN OUT                float32 to float16 by numpy
+oracle.py half IN OUT TYPE           float32 to float16 or bfloat16 by numpy
 oracle.py int8 IN OUT ROWS COLS AXIS scales and levels of a weight by numpy
 """
 import collections
@@ -216,9 +216,13 @@ def perplexity(ids, *graphs, session=session):
         print(json.dumps(float(np.exp(nll / n))))
 
 
-def half(source, out):
+def half(source, out, kind):
+    import ml_dtypes
+
+    t = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}[kind]
+    most = np.float32(ml_dtypes.finfo(t).max)
     v = np.fromfile(source, np.float32)
-    np.where(np.isinf(v), v, np.clip(v, -65504, 65504)).astype(np.float16).tofile(out)
+    np.where(np.isinf(v), v, np.clip(v, -most, most)).astype(t).tofile(out)
 
 
 def int8(source, out, rows, cols, axis):
