@@ -19,10 +19,18 @@ const (
 	FC1     Role = "fc1"      // from a layer norm into the MLP
 	FC2     Role = "fc2"      // from the MLP back to the residual stream
 	LMHead  Role = "lm_head"  // from the final layer norm to the logits
+	Scores  Role = "scores"   // attention's queries times keys
+	Values  Role = "values"   // attention's weights, a Softmax, times values
 	Other   Role = "other"
 )
 
-var norms = []string{"LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization", "SkipLayerNormalization", "ReduceMean"}
+// batched tells of products without a weight.
+func (r Role) batched() bool { return r == Scores || r == Values }
+
+var norms = []string{
+	"LayerNormalization", "RMSNormalization", "SimplifiedLayerNormalization",
+	"SkipLayerNormalization", "SkipSimplifiedLayerNormalization", "ReduceMean",
+}
 
 // classify gives a linear node its role from what leads to its activation and
 // what its result leads to, never from names:
@@ -105,11 +113,11 @@ func outputs(x *index, nodes []*onnxpb.NodeProto, states []string) bool {
 
 // layers numbers the targets by the decoder layer that they stand in: a layer
 // ends with its MLP, and the next begins with attention again.
-func layers(targets []Target) {
+func layers(found []linearNode) {
 	layer, mlp := -1, true
-	for i := range targets {
-		switch t := &targets[i]; t.Role {
-		case QKV, AttnOut:
+	for i := range found {
+		switch t := &found[i].target; t.Role {
+		case QKV, Scores, Values, AttnOut:
 			if mlp {
 				layer, mlp = layer+1, false
 			}
@@ -123,18 +131,70 @@ func layers(targets []Target) {
 	}
 }
 
-// roleTargets classifies all linear nodes of m.
-func roleTargets(m *onnx.Model, x *index, found []linearNode) []Target {
+// assign gives all products but attention's their roles, and all their layers.
+func assign(m *onnx.Model, x *index, found []linearNode) {
 	linear := map[*onnxpb.NodeProto]bool{}
 	for _, l := range found {
-		linear[l.node] = true
+		linear[l.node] = !l.target.Role.batched()
 	}
 	states := calib.States(m)
-	targets := make([]Target, len(found))
-	for i, l := range found {
-		targets[i] = l.target
-		targets[i].Role = classify(x, l.node, linear, states)
+	for i := range found {
+		if t := &found[i].target; !t.Role.batched() {
+			t.Role = classify(x, found[i].node, linear, states)
+		}
 	}
-	layers(targets)
-	return targets
+	layers(found)
+}
+
+// between are the operators that scale, mask and move attention's scores on
+// their way to the Softmax, and its weights on their way from it.
+var between = []string{
+	"Add", "Sub", "Mul", "Div", "Neg", "Where", "Min", "Max", "Clip", "Cast", "Identity", "Dropout", "IsNaN",
+	"Reshape", "Transpose", "Squeeze", "Unsqueeze", "Expand", "Slice", "Concat",
+}
+
+// batched is the role of a product of two activations: Scores where a Softmax
+// follows, Values where one is its left operand, else Other.
+func batched(x *index, n *onnxpb.NodeProto) Role {
+	if weights(x, n.GetInput()[0]) {
+		return Values
+	}
+	todo, seen := x.users(n), map[*onnxpb.NodeProto]bool{}
+	for len(todo) > 0 {
+		u := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		if u.GetOpType() == "Softmax" {
+			return Scores
+		}
+		if !seen[u] && slices.Contains(between, u.GetOpType()) {
+			seen[u] = true
+			todo = append(todo, x.users(u)...)
+		}
+	}
+	return Other
+}
+
+// weights tells whether value is a Softmax's, moved or with its NaN replaced by
+// zeros (PyTorch's safe softmax) but not scaled: it lies in [0, 1].
+func weights(x *index, value string) bool {
+	for range 8 { // the way is short
+		p := x.producer[value]
+		switch {
+		case p == nil || len(p.GetInput()) == 0:
+			return false
+		case p.GetOpType() == "Softmax":
+			return true
+		case p.GetOpType() == "Where" && len(p.GetInput()) == 3:
+			test := x.producer[p.GetInput()[0]]
+			if test.GetOpType() != "IsNaN" || test.GetInput()[0] != p.GetInput()[2] {
+				return false
+			}
+			value = p.GetInput()[2]
+		case slices.Contains([]string{"Identity", "Cast", "Dropout", "Reshape", "Transpose", "Squeeze", "Unsqueeze"}, p.GetOpType()):
+			value = p.GetInput()[0]
+		default:
+			return false
+		}
+	}
+	return false
 }
