@@ -162,7 +162,9 @@ func TestDecoders(t *testing.T) {
 	all := decoders(t)
 	t.Run("roles", func(t *testing.T) { checkRoles(t, all) })
 	t.Run("numerics", func(t *testing.T) { checkNumerics(t, all) })
+	t.Run("typed", func(t *testing.T) { checkTyped(t, all) })
 	t.Run("builder", func(t *testing.T) { checkBuilder(t, all) })
+	t.Run("mixed", func(t *testing.T) { checkMixed(t, all) })
 }
 
 type comparison struct {
