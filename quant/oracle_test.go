@@ -81,15 +81,7 @@ func calibrated(t *testing.T, m *onnx.Model, p Policy, ids ...string) *calib.Tab
 	if err != nil {
 		t.Fatal(err)
 	}
-	var observe []string
-	seen := map[string]bool{}
-	for _, target := range targets {
-		if !seen[target.Activation] {
-			observe = append(observe, target.Activation)
-		}
-		seen[target.Activation] = true
-	}
-	return observed(t, m, observe, ids...)
+	return observed(t, m, Observe(targets), ids...)
 }
 
 // ranged is the table of what float16 is judged by.
@@ -215,8 +207,7 @@ func checkNumerics(t *testing.T, all map[string]*onnx.Model) {
 			}
 			// By default ONNX Runtime makes activations unsigned first, which it
 			// does only where a QuantizeLinear has one consumer.
-			joint := name == "ours" || name == "gpt2"
-			if ints := got.Ops.Default["MatMulIntegerToFloat"]; joint && ints != cases[i].ints {
+			if ints := got.Ops.Default["MatMulIntegerToFloat"]; ints != cases[i].ints {
 				t.Errorf("%s, case %d: %d integer products of %d by default, operators %v", name, i, ints, cases[i].ints, got.Ops.Default)
 			}
 			kv := "tensor(float)"
@@ -247,13 +238,7 @@ func checkBuilder(t *testing.T, all map[string]*onnx.Model) {
 			"bf16": typed(t, m, HalfOptions{Type: onnx.BFloat16}), "int8+bf16": typed(t, some, HalfOptions{Type: onnx.BFloat16}),
 		} {
 			ints := 0
-			switch {
-			case kind == "fp16" || kind == "bf16":
-			case name == "gpt2":
-				// In PyTorch's GPT-2 the builder splits the joint projection of
-				// queries, keys and values itself and multiplies it in float.
-				ints = 2 * 2
-			default:
+			if kind != "fp16" && kind != "bf16" {
 				// Two layers, two profiles, QKV and FC1; products that share an
 				// input are one layer.
 				ints = 2 * 2 * 2
