@@ -10,7 +10,9 @@ import (
 // do for percentiles; the threshold of least divergence is a choice between minima
 // that differ in the fourth digit, and only bins as fine as these choose as the raw
 // values do.
-const Bins = 1 << 17
+const Bins = 1 << binBits
+
+const binBits = 17
 
 // Histogram counts the magnitudes of a stream of values and keeps the exact
 // minimum, maximum and number. The zero value is empty and ready.
@@ -57,27 +59,40 @@ func extremes(values []float32) (lo, hi float32, bad int) {
 	if len(values) == 0 {
 		return 0, 0, -1
 	}
-	lo, hi = values[0], values[0]
-	var sum float32 // of v-v: 0 unless a value is not finite
+	// In the order of integers, which costs no branch and finds NaN and the
+	// infinities outside of it: a third of the time that comparing floats takes.
+	least, most := int32(math.MaxInt32), int32(math.MinInt32)
 	for _, v := range values {
-		// Not min and max, which order NaN and zeros and take twice the time.
-		if v < lo {
-			lo = v
-		}
-		if v > hi {
-			hi = v
-		}
-		sum += v - v
+		o := ordered(math.Float32bits(v))
+		least, most = min(least, o), max(most, o)
 	}
-	if sum == 0 {
-		return lo, hi, -1
+	if least > ordered(negativeInfinity) && most < ordered(infinity) {
+		return unordered(least), unordered(most), -1
 	}
 	for i, v := range values {
 		if v-v != 0 {
-			return lo, hi, i
+			bad = i
+			break
 		}
 	}
-	return lo, hi, -1
+	return 0, 0, bad
+}
+
+const (
+	infinity         = 0x7f800000
+	negativeInfinity = 0xff800000
+)
+
+// ordered maps the bits of floats to integers of the same order; negative zero
+// comes before zero.
+func ordered(bits uint32) int32 {
+	s := int32(bits)
+	return s ^ s>>31&math.MaxInt32
+}
+
+// unordered is the float that ordered came from; negative zero becomes zero.
+func unordered(o int32) float32 {
+	return math.Float32frombits(uint32(o^o>>31&math.MaxInt32)) + 0
 }
 
 // grow makes room for magnitude a.
@@ -103,19 +118,23 @@ func halve(counts []int64) {
 }
 
 func (h *Histogram) tally(values []float32) {
-	counts := h.Counts
-	if counts == nil {
+	if h.Counts == nil {
 		h.Zeros += int64(len(values))
 		return
 	}
-	// Float64: the factor of a subnormal range does not fit float32.
-	factor := math.Ldexp(Bins, -h.Exp)
+	counts := (*[Bins]int64)(h.Counts)
+	// Powers of two, so the products are exact (or far below 1). Two, because the
+	// factor of a subnormal range does not fit float32.
+	all := binBits - h.Exp
+	one, two := float32(math.Ldexp(1, all/2)), float32(math.Ldexp(1, all-all/2))
 	for _, v := range values {
-		if v == 0 {
+		i := int32(v * one * two)
+		i = (i ^ i>>31) - i>>31 // its magnitude
+		if i == 0 && v == 0 {
 			h.Zeros++
 			continue
 		}
-		counts[int(math.Abs(float64(v))*factor)]++
+		counts[i&(Bins-1)]++
 	}
 }
 

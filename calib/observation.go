@@ -3,7 +3,7 @@ package calib
 import (
 	"encoding/binary"
 	"fmt"
-	"math"
+	"unsafe"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
@@ -29,40 +29,34 @@ func (o *Observation) AddTensor(t onnx.Tensor) error {
 	if width > 0 {
 		piece = max(1, pieceLength/width) * width
 	}
-	if t.Type != onnx.Float32 {
-		values, err := t.Float32s()
-		if err != nil {
-			return fault.Wrap(fault.Input, "calibrating on tensor", t.Name, err, "observe tensors of floats")
-		}
-		return o.addAll(t.Name, values, piece, width)
+	values, err := floats(t)
+	if err != nil {
+		return fault.Wrap(fault.Input, "calibrating on tensor", t.Name, err, "observe tensors of floats")
 	}
-	buffer := make([]float32, piece)
-	for b, at := t.Bytes, 0; len(b) >= 4; {
-		n := min(piece, len(b)/4)
-		for i := range buffer[:n] {
-			buffer[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	for at := 0; at < len(values); at += piece {
+		part := values[at:min(at+piece, len(values))]
+		if err := o.add(part, width); err != nil {
+			return notFinite(t.Name, at, part)
 		}
-		if err := o.add(buffer[:n], width); err != nil {
-			return notFinite(t.Name, at, buffer[:n])
-		}
-		b, at = b[4*n:], at+n
 	}
 	return nil
 }
+
+// floats are the values of a float tensor: its bytes themselves where they can be
+// read so, which saves a copy as large as the tensor.
+func floats(t onnx.Tensor) ([]float32, error) {
+	n := len(t.Bytes) / 4
+	if t.Type != onnx.Float32 || n == 0 || uintptr(unsafe.Pointer(&t.Bytes[0]))%4 != 0 || !littleEndian {
+		return t.Float32s()
+	}
+	return unsafe.Slice((*float32)(unsafe.Pointer(&t.Bytes[0])), n), nil
+}
+
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // pieceLength is how many values are worked on at once: they stay in the first
 // cache.
 const pieceLength = 2048
-
-func (o *Observation) addAll(name string, values []float32, piece, width int) error {
-	for at := 0; at < len(values); at += piece {
-		part := values[at:min(at+piece, len(values))]
-		if err := o.add(part, width); err != nil {
-			return notFinite(name, at, part)
-		}
-	}
-	return nil
-}
 
 // add counts a piece: whole rows where width is not 0.
 func (o *Observation) add(values []float32, width int) error {

@@ -56,6 +56,15 @@ type Request struct {
 	Options     map[string]string // of the backend, each of which changes the engine
 }
 
+// KVScale is the scale of the cache's values, as the contract has it: engines with
+// different ones cannot take over each other's cache.
+func (r Request) KVScale() string {
+	if r.Contract == nil {
+		return ""
+	}
+	return r.Contract.KVScale
+}
+
 // Builder turns requests into engines.
 type Builder interface {
 	// Revision is everything about the builder that changes its output: name,
@@ -121,6 +130,9 @@ type Manifest struct {
 	// Account is a file in which the builder's own account of the engine is kept;
 	// the engine does not need it.
 	Account string `json:"account,omitempty"`
+	// KVScale is the digest of the factors by which the cache's values are
+	// rescaled; empty where they are as the model makes them.
+	KVScale string `json:"kv_scale,omitempty"`
 	// Profiles are those that the engine holds.
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.

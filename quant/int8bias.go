@@ -30,7 +30,7 @@ func (q *quantizer) correct(l linearNode, scale []float32) {
 	if n == nil {
 		return
 	}
-	b, w := q.m.Weight(n.GetInput()[input]), l.view.as()
+	b, w := held(q.m, q.x, n.GetInput()[input]), l.as()
 	corrected := *b
 	corrected.Name = q.used.take(b.Name + "/corrected")
 	corrected.Data = onnx.Generated{Length: b.Data.Size(), Write: func(out io.Writer) error {
@@ -59,7 +59,7 @@ func (q *quantizer) correct(l linearNode, scale []float32) {
 // which of its inputs that is; nil where there is none.
 func bias(m *onnx.Model, x *index, l linearNode) (*onnxpb.NodeProto, int) {
 	fits := func(n *onnxpb.NodeProto, i int) bool {
-		w := m.Weight(n.GetInput()[i])
+		w := held(m, x, n.GetInput()[i])
 		return w != nil && w.Type == onnx.Float32 && slices.Equal(w.Dims, []int64{l.target.Out})
 	}
 	if in := l.node.GetInput(); l.node.GetOpType() == "Gemm" {
@@ -79,6 +79,19 @@ func bias(m *onnx.Model, x *index, l linearNode) (*onnxpb.NodeProto, int) {
 		}
 	}
 	return nil, 0
+}
+
+// held is the weight that a value is, as it is: PyTorch's exporter stores equal
+// constants once and lays an Identity to the others. nil where it is computed.
+func held(m *onnx.Model, x *index, value string) *onnx.Weight {
+	for m.Weight(value) == nil {
+		p := x.producer[value]
+		if p == nil || p.GetOpType() != "Identity" {
+			return nil
+		}
+		value = p.GetInput()[0]
+	}
+	return m.Weight(value)
 }
 
 // against are, of a weight whose input channels stand on an axis, the sums

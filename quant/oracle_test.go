@@ -155,6 +155,7 @@ func TestDecoders(t *testing.T) {
 	t.Run("roles", func(t *testing.T) { checkRoles(t, all) })
 	t.Run("numerics", func(t *testing.T) { checkNumerics(t, all) })
 	t.Run("typed", func(t *testing.T) { checkTyped(t, all) })
+	t.Run("smooth", func(t *testing.T) { checkSmooth(t, all) })
 	t.Run("builder", func(t *testing.T) { checkBuilder(t, all) })
 	t.Run("mixed", func(t *testing.T) { checkMixed(t, all) })
 }

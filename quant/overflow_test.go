@@ -12,9 +12,9 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 )
 
-// scaled multiplies columns of a weight, from first to before end of its last
+// stretched multiplies columns of a weight, from first to before end of its last
 // axis, in m itself.
-func scaled(t *testing.T, m *onnx.Model, name string, by float32, first, end int64) {
+func stretched(t *testing.T, m *onnx.Model, name string, by float32, first, end int64) {
 	t.Helper()
 	w := m.Weight(name)
 	values, err := w.Float32s()
@@ -38,15 +38,15 @@ func overflowing(t *testing.T) map[string]struct {
 } {
 	fc1, value, residual, weight := gpt2(t), gpt2(t), gpt2(t), gpt2(t)
 	const layer = "transformer.h.1."
-	scaled(t, fc1, layer+"mlp.c_fc.weight", 2e5, 0, 128)
-	scaled(t, fc1, layer+"mlp.c_proj.weight", 1e-5, 0, 32)
+	stretched(t, fc1, layer+"mlp.c_fc.weight", 2e5, 0, 128)
+	stretched(t, fc1, layer+"mlp.c_proj.weight", 1e-5, 0, 32)
 	// Attention is linear in its values: the logits stay as they are.
-	scaled(t, value, layer+"attn.c_attn.weight", 1e5, 64, 96)
-	scaled(t, value, layer+"attn.c_proj.weight", 1e-5, 0, 32)
-	scaled(t, residual, "transformer.h.0.mlp.c_proj.weight", 1.5e5, 0, 32)
-	scaled(t, weight, layer+"ln_2.weight", 1e-6, 0, 32)
-	scaled(t, weight, layer+"ln_2.bias", 1e-6, 0, 32)
-	scaled(t, weight, layer+"mlp.c_fc.weight", 1e6, 0, 128)
+	stretched(t, value, layer+"attn.c_attn.weight", 1e5, 64, 96)
+	stretched(t, value, layer+"attn.c_proj.weight", 1e-5, 0, 32)
+	stretched(t, residual, "transformer.h.0.mlp.c_proj.weight", 1.5e5, 0, 32)
+	stretched(t, weight, layer+"ln_2.weight", 1e-6, 0, 32)
+	stretched(t, weight, layer+"ln_2.bias", 1e-6, 0, 32)
+	stretched(t, weight, layer+"mlp.c_fc.weight", 1e6, 0, 128)
 	return map[string]struct {
 		m      *onnx.Model
 		tensor string

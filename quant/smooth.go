@@ -125,11 +125,11 @@ func newSmoother(m *onnx.Model, linears []linearNode, t *calib.Table, o SmoothOp
 
 // group is the matrix products that take one value, as it is or reshaped.
 type group struct {
-	root    string            // the value
-	tensors []string          // it and its reshaped forms that are an input of a product
-	users   []int             // of linears
-	taken   []int             // those that are quantized
-	other   *onnxpb.NodeProto // something else that takes the value, or nil
+	root    string   // the value
+	tensors []string // it and its reshaped forms that are an input of a product
+	users   []int    // of linears
+	taken   []int    // those that are quantized
+	other   string   // what else takes the value; empty where nothing does
 }
 
 // groups are in the order of their first quantized product.
@@ -191,7 +191,7 @@ func (s *smoother) width(value string) int64 {
 // collect finds what takes a value.
 func (s *smoother) collect(g *group, value string) {
 	if s.x.outputs[value] {
-		g.other = &onnxpb.NodeProto{OpType: "the graph's output", Name: value}
+		g.other = "the graph's output"
 	}
 	for _, n := range s.x.consumers[value] {
 		i, linear := s.linear[n]
@@ -204,7 +204,7 @@ func (s *smoother) collect(g *group, value string) {
 		case s.reshapes(n) && n.GetInput()[0] == value:
 			s.collect(g, n.GetOutput()[0])
 		case !sizes[n.GetOpType()]:
-			g.other = n
+			g.other = label(n)
 		}
 	}
 }
@@ -223,7 +223,7 @@ func (s *smoother) fold(g *group) (Fold, error) {
 		return f, nil
 	}
 	p, why := s.absorb(g.root, nil)
-	if p == nil && s.o.NoNodes {
+	if p == nil && !s.inserts(f.Role) {
 		f.Reason = why
 		return f, nil
 	}
@@ -249,10 +249,14 @@ func (s *smoother) fold(g *group) (Fold, error) {
 	return f, nil
 }
 
+// inserts tells whether nodes may stand before products of a role: behind an
+// activation function alone, where nothing else helps.
+func (s *smoother) inserts(r Role) bool { return r == FC2 && !s.o.NoNodes }
+
 // obstacle is why the value of a group cannot be rescaled at all; "" if it can.
 func (s *smoother) obstacle(g *group) string {
-	if g.other != nil {
-		return "the value also goes to " + label(g.other)
+	if g.other != "" {
+		return "the value also goes to " + g.other
 	}
 	for _, i := range g.users {
 		if l := s.linears[i]; !s.private(l) {

@@ -78,10 +78,9 @@ func (s *smoother) balance(g *group, p *path) (balanced, error) {
 	return best, nil
 }
 
-// centre is the middle of each channel's range, where an Add may move it to 0:
-// behind an activation function, not where a shift would run for a layer norm.
+// centre is the middle of each channel's range, where an Add may move it to 0.
 func (s *smoother) centre(g *group, c *calib.Channels) []float32 {
-	if s.o.NoNodes || len(c.Mean) != len(c.Lo) || s.linears[g.taken[0]].target.Role != FC2 || !s.biases(g) {
+	if len(c.Mean) != len(c.Lo) || !s.inserts(s.linears[g.taken[0]].target.Role) || !s.biases(g) {
 		return nil
 	}
 	centre := make([]float32, len(c.Lo))

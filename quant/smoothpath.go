@@ -149,7 +149,7 @@ func (s *smoother) columns(i int) (*path, string) {
 // number for all of them; nil where the input is none. The constant is replaced
 // at n alone.
 func (s *smoother) vector(n *onnxpb.NodeProto, input int, d int64) func([]float32) {
-	w := s.m.Weight(n.GetInput()[input])
+	w := held(s.m, s.x, n.GetInput()[input])
 	if w == nil || w.Type != onnx.Float32 || d == 0 {
 		return nil
 	}

@@ -22,7 +22,7 @@ func (s *smoother) biases(g *group) bool {
 // shiftBias adds to a product's bias what it loses by its input's shift, c·W.
 func (s *smoother) shiftBias(l linearNode, c []float32) {
 	n, input := bias(s.m, s.x, l)
-	b := s.m.Weight(n.GetInput()[input])
+	b := held(s.m, s.x, n.GetInput()[input])
 	w := *s.m.Weight(l.target.Weight)
 	w.Dims = l.view.dims
 	shifted := *b

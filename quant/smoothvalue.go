@@ -154,7 +154,7 @@ func (m *mover) node(n *onnxpb.NodeProto, value string) *laid {
 		}
 	case "Add":
 		for i := range in {
-			if s.m.Weight(in[i]) == nil {
+			if held(s.m, s.x, in[i]) == nil {
 				continue
 			}
 			l := m.find(in[1-i], n)

@@ -4,8 +4,8 @@
 # slowest. Skips for want of a runtime fail: TRTFORGE_REQUIRE.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-bin/trtforge setup ort rtx reference oracle oracle-trt
-export TRTFORGE_REQUIRE=ort,rtx,reference,oracle,oracle-trt
+bin/trtforge setup ort rtx reference oracle oracle-trt oracle-modelopt
+export TRTFORGE_REQUIRE=ort,rtx,reference,oracle,oracle-trt,oracle-modelopt
 
 CGO_ENABLED=0 go build ./...
 python3 -m unittest discover -s internal/worker/pytest

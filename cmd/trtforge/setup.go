@@ -45,7 +45,7 @@ func (o *SetupOptions) AddFlags(f *pflag.FlagSet) {
 func newSetupCommand(g *globals) *cobra.Command {
 	var opts SetupOptions
 	c := &cobra.Command{
-		Use:   "setup [ort|rtx|reference|oracle|oracle-trt|trt|all]...",
+		Use:   "setup [ort|rtx|reference|oracle|oracle-trt|oracle-modelopt|trt|all]...",
 		Short: "Install the pinned runtimes, or name your own",
 		Long: `Setup installs, without root, what trtforge drives into $TRTFORGE_HOME (default
 ~/.cache/trtforge), from wheels pinned by version and hash, and loads each to prove
@@ -60,7 +60,7 @@ Without a network, bring the wheels (--print-lock says which):
 
 For one run, the environment overrides what is installed: TRTFORGE_ORT_LIBRARY,
 TRTFORGE_RTX_PYTHON, TRTFORGE_REFERENCE_PYTHON, TRTFORGE_ORACLE_PYTHON,
-TRTFORGE_ORACLE_TRT_PYTHON.
+TRTFORGE_ORACLE_TRT_PYTHON, TRTFORGE_ORACLE_MODELOPT_PYTHON.
 TRTFORGE_PYTHON is the Python to install with. pip's own PIP_* variables hold.
 ` + exitStatus,
 		Example: `  trtforge setup ort rtx reference --accept-licence

@@ -39,7 +39,7 @@ func (f fake) Build(ctx context.Context, r engine.Request, dir string, p progres
 	digest, err := fsx.Digest(filepath.Join(dir, "engine"))
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, Key: engine.Key(r, f.Revision()), Backend: r.Backend,
-		Precision: r.Precision, Achieved: engine.FP32, ModelDigest: r.ModelDigest, Builder: f.Revision(),
+		Precision: r.Precision, Achieved: engine.FP32, ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: f.Revision(),
 		File: "engine", Bytes: int64(len(b)), FileDigest: digest, Layers: map[string]int{"gemm fp32": 1},
 		Measured: engine.Measured{BuildMS: 1},
 	}, err

@@ -64,6 +64,13 @@ func Specs() []Spec {
 			asked:   []string{"onnxruntime-gpu", "polygraphy", "tritonclient", "protobuf", "numpy"},
 			probe:   importing("onnxruntime", "polygraphy", "numpy"), override: "TRTFORGE_ORACLE_TRT_PYTHON",
 		},
+		{
+			Name: "oracle-modelopt", What: "NVIDIA ModelOpt 0.47.0 with ONNX Runtime 1.24.4 (CPU), laid over the reference runtime",
+			Enables: "trtforge's own tests and figures of quantization, which compare with it",
+			Licence: "Apache-2.0 (ModelOpt, onnx, onnx-graphsurgeon, lief), MIT (onnxruntime, onnxslim, onnxscript, onnx-ir), BSD-3-Clause (scipy, nvidia-ml-py, protobuf)", Over: "reference",
+			asked: []string{"nvidia-modelopt", "onnx", "onnxruntime"},
+			probe: "import modelopt.onnx.quantization\n" + importing("modelopt", "onnx", "onnxruntime"), override: "TRTFORGE_ORACLE_MODELOPT_PYTHON",
+		},
 	}
 }
 

@@ -1,8 +1,8 @@
 // Package testenv finds, for tests, what a bare clone does not have: installed
 // runtimes and data. What is missing skips the test and names itself and its
-// remedy; what TRTFORGE_REQUIRE lists (ort, rtx, reference, oracle, oracle-trt, data,
-// separated by commas; `make test` sets it) fails the test instead, so that a
-// continuous-integration run cannot pass by skipping.
+// remedy; what TRTFORGE_REQUIRE lists (ort, rtx, reference, oracle, oracle-trt,
+// oracle-modelopt, data, separated by commas; `make test` sets it) fails the test
+// instead, so that a continuous-integration run cannot pass by skipping.
 //
 // It installs nothing and is imported by tests only.
 package testenv
@@ -24,8 +24,8 @@ func ORT(t testing.TB) string {
 }
 
 // Python is the interpreter of the runtime "rtx", "reference", "oracle" (the
-// reference with onnx, onnxruntime and scipy) or "oracle-trt" (the parsers of other
-// tools).
+// reference with onnx, onnxruntime and scipy), "oracle-trt" (the parsers of other
+// tools) or "oracle-modelopt" (NVIDIA's quantization).
 func Python(t testing.TB, runtime string) string {
 	t.Helper()
 	return find(t, runtime).Python

@@ -27,6 +27,11 @@ RUNTIMES = {
     # Without what they ask for: tritonclient's gRPC and an older ml-dtypes are not used, and
     # onnxruntime-gpu brings the same module as onnxruntime, so it has an environment of its own.
     "oracle-trt": (["onnxruntime-gpu==1.31.1", "polygraphy==0.53.6", "tritonclient==2.73.0", "protobuf==7.36.2", "numpy==2.4.6"], ["--no-deps"], None),
+    # What quantizing to INT8 on the CPU imports, without what the extra "onnx" asks for besides:
+    # cupy and the CUDA build of ONNX Runtime, 1 GB, and compilers of its own kernels.
+    "oracle-modelopt": (["nvidia-modelopt==0.47.0", "onnx==1.21.0", "onnxruntime==1.24.4", "onnx-graphsurgeon==0.6.1",
+                         "onnxslim==0.1.98", "onnxscript==0.7.2", "onnx-ir==1.1.0", "nvidia-ml-py==13.615.71", "lief==1.0.0",
+                         "scipy==1.17.1", "ml-dtypes==0.6.0", "protobuf==7.36.2"], ["--no-deps"], "reference"),
 }
 PLATFORMS = [f"manylinux_2_{minor}_x86_64" for minor in range(28, 4, -1)] + [
     "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64", "linux_x86_64"]
