@@ -1,15 +1,8 @@
 package calib
 
 import (
-	"bufio"
 	"context"
-	"encoding/json"
 	"errors"
-	"io"
-	"math"
-	"os"
-	"os/exec"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -18,7 +11,6 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 )
 
@@ -68,125 +60,16 @@ func TestCutDropsWhatNobodyObserves(t *testing.T) {
 	}
 }
 
-// python runs a graph in ONNX Runtime and remembers all raw values.
-type python struct {
-	in  io.WriteCloser
-	out *bufio.Reader
-}
-
-func (p *python) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error) {
-	type tensor struct {
-		Name  string  `json:"name"`
-		Type  string  `json:"type"`
-		Dims  []int64 `json:"dims"`
-		Bytes int     `json:"bytes"`
-	}
-	var heads []tensor
-	var data []byte
-	for _, f := range feeds {
-		heads = append(heads, tensor{f.Name, f.Type.String(), f.Dims, len(f.Bytes)})
-		data = append(data, f.Bytes...)
-	}
-	b, err := json.Marshal(map[string]any{"feeds": heads, "fetch": fetch})
-	if err != nil {
-		return nil, err
-	}
-	if _, err := p.in.Write(append(append(b, '\n'), data...)); err != nil {
-		return nil, err
-	}
-	line, err := p.out.ReadBytes('\n')
-	if err != nil {
-		return nil, err
-	}
-	var answer []tensor
-	if err := json.Unmarshal(line, &answer); err != nil {
-		return nil, err
-	}
-	var all []onnx.Tensor
-	for _, a := range answer {
-		raw := make([]byte, a.Bytes)
-		if _, err := io.ReadFull(p.out, raw); err != nil {
-			return nil, err
-		}
-		all = append(all, onnx.Tensor{Name: a.Name, Type: onnx.Float32, Dims: a.Dims, Bytes: raw})
-	}
-	return all, nil
-}
-
-// TestCollectIsNumpyOnRawActivations calibrates through ONNX Runtime, keeps every
-// raw activation there and lets numpy reduce them: extremes exactly, the
-// percentile within a bin, and the shapes are those of prefill and of real
-// cached decode.
-func TestCollectIsNumpyOnRawActivations(t *testing.T) {
-	interpreter := testenv.Python(t, "oracle")
+func TestCutRefusesAQuantizedGraph(t *testing.T) {
 	m := gpt2(t)
-	c, err := contract.Infer(m)
-	if err != nil {
-		t.Fatal(err)
+	g := m.Graph()
+	at := len(g.Node) / 2
+	for _, op := range []string{"QuantizeLinear", "DequantizeLinear"} {
+		g.Node = slices.Insert(g.Node, at, onnx.Node(op, "/h.1/"+op, []string{"a", "b"}, []string{op}))
 	}
-	cut, err := Cut(m, observed)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	graph, result := filepath.Join(dir, "cut.onnx"), filepath.Join(dir, "numpy.json")
-	if err := onnx.Save(cut, graph, onnx.SaveOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	cmd := exec.Command(interpreter, filepath.Join("testdata", "runner.py"), graph, result)
-	cmd.Stderr = os.Stderr
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	ids := text(1, 400)
-	plan, err := NewPlan(len(ids), PlanOptions{Samples: 6, Prefill: []int{12, 5}, Decode: 3, Seed: 3, Limit: c.MaxPositions})
-	if err != nil {
-		t.Fatal(err)
-	}
-	collector, collectErr := Collect(context.Background(), &python{in: in, out: bufio.NewReader(out)}, c, Job{IDs: ids, Plan: plan, Observe: observed}, progress.Noop)
-	if err := errors.Join(collectErr, in.Close(), cmd.Wait()); err != nil {
-		t.Fatal(err)
-	}
-	b, err := os.ReadFile(result)
-	if err != nil {
-		t.Fatal(err)
-	}
-	var numpy map[string]struct {
-		Lo, Hi float64
-		P99    [2]float64
-		Runs   [][]int64
-	}
-	if err := json.Unmarshal(b, &numpy); err != nil {
-		t.Fatal(err)
-	}
-	if runs := numpy["present.0.key"].Runs; len(runs) != 6*4 || !slices.Equal(runs[3], []int64{1, 4, 15, 8}) || !slices.Equal(runs[4], []int64{1, 4, 5, 8}) {
-		t.Errorf("the cache's shapes were %v", runs)
-	}
-	table, err := collector.Table(Absmax())
-	if err != nil {
-		t.Fatal(err)
-	}
-	if table.Samples != 6 || table.Tokens != 3*(12+5)+6*3 {
-		t.Errorf("%d samples of %d tokens", table.Samples, table.Tokens)
-	}
-	for _, name := range observed {
-		got, want := table.Ranges[name], numpy[name]
-		if float64(got.Lo) != want.Lo || float64(got.Hi) != want.Hi || float64(got.Amax) != max(-want.Lo, want.Hi) {
-			t.Errorf("%s: %+v, numpy %+v", name, got, want)
-		}
-		h := collector.Tensors[name]
-		bin := math.Ldexp(1, h.Exp) / Bins
-		if q := float64(h.Quantile(0.99)); q < want.P99[0]-bin || q > want.P99[1]+bin {
-			t.Errorf("%s: percentile 99 is %v, numpy %v, bin %v", name, q, want.P99, bin)
-		}
+	_, err := Cut(m, observed)
+	if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), "node /h.1/DequantizeLinear") {
+		t.Errorf("%v, want a usage error that names the first quantized node", err)
 	}
 }
 
@@ -204,6 +87,10 @@ func TestCollectRefusals(t *testing.T) {
 	outside := Job{IDs: text(1, 20), Plan: Plan{Samples: []Sample{{Start: 15, Prefill: 4, Decode: 2}}}, Observe: observed}
 	if _, err := Collect(context.Background(), none{}, c, outside, progress.Noop); fault.Classify(err) != fault.Usage {
 		t.Errorf("a window outside the text: %v, want a usage error", err)
+	}
+	unknown := Job{IDs: append(text(1, 20), 97), Plan: Plan{Samples: []Sample{{Prefill: 4}}}, Observe: observed}
+	if _, err := Collect(context.Background(), none{}, c, unknown, progress.Noop); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "token 20 is 97") {
+		t.Errorf("a token that is not of the vocabulary: %v, want an input error that names it", err)
 	}
 	inside := Job{IDs: text(1, 20), Plan: Plan{Samples: []Sample{{Prefill: 4}}}, Observe: observed}
 	ctx, cancel := context.WithCancel(context.Background())

@@ -116,7 +116,7 @@ func firstNode(m *onnx.Model, out []onnx.Tensor, samples []int, past int64) erro
 		for _, name := range n.GetOutput() {
 			if e := bad[name]; e != nil {
 				return &fault.Error{Code: fault.Input, Stage: "calibrating", Subject: "node " + label(n),
-					Cause: fmt.Sprintf("of all nodes this %s is the first whose output is not finite, on samples %v up to token %d", n.GetOpType(), samples, past),
+					Cause: fmt.Sprintf("of all nodes this %s is the first whose output is not finite, on samples %v within %d tokens", n.GetOpType(), samples, past),
 					Err:   e, Fix: "look at this node's weights and inputs; the checkpoint or the text may be damaged"}
 			}
 		}

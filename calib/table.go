@@ -129,8 +129,8 @@ func (t *Table) check() error {
 	return errors.Join(errs...)
 }
 
-// Check tells why a range cannot be used: not finite, lo above hi, or a
-// magnitude that is negative or above what was seen.
+// Check tells why a range cannot be used: not finite, lo above hi, a magnitude
+// that is negative, or channels that do not fit together.
 func (r Range) Check() error {
 	for _, v := range []float32{r.Lo, r.Hi, r.Amax} {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -142,6 +142,20 @@ func (r Range) Check() error {
 		return fmt.Errorf("lo %g is above hi %g", r.Lo, r.Hi)
 	case r.Amax < 0:
 		return fmt.Errorf("amax %g is negative", r.Amax)
+	case r.Channels != nil:
+		return r.Channels.check()
+	}
+	return nil
+}
+
+func (c *Channels) check() error {
+	if len(c.Lo) != len(c.Hi) || len(c.Lo) != len(c.RMS) {
+		return fmt.Errorf("%d, %d and %d channels do not fit together", len(c.Lo), len(c.Hi), len(c.RMS))
+	}
+	for i := range c.Lo {
+		if !(-math.MaxFloat32 <= c.Lo[i] && c.Lo[i] <= c.Hi[i] && c.Hi[i] <= math.MaxFloat32 && c.RMS[i] >= 0 && c.RMS[i] <= math.MaxFloat32) {
+			return fmt.Errorf("channel %d, from %g to %g, cannot be", i, c.Lo[i], c.Hi[i])
+		}
 	}
 	return nil
 }
@@ -153,6 +167,25 @@ func (t *Table) Fits(model string) error {
 	}
 	return fault.New(fault.Input, "using the calibration table", "of model "+t.Model,
 		"the model at hand is "+model, "calibrate this model, or give the table that belongs to it")
+}
+
+// Serves tells whether the table can quantize what those tensors feed in the model
+// of that digest: everything that keeps it from that at once, another model,
+// tensors that it lacks, ranges that are zero or cannot be.
+func (t *Table) Serves(model string, tensors []string) error {
+	errs := []error{t.Fits(model)}
+	for _, name := range tensors {
+		r, ok := t.Ranges[name]
+		err := r.Check()
+		switch {
+		case !ok:
+			err = errors.New("the table does not have it")
+		case err == nil && r.Amax == 0:
+			err = errors.New("its range is zero: it never had another value")
+		}
+		errs = append(errs, fault.Wrap(fault.Input, "using the calibration table for tensor", name, err, "calibrate this model, on more text"))
+	}
+	return errors.Join(errs...)
 }
 
 // plain is a Table without its methods.

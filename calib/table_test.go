@@ -73,6 +73,8 @@ func TestTableRefusals(t *testing.T) {
 		"newer":        {`{"kind":"table","schema_version":9}`, "version is 9"},
 		"no version":   {`{"kind":"table"}`, "version is 0"},
 		"lo above hi":  {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":2,"hi":1,"amax":2},"y":{"lo":0,"hi":1,"amax":-1}}}`, "\"y\": amax -1 is negative"},
+		"channels":     {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1,"amax":1,"channels":{"lo":[0],"hi":[1,1],"rms":[1]}}}}`, "1, 2 and 1 channels"},
+		"channel":      {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1,"amax":1,"channels":{"lo":[2],"hi":[1],"rms":[1]}}}}`, "channel 0"},
 		"beyond float": {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1e39,"amax":1}}}`, "1e39"},
 	} {
 		_, err := Read(strings.NewReader(c.in), "t.json")
@@ -82,6 +84,24 @@ func TestTableRefusals(t *testing.T) {
 	}
 	if err := sample().Fits("ef"); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "ef") {
 		t.Errorf("another model: %v", err)
+	}
+}
+
+func TestTableServes(t *testing.T) {
+	s := sample()
+	s.Ranges["zero"], s.Ranges["bad"] = Range{}, Range{Lo: 2, Hi: 1}
+	const good = "/h.0/mlp/Gelu_output_0"
+	if err := s.Serves("ab", []string{good}); err != nil {
+		t.Error(err)
+	}
+	err := s.Serves("ef", []string{good, "absent", "zero", "bad"})
+	if fault.Classify(err) != fault.Input {
+		t.Fatalf("%v, want an input error", err)
+	}
+	for _, want := range []string{"model ab", "is ef", "absent: the table does not have it", "zero: its range is zero", "bad: lo 2 is above hi 1"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
 	}
 }
 

@@ -5,10 +5,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"time"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -63,16 +66,26 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 	defer remove()
 	return jobs.Calibrate(ctx, c, jobs.CalibrateRequest{
 		Model: jobs.Model{Path: path, Contract: r.Contract, Threads: r.Threads}, Job: job, Checkpoint: r.State,
+		Every: time.Second, // an interrupt kills the child, and what came after the last write is run again
 	}, p)
 }
 
-// cut saves the part of the graph that calibration runs; remove takes it away.
+// cut saves the part of the graph that calibration runs; remove takes it away. Its
+// place is named after State, so that what a killed process left is found again and
+// that of another job is left alone.
 func (r Calibration) cut() (path string, remove func(), err error) {
 	cut, err := calib.Cut(r.Model, r.Observe)
+	if err == nil && len(r.Observe) == 0 {
+		err = fault.New(fault.Input, "calibrating", "", "the graph has no matrix product with a constant weight: there is nothing to quantize", "give the float graph of a model")
+	}
 	if err != nil {
 		return "", nil, err
 	}
-	dir, err := os.MkdirTemp(r.Dir, fsx.TempPrefix+"cut-*")
+	mine := fsx.TempPrefix + filepath.Base(r.State) + "-"
+	if err := sweepOf(r.Dir, mine); err != nil {
+		return "", nil, err
+	}
+	dir, err := os.MkdirTemp(r.Dir, mine+"cut-*")
 	if err != nil {
 		return "", nil, fsx.Explain("creating a directory in", r.Dir, err)
 	}
@@ -83,6 +96,22 @@ func (r Calibration) cut() (path string, remove func(), err error) {
 		return "", nil, err
 	}
 	return path, remove, nil
+}
+
+// sweepOf removes what lies in dir under names that begin with prefix.
+func sweepOf(dir, prefix string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return fsx.Explain("reading", dir, err)
+	}
+	for _, e := range entries {
+		if strings.HasPrefix(e.Name(), prefix) {
+			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
+				return fsx.Explain("removing", e.Name(), err)
+			}
+		}
+	}
+	return nil
 }
 
 // The shapes that samples are drawn at: prefill lengths in turn, and steps with

@@ -284,3 +284,23 @@ func amaxes(t *calib.Table) []string {
 	}
 	return all
 }
+
+// TestFormats holds the examples of docs/formats.md to what is written.
+func TestFormats(t *testing.T) {
+	dir := filepath.Join("..", "..", "docs", "formats")
+	in, err := ReadFile(filepath.Join(dir, "table.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for f, name := range map[Form]string{TRT: "calibration.cache", ORT: "calibration.flatbuffers"} {
+		b, path := written(t, in.Table, f), filepath.Join(dir, name)
+		if *update {
+			if err := os.WriteFile(path, b, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if want, err := os.ReadFile(path); err != nil || !bytes.Equal(b, want) {
+			t.Errorf("%s: %v, written is %q", path, err, b)
+		}
+	}
+}

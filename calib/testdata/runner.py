@@ -10,6 +10,8 @@ import sys
 import numpy as np
 import onnxruntime as ort
 
+from thresholds import judge
+
 options = ort.SessionOptions()
 options.intra_op_num_threads = 1
 options.log_severity_level = 3
@@ -31,9 +33,8 @@ while line := sys.stdin.buffer.readline():
     sys.stdout.buffer.flush()
 result = {}
 for name, values in seen.items():
-    v = np.concatenate([x.ravel() for x in values])
-    a = np.abs(v.astype(np.float64))
-    result[name] = {"lo": float(v.min()), "hi": float(v.max()), "runs": [list(x.shape) for x in values],
-                    "p99": [np.percentile(a, 99, method=m) for m in ("lower", "higher")]}
+    result[name] = {"runs": [list(x.shape) for x in values]}
+    if not name.startswith("present"):
+        result[name] |= judge(np.concatenate([x.ravel() for x in values]), values[0].shape[-1])
 with open(sys.argv[2], "w") as f:
     json.dump(result, f)

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -15,7 +16,6 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/pipeline"
@@ -135,18 +135,19 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 		return err
 	}
 	if o.Shard != "" {
-		return g.print(seen, func(w writer) error {
-			_, err := fmt.Fprintf(w, "%s: part %s, %d samples of %d tokens\n", o.Output.Out, o.Shard, seen.Samples, seen.Tokens)
+		return g.print(shownOf(seen), func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s: part %s, %s of %s\n", o.Output.Out, o.Shard, plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
 			return err
 		})
 	}
-	if err := sink.write(g, seen); err != nil {
+	out, err := sink.save(seen)
+	if err != nil {
 		return err
 	}
 	if o.Output.Observations == "" {
 		_ = os.Remove(r.State) // the table is there: nothing is to be gone on from
 	}
-	return nil
+	return sink.tell(g, out)
 }
 
 // check finds flags that contradict each other.
@@ -173,8 +174,11 @@ func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path stri
 	if len(o.Prefill) > 0 {
 		prefill = o.Prefill
 	}
-	if o.decodeSet {
+	switch {
+	case o.decodeSet:
 		decode = o.Decode
+	case c.Layers == 0: // without a cache there are no decode steps
+		decode = 0
 	}
 	r := pipeline.Calibration{
 		Model: m, Contract: c, Random: o.Text.Random > 0, Threads: o.Threads, CreatedBy: createdBy(),
@@ -219,9 +223,6 @@ func (o CalibrateOptions) run(ctx context.Context, g *globals, r pipeline.Calibr
 	}
 	if _, err := os.Stat(r.State); err == nil {
 		g.Log.Info("going on from what was seen before", "file", r.State)
-	}
-	if err := fsx.Sweep(r.Dir); err != nil {
-		return nil, err
 	}
 	client := &ort.Client{Library: runtime.Library, Run: -1}
 	if o.Timeout > 0 {

@@ -113,7 +113,7 @@ func runCalibrateConvert(o ConvertOptions, g *globals, path string) error {
 		g.Log.Warn("note: " + n)
 	}
 	return g.print(out, func(w io.Writer) error {
-		_, err := fmt.Fprintf(w, "%s: %s, %d tensors\n", out.Out, out.To, out.Tensors)
+		_, err := fmt.Fprintf(w, "%s: %s, %s\n", out.Out, out.To, plural(out.Tensors, "tensor"))
 		return err
 	})
 }

@@ -63,5 +63,9 @@ func runCalibrateMerge(o TableOutput, g *globals, paths []string) error {
 			return err
 		}
 	}
-	return sink.write(g, seen)
+	out, err := sink.save(seen)
+	if err != nil {
+		return err
+	}
+	return sink.tell(g, out)
 }

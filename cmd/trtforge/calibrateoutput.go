@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -17,8 +18,6 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/report"
 )
-
-type writer = io.Writer
 
 // TableOutput are the flags that say what becomes of observations.
 type TableOutput struct {
@@ -100,18 +99,16 @@ type calibrated struct {
 // dominant is how many channels are named a tensor.
 const dominant = 3
 
-// write writes the table and the report, holds the table to the committed one,
-// and prints what was found.
-func (s *sink) write(g *globals, seen *calib.Observations) error {
+// save writes the table and the report, and holds the table to the committed one.
+func (s *sink) save(seen *calib.Observations) (out calibrated, err error) {
 	table, err := seen.Table(s.method)
 	if err != nil {
-		return err
+		return out, err
 	}
-	outliers, err := seen.Outliers(s.method, dominant)
-	if err != nil {
-		return err
+	out = calibrated{Out: s.Out, Method: table.Method, Samples: table.Samples, Tokens: table.Tokens, Tensors: len(table.Ranges)}
+	if out.Outliers, err = seen.Outliers(s.method, dominant); err != nil {
+		return out, err
 	}
-	out := calibrated{Out: s.Out, Method: table.Method, Samples: table.Samples, Tokens: table.Tokens, Tensors: len(table.Ranges), Outliers: outliers}
 	if seen.Stopped != nil {
 		out.Stopped = seen.Stopped.String()
 	}
@@ -119,49 +116,44 @@ func (s *sink) write(g *globals, seen *calib.Observations) error {
 		out.Drift = calib.Compare(s.lock, table, s.drift)
 	}
 	if s.Out != "" {
-		if err := makeParent(s.Out); err != nil {
-			return err
-		}
-		if err := table.WriteFile(s.Out); err != nil {
-			return err
+		if err := errors.Join(makeParent(s.Out), table.WriteFile(s.Out)); err != nil {
+			return out, err
 		}
 	}
-	if s.HTML != "" {
-		page := report.Calibration{CreatedBy: createdBy(), Title: filepath.Base(cmp.Or(s.Out, s.Check)), Table: table, Observations: seen, Outliers: outliers, Drift: out.Drift}
-		if err := fsx.WriteFile(s.HTML, func(w io.Writer) error { return report.CalibrationHTML(w, page) }); err != nil {
-			return err
-		}
+	if s.HTML == "" {
+		return out, nil
 	}
-	return s.tell(g, out)
+	page := report.Calibration{CreatedBy: createdBy(), Title: filepath.Base(cmp.Or(s.Out, s.Check, s.Observations)),
+		Table: table, Observations: seen, Outliers: out.Outliers, Drift: out.Drift}
+	return out, fsx.WriteFile(s.HTML, func(w io.Writer) error { return report.CalibrationHTML(w, page) })
 }
 
 // tell prints the result; a drift decides the exit status.
 func (s *sink) tell(g *globals, out calibrated) error {
-	if s.lock == nil {
+	if out.Drift == nil {
 		return g.print(out, out.write)
 	}
 	if err := s.reports(g, out.Drift); err != nil {
 		return err
 	}
 	failed := out.Drift.Err()
-	if failed == nil {
-		return g.print(out, out.write)
+	if failed != nil {
+		failed = fault.New(fault.Gate, "checking against", s.Check, driftSummary(out.Drift), fixOf(failed))
+		p := describe(failed)
+		out.Error = &p
 	}
-	summary := fault.New(fault.Gate, "checking against", s.Check, driftSummary(out.Drift), "look at what changed the activations; if it was meant to, commit the new table")
-	p := describe(summary)
-	out.Error = &p
-	if err := g.print(out, out.write); err != nil {
+	if err := g.print(out, out.write); err != nil || failed == nil {
 		return err
 	}
 	if g.JSON {
-		return printed{summary}
+		return printed{failed}
 	}
-	return summary
+	return failed
 }
 
 func (c calibrated) write(w io.Writer) error {
 	name := cmp.Or(c.Out, "calibration")
-	_, _ = fmt.Fprintf(w, "%s: %d tensors, %s, %d samples of %d tokens\n", name, c.Tensors, c.Method, c.Samples, c.Tokens)
+	_, _ = fmt.Fprintf(w, "%s: %s, %s, %s of %s\n", name, plural(c.Tensors, "tensor"), c.Method, plural(c.Samples, "sample"), plural(int(c.Tokens), "token"))
 	if c.Stopped != "" {
 		_, _ = fmt.Fprintln(w, c.Stopped)
 	}

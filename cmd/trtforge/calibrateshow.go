@@ -36,6 +36,13 @@ type shownTable struct {
 }
 
 func runCalibrateShow(g *globals, path string) error {
+	head, err := headOf(path)
+	if err != nil {
+		return err
+	}
+	if isObservations(path, head) {
+		return showObservations(g, path)
+	}
 	in, err := tableio.ReadFile(path)
 	if err != nil {
 		return err
@@ -43,9 +50,58 @@ func runCalibrateShow(g *globals, path string) error {
 	return g.print(shownTable{in.Form, in.Table, in.Notes}, func(w io.Writer) error { return writeTable(w, in) })
 }
 
+// isObservations matches what calibrate --shard and --observations write.
+var isObservations = jsonOf("observations")
+
+// showObservations prints how far they are and what they say by the method that
+// their curve follows.
+func showObservations(g *globals, path string) error {
+	seen, err := calib.ReadObservationsFile(path)
+	if err != nil {
+		return err
+	}
+	method := calib.Absmax()
+	if seen.Curve != nil {
+		if method, err = calib.ParseMethod(seen.Curve.Method); err != nil {
+			return err
+		}
+	}
+	outliers, err := seen.Outliers(method, dominant)
+	if err != nil {
+		return err
+	}
+	shown := shownOf(seen)
+	shown.Outliers = outliers
+	return g.print(shown, func(w io.Writer) error {
+		_, _ = fmt.Fprintf(w, "observations, %s, %d of %d batches, %s of %s\n", plural(len(seen.Tensors), "tensor"), seen.Done, seen.Batches,
+			plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
+		if seen.Of > 1 {
+			_, _ = fmt.Fprintf(w, "%s of the %d that the plan was divided into\n", plural(len(seen.Parts), "part"), seen.Of)
+		}
+		return writeOutliers(w, outliers, len(outliers))
+	})
+}
+
+// shownObservations is what show prints of observations as JSON.
+type shownObservations struct {
+	Model    string          `json:"model"`
+	Text     string          `json:"text"`
+	Of       int             `json:"of"`
+	Parts    []int           `json:"parts"`
+	Done     int             `json:"done"`
+	Batches  int             `json:"batches"`
+	Samples  int             `json:"samples"`
+	Tokens   int64           `json:"tokens"`
+	Outliers []calib.Outlier `json:"outliers,omitempty"`
+}
+
+func shownOf(o *calib.Observations) shownObservations {
+	return shownObservations{Model: o.Model, Text: o.Text, Of: o.Of, Parts: o.Parts, Done: o.Done, Batches: o.Batches, Samples: o.Samples, Tokens: o.Tokens}
+}
+
 func writeTable(w io.Writer, in *tableio.File) error {
 	t := in.Table
-	_, _ = fmt.Fprintf(w, "%s, %d tensors, method %s\n", in.Form, len(t.Ranges), t.Method)
+	_, _ = fmt.Fprintf(w, "%s, %s, method %s\n", in.Form, plural(len(t.Ranges), "tensor"), t.Method)
 	if t.Samples > 0 {
 		_, _ = fmt.Fprintf(w, "%d samples of %d tokens\n", t.Samples, t.Tokens)
 	}

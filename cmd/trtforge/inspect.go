@@ -64,7 +64,7 @@ var inspectors = []inspector{
 		return strings.HasSuffix(name, ".safetensors") || len(head) > 8 && head[8] == '{' && head[0] != '{'
 	}, inspectSafetensors},
 	{"contract", jsonOf("contract"), inspectContract},
-	{"calibration table", func(_ string, head []byte) bool { return tableio.Detect(head) != "" },
+	{"calibration table", func(name string, head []byte) bool { return isObservations(name, head) || tableio.Detect(head) != "" },
 		func(_ InspectOptions, g *globals, path string) error { return runCalibrateShow(g, path) }},
 	{"onnx", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".onnx") || len(head) > 0 && head[0] == 0x08 // ir_version, the first field

@@ -26,6 +26,8 @@ type CalibrateRequest struct {
 	// calibration goes on from it. "" keeps nothing, and the observations come back
 	// over the pipe.
 	Checkpoint string `json:"checkpoint,omitempty"`
+	// Every is how long it waits at least between two writes; 0 means 5 s.
+	Every time.Duration `json:"every,omitempty"`
 }
 
 // Calibrate runs a calibration, or the rest of it. NaN or an infinity in an
@@ -74,6 +76,7 @@ func (r CalibrateRequest) keeper() (k calib.Keeper, err error) {
 	if r.Checkpoint == "" {
 		return k, nil
 	}
+	k.Every = r.Every
 	k.Save = func(o *calib.Observations) error { return o.WriteFile(r.Checkpoint) }
 	if _, err := os.Stat(r.Checkpoint); errors.Is(err, fs.ErrNotExist) {
 		return k, nil
