@@ -5,14 +5,13 @@ import (
 	"math"
 )
 
-// Bins is how many bins a histogram has: a mebibyte. Its range is a power of two,
-// so at least half of them lie below the greatest magnitude. A few thousand would
-// do for percentiles; the threshold of least divergence is a choice between minima
-// that differ in the fourth digit, and only bins as fine as these choose as the raw
-// values do.
+// Bins is how many bins a histogram has. Its range is a power of two, so at least
+// half of them lie below the greatest magnitude. Percentiles would do with fewer;
+// the error of quantization wants a bin that is small beside a step of INT8 even
+// where the best range is a small part of the observed one.
 const Bins = 1 << binBits
 
-const binBits = 17
+const binBits = 14
 
 // Histogram counts the magnitudes of a stream of values and keeps the exact
 // minimum, maximum and number. The zero value is empty and ready.
