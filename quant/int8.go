@@ -23,9 +23,10 @@ type Decision struct {
 	SecondAmax float32 `json:"second_amax,omitempty"`
 	Weight     string  `json:"weight,omitempty"`
 	Axis       int     `json:"axis"`
-	// Bytes is by how much the weights' file grows: levels and scales, less the
-	// float weight where nothing needs it any more.
-	Bytes int64 `json:"bytes,omitempty"`
+	// AddedBytes is by how much the weights grow: levels and scales, less the float
+	// weight where nothing needs it any more.
+	AddedBytes int64  `json:"added_bytes,omitempty"`
+	Shared     string `json:"shared,omitempty"` // what else needs the float weight, so that it stays
 }
 
 // minPerAxis is the first opset whose DequantizeLinear takes a scale a channel.
@@ -34,10 +35,9 @@ const minPerAxis = 13
 // Int8 is m with the matrix products that the policy takes in explicit INT8:
 // both operands come from a DequantizeLinear, symmetric, zero point 0; weights
 // are stored as INT8 with one float32 scale an output channel (amax/127),
-// activations have one scale a tensor (the table's amax/127) and one
-// QuantizeLinear/DequantizeLinear pair that all consumers share, right before
-// the product and behind nothing else. Results are float: biases, residual sums
-// and everything else stay float32. A Gemm of the common form becomes a MatMul
+// activations have one scale a tensor (the table's amax/127) and for each product
+// a QuantizeLinear/DequantizeLinear pair right before it. Results are float:
+// biases, residual sums and everything else stay float32. A Gemm of the common form becomes a MatMul
 // of rank 3 and an Add, for ONNX Runtime has no integer kernel for it. Where a
 // joint projection is split right behind the product, the parts are first laid
 // side by side, for NVIDIA's builder would multiply it in float.
@@ -65,9 +65,12 @@ func Int8(m *onnx.Model, table *calib.Table, p Policy) (*onnx.Model, []Decision,
 	decisions := make([]Decision, len(found))
 	var errs []error
 	for i, l := range found {
-		d, err := q.decide(l)
+		d, err := q.decide(l.target, p)
+		if l.obstacle != "" {
+			d.Reason += "; " + l.obstacle
+		}
 		if err == nil && d.Quantized {
-			d.Bytes, err = q.rewrite(l, d)
+			d.AddedBytes, err = q.rewrite(l, d)
 		}
 		decisions[i] = d
 		errs = append(errs, err)
@@ -111,8 +114,7 @@ func quantizable(m *onnx.Model, table *calib.Table, p Policy) error {
 }
 
 // decide judges one matrix product.
-func (q *quantizer) decide(l linearNode) (Decision, error) {
-	t, p := l.target, q.policy
+func (q *quantizer) decide(t Target, p Policy) (Decision, error) {
 	d := Decision{Node: t.Node, Role: t.Role, Layer: t.Layer, Activation: t.Activation, Second: t.Second, Weight: t.Weight, Axis: t.Axis}
 	switch {
 	case p.Exclude[t.Node]:
@@ -123,9 +125,6 @@ func (q *quantizer) decide(l linearNode) (Decision, error) {
 		return d, nil
 	case !p.takes(t.Role):
 		d.Reason = fmt.Sprintf("the policy leaves %s in high precision", t.Role)
-		if l.obstacle != "" {
-			d.Reason += "; " + l.obstacle
-		}
 		return d, nil
 	}
 	d.Quantized, d.Reason = true, "the policy takes "+string(t.Role)
@@ -162,7 +161,7 @@ func (q *quantizer) amax(node, tensor string) (float32, error) {
 }
 
 // account tells where a float weight stays beside its levels, and takes those
-// that went from the bytes of the first product that had them.
+// that go from the bytes of the first product that had them.
 func (q *quantizer) account(decisions []Decision) {
 	x := newIndex(q.m.Graph())
 	gone := map[string]bool{}
@@ -173,35 +172,35 @@ func (q *quantizer) account(decisions []Decision) {
 		case !d.Quantized || w == nil || gone[d.Weight]:
 		case q.m.Weight(d.Weight) == nil:
 			gone[d.Weight] = true
-			d.Bytes -= w.Data.Size()
+			d.AddedBytes -= w.Data.Size()
 		default:
-			user := "the model's output"
+			d.Shared = "the model's output"
 			if users := x.consumers[d.Weight]; len(users) > 0 {
-				user = label(users[0])
+				d.Shared = label(users[0])
 			}
-			d.Reason += fmt.Sprintf("; the weight stays for %s too, so %d bytes are added", user, d.Bytes)
 		}
 	}
 }
 
 // quantizer rewrites chosen nodes of a graph.
 type quantizer struct {
-	m           *onnx.Model
-	x           *index
-	used        names
-	table       *calib.Table
-	policy      Policy
-	activations map[string]string       // tensor -> its dequantized form
-	weights     map[string]string       // weight and layout -> its dequantized form
-	chosen      map[string][]float32    // scales by weight and layout
-	floats      map[string]*onnx.Weight // the weights that were quantized, as they were
-	zero, axes  string                  // shared constants, empty until needed
-	replaced    map[*onnxpb.NodeProto][]*onnxpb.NodeProto
-	shapes      map[string][]onnx.Dim // of the graph before; nil until needed
+	m          *onnx.Model
+	x          *index
+	used       names
+	table      *calib.Table
+	policy     Policy
+	pairs      map[string]*pairs       // of each activation
+	batched    map[string]string       // activation -> it as one of a batch
+	weights    map[string]string       // weight and layout -> its dequantized form
+	chosen     map[string][]float32    // scales by weight and layout
+	floats     map[string]*onnx.Weight // the weights that were quantized, as they were
+	zero, axes string                  // shared constants, empty until needed
+	replaced   map[*onnxpb.NodeProto][]*onnxpb.NodeProto
+	shapes     map[string][]onnx.Dim // of the graph before; nil until needed
 }
 
 func newQuantizer(m *onnx.Model, table *calib.Table, p Policy) *quantizer {
 	return &quantizer{m: m, x: newIndex(m.Graph()), used: usedNames(m.Graph()), table: table, policy: p,
-		activations: map[string]string{}, weights: map[string]string{}, floats: map[string]*onnx.Weight{}, chosen: map[string][]float32{},
+		pairs: map[string]*pairs{}, batched: map[string]string{}, weights: map[string]string{}, chosen: map[string][]float32{}, floats: map[string]*onnx.Weight{},
 		replaced: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
 }

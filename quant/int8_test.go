@@ -99,76 +99,6 @@ func checkRoles(t *testing.T, all map[string]*onnx.Model) {
 	}
 }
 
-// TestGemmLayouts: the scale stands on the output channels of each layout, and
-// what is no plain product and sum stays a Gemm.
-func TestGemmLayouts(t *testing.T) {
-	for name, c := range map[string]struct {
-		op      string
-		attrs   []any
-		tied    bool // the weight passes a Transpose
-		axis    int  // of the target
-		stored  []int64
-		becomes string
-	}{
-		"MatMul":          {"MatMul", nil, false, 1, []int64{4, 6}, "MatMul"},
-		"MatMul, tied":    {"MatMul", nil, true, 0, []int64{4, 6}, "MatMul"},
-		"Gemm":            {"Gemm", nil, false, 1, []int64{4, 6}, "MatMul"},
-		"Gemm, transB":    {"Gemm", []any{"transB", 1}, false, 0, []int64{4, 6}, "MatMul"},
-		"Gemm, alpha":     {"Gemm", []any{"alpha", float32(2)}, false, 1, []int64{4, 6}, "Gemm"},
-		"Gemm, transB, β": {"Gemm", []any{"transB", 1, "beta", float32(2)}, false, 0, []int64{6, 4}, "Gemm"},
-	} {
-		m := onnx.New("g")
-		dims := []int64{4, 6}
-		if c.axis == 0 {
-			dims = []int64{6, 4}
-		}
-		values := make([]float32, 24)
-		for i := range values {
-			values[i] = float32(i + 1)
-		}
-		m.SetWeight(onnx.Floats("w", dims, values...))
-		m.SetWeight(onnx.Floats("b", []int64{6}, values[:6]...))
-		g := m.Graph()
-		g.Input = []*onnxpb.ValueInfoProto{onnx.ValueInfo("x", onnx.Float32, onnx.Sym("n"), onnx.Fixed(4))}
-		g.Output = []*onnxpb.ValueInfoProto{onnx.ValueInfo("y", onnx.Float32, onnx.Sym("n"), onnx.Fixed(6))}
-		weight, inputs := "w", []string{"x", "w"}
-		if c.tied {
-			g.Node = append(g.Node, onnx.Node("Transpose", "t", []string{"w"}, []string{"wt"}, "perm", []int64{1, 0}))
-			inputs[1] = "wt"
-		}
-		if c.op == "Gemm" {
-			inputs = append(inputs, "b")
-		}
-		g.Node = append(g.Node, onnx.Node(c.op, "product", inputs, []string{"y"}, c.attrs...))
-		table := &calib.Table{Ranges: map[string]calib.Range{"x": {Lo: -1, Hi: 1, Amax: 1}}}
-		q, decisions, err := Int8(m, table, everything())
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		if d := decisions[0]; !d.Quantized || d.Weight != weight || d.Axis != c.axis {
-			t.Errorf("%s: %+v", name, d)
-		}
-		stored := q.Weight("w/int8")
-		scale := q.Weight("w/scale")
-		if !slices.Equal(stored.Dims, c.stored) || scale.Dims[0] != 6 || q.Weight("w") != nil {
-			t.Errorf("%s: stored as %v with %v scales; the float weight stays: %v", name, stored.Dims, scale.Dims, q.Weight("w") != nil)
-		}
-		for _, n := range q.Graph().GetNode() {
-			if n.GetOpType() == "DequantizeLinear" && n.GetInput()[0] == "w/int8" {
-				if axis := onnx.AttrInt(n, "axis", 1); stored.Dims[axis] != 6 {
-					t.Errorf("%s: scales stand on axis %d of %v", name, axis, stored.Dims)
-				}
-			}
-			if n.GetName() == "product" && n.GetOpType() != c.becomes {
-				t.Errorf("%s: became a %s", name, n.GetOpType())
-			}
-		}
-		if err := onnx.Check(q); err != nil {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 func TestInt8Refusals(t *testing.T) {
 	m := gpt2(t)
 	targets, err := Targets(m, Policy{})
@@ -187,6 +117,16 @@ func TestInt8Refusals(t *testing.T) {
 	nothing := func(map[string]calib.Range) {}
 	old, nan := m.Clone(), m.Clone()
 	old.Proto.OpsetImport[0].Version = 11
+	other := table(nothing)
+	other.Model = strings.Repeat("5a", 32)
+	digest, err := m.Digest()
+	if err != nil {
+		t.Fatal(err)
+	}
+	branch := m.Clone()
+	maybe := onnx.Node("If", "/maybe", []string{"c"}, []string{"d"})
+	maybe.Attribute = append(maybe.Attribute, &onnxpb.AttributeProto{Name: "then_branch", Type: onnxpb.AttributeProto_GRAPH, G: &onnxpb.GraphProto{}})
+	branch.Graph().Node = append(branch.Graph().Node, maybe)
 	w := *nan.Weight(targets[0].Weight)
 	values, err := w.Float32s()
 	if err != nil {
@@ -203,7 +143,9 @@ func TestInt8Refusals(t *testing.T) {
 		"zero range":     {m, table(func(r map[string]calib.Range) { r[first] = calib.Range{} }), []string{first, "zero"}},
 		"infinite range": {m, table(func(r map[string]calib.Range) { r[last] = calib.Range{Amax: float32(math.Inf(1))} }), []string{last, "not finite"}},
 		"quantized":      {int8Like(), table(nothing), []string{"quantized already"}},
-		"old opset":      {old, table(nothing), []string{"opset 11"}},
+		"old opset":      {old, table(nothing), []string{"opset 11", "13 is needed", "opset_version=19"}},
+		"other model":    {m, other, []string{other.Model, digest}},
+		"control flow":   {branch, table(nothing), []string{"control flow", "/maybe"}},
 		"bad weight":     {nan, table(nothing), []string{w.Name, "element 7 is +Inf"}},
 	} {
 		_, _, err := Int8(c.m, c.table, Policy{})
@@ -212,10 +154,18 @@ func TestInt8Refusals(t *testing.T) {
 			continue
 		}
 		for _, want := range c.want {
-			if !strings.Contains(err.Error(), want) {
-				t.Errorf("%s: %v lacks %q", name, err, want)
+			if !strings.Contains(advice(err), want) {
+				t.Errorf("%s: %v lacks %q", name, advice(err), want)
 			}
 		}
+	}
+	if _, _, err := Int8(m, nil, Policy{}); fault.Classify(err) != fault.Usage {
+		t.Errorf("without a table: %v", err)
+	}
+	own := table(nothing)
+	own.Model = digest
+	if _, _, err := Int8(m, own, Policy{}); err != nil {
+		t.Errorf("the table of this model: %v", err)
 	}
 	_, decisions, err := Int8(m, table(nothing), Policy{Exclude: map[string]bool{targets[0].Node: true}})
 	if err != nil {
@@ -226,6 +176,85 @@ func TestInt8Refusals(t *testing.T) {
 	}
 	if d := decisions[len(decisions)-1]; d.Quantized || d.Role != LMHead || d.Reason != "the policy leaves lm_head in high precision" {
 		t.Errorf("lm_head: %+v", d)
+	}
+}
+
+// TestSharedWeights: a weight that a quantized product shares with others stays
+// for them, and the decision says by how much the file grows; where all of its
+// users are quantized, in one layout, it is stored once.
+func TestSharedWeights(t *testing.T) {
+	m := gpt2(t) // lm_head is tied to the embedding: 97 x 32
+	q, decisions, err := Int8(m, nil, Policy{Roles: []Role{LMHead}, WeightOnly: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := decisions[len(decisions)-1]
+	if !d.Quantized || !strings.Contains(d.Shared, "wte") && !strings.Contains(d.Shared, "Gather") || d.AddedBytes != 97*32+97*4 || q.Weight(d.Weight) == nil {
+		t.Errorf("tied: %+v", d)
+	}
+	for _, d := range decisions[:len(decisions)-1] {
+		if d.Quantized || d.AddedBytes != 0 || d.Shared != "" {
+			t.Errorf("not taken: %+v", d)
+		}
+	}
+	twice := layouts["MatMul"].graph(t)
+	g := twice.Graph()
+	g.Node = append(g.Node, onnx.Node("MatMul", "again", []string{"x", "w"}, []string{"z"}))
+	g.Output = append(g.Output, onnx.ValueInfo("z", onnx.Float32, onnx.Sym("n"), onnx.Fixed(6)))
+	table := &calib.Table{Ranges: map[string]calib.Range{"x": {Lo: -1, Hi: 1, Amax: 1}}}
+	if q, decisions, err = Int8(twice, table, everything()); err != nil {
+		t.Fatal(err)
+	}
+	if a, b := decisions[0], decisions[1]; a.AddedBytes != 24+24-96 || b.AddedBytes != 0 || a.Shared != "" || q.Weight("w") != nil {
+		t.Errorf("both quantized: %+v, %+v", a, b)
+	}
+	// One of them alone, and the weight itself as an output.
+	for name, change := range map[string]func(){
+		"again":              func() {},
+		"the model's output": func() { g.Output = append(g.Output, onnx.ValueInfo("w", onnx.Float32, onnx.Fixed(4), onnx.Fixed(6))) },
+	} {
+		change()
+		p := everything()
+		p.Exclude = map[string]bool{"again": name == "again"}
+		q, decisions, err = Int8(twice, table, p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := decisions[0]; !strings.Contains(d.Shared, name) || d.AddedBytes != 48 || q.Weight("w") == nil {
+			t.Errorf("%s: %+v", name, d)
+		}
+		if err := onnx.Check(q); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestChosenScales: who chooses a weight's scales is obeyed, and held to what a
+// scale must be.
+func TestChosenScales(t *testing.T) {
+	m := layouts["Gemm, transB"].graph(t)
+	for name, chosen := range map[string][]float32{
+		"": {1, 2, 3, 4, 5, 6}, "5 scales": {1, 2, 3, 4, 5}, "scale 3 is 0": {1, 1, 1, 0, 1, 1}, "scale 5 is NaN": {1, 1, 1, 1, 1, float32(math.NaN())},
+	} {
+		p := Policy{WeightOnly: true, Roles: everything().Roles, Scales: func(w *onnx.Weight, axis int) ([]float32, error) {
+			if w.Name != "w" || axis != 0 || !slices.Equal(w.Dims, []int64{6, 4}) {
+				t.Errorf("asked for axis %d of %s %v", axis, w.Name, w.Dims)
+			}
+			return chosen, nil
+		}}
+		q, _, err := Int8(m, nil, p)
+		if name != "" {
+			if err == nil || !strings.Contains(err.Error(), name) {
+				t.Errorf("%s: %v", name, err)
+			}
+			continue
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := q.Weight("w/scale").Float32s(); err != nil || !slices.Equal(got, chosen) {
+			t.Errorf("%v, %v", got, err)
+		}
 	}
 }
 

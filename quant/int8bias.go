@@ -30,7 +30,7 @@ func (q *quantizer) correct(l linearNode, scale []float32) {
 	if n == nil {
 		return
 	}
-	b, w := held(q.m, q.x, n.GetInput()[input]), l.weight.as()
+	b, w := held(q.m, q.x, n.GetInput()[input]), l.as()
 	corrected := *b
 	corrected.Name = q.used.take(b.Name + "/corrected")
 	corrected.Data = onnx.Generated{Length: b.Data.Size(), Write: func(out io.Writer) error {

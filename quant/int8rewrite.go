@@ -2,7 +2,9 @@ package quant
 
 import (
 	"fmt"
+	"math"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
@@ -17,20 +19,20 @@ func (q *quantizer) rewrite(l linearNode, d Decision) (int64, error) {
 	var before []*onnxpb.NodeProto
 	switch {
 	case l.target.Second != "":
-		first := q.activation(d.Activation, d.Activation, d.Amax, &before)
-		n.Input[0], n.Input[1] = first, q.activation(d.Second, d.Second, d.SecondAmax, &before)
+		first := q.activation(d.Activation, d.Amax, &before)
+		n.Input[0], n.Input[1] = first, q.activation(d.Second, d.SecondAmax, &before)
 		q.replaced[n] = append(before, n)
 		return 0, nil
-	case n.GetOpType() == "Gemm" && plainGemm(n) && !q.policy.WeightOnly:
+	case n.GetOpType() == "Gemm" && plainGemm(n):
 		return q.gemm(l, d.Amax)
 	}
 	// A MatMul sees [in, out]; a Gemm that stays one keeps the layout it has.
-	weight, bytes, err := q.weight(l, l.weight.transposed, &before)
+	weight, bytes, err := q.weight(l, l.transposed, &before)
 	if err != nil {
 		return 0, err
 	}
 	if !q.policy.WeightOnly {
-		n.Input[0] = q.activation(d.Activation, d.Activation, d.Amax, &before)
+		n.Input[0] = q.activation(d.Activation, d.Amax, &before)
 	}
 	n.Input[1] = weight
 	q.replaced[n] = append(before, n)
@@ -47,7 +49,8 @@ func plainGemm(n *onnxpb.NodeProto) bool {
 }
 
 // gemm makes of a Gemm: Unsqueeze, the quantized MatMul, Add, Squeeze. Of rank 2
-// ONNX Runtime would fuse MatMul and Add to a Gemm again, in float.
+// ONNX Runtime would fuse MatMul and Add to a Gemm again, for which it has
+// neither an integer kernel nor one that reads INT8 weights.
 func (q *quantizer) gemm(l linearNode, amax float32) (int64, error) {
 	n, t := l.node, l.target
 	var nodes []*onnxpb.NodeProto
@@ -56,12 +59,15 @@ func (q *quantizer) gemm(l linearNode, amax float32) (int64, error) {
 		return 0, err
 	}
 	name := t.Node
-	key := t.Activation + "\x00batched"
-	activation, known := q.activations[key]
+	batched, known := q.batched[t.Activation]
 	if !known {
-		batched := q.used.take(t.Activation + "/batched")
+		batched = q.used.take(t.Activation + "/batched")
 		nodes = append(nodes, onnx.Node("Unsqueeze", q.used.take(name+"/Unsqueeze"), []string{t.Activation, q.axis0()}, []string{batched}))
-		activation = q.activation(key, batched, amax, &nodes)
+		q.batched[t.Activation] = batched
+	}
+	activation := batched
+	if !q.policy.WeightOnly {
+		activation = q.activation(batched, amax, &nodes)
 	}
 	value := q.used.take(name + "/product")
 	nodes = append(nodes, onnx.Node("MatMul", n.GetName(), []string{activation, weight}, []string{value}))
@@ -84,39 +90,57 @@ func (q *quantizer) axis0() string {
 	return q.axes
 }
 
-// activation is the dequantized form of value, made once a key.
-func (q *quantizer) activation(key, value string, amax float32, nodes *[]*onnxpb.NodeProto) string {
-	if name, ok := q.activations[key]; ok {
-		return name
-	}
+// pairs are the QuantizeLinear/DequantizeLinear pairs of one tensor.
+type pairs struct {
+	scale string
+	made  int
+	last  string // what the last one gives
+}
+
+// apart are attributes by which pairs of one tensor differ. The axis means
+// nothing where there is one scale, and exists in every matrix.
+var apart = [][]any{nil, {"axis", 0}, {"axis", -1}, {"axis", -2}}
+
+// activation is a dequantized form of value for one more product.
+//
+// Every product gets a pair of its own. ONNX Runtime has fast integer kernels
+// for unsigned activations and makes ours so, but only where a QuantizeLinear
+// has one consumer; queries, keys and values of one norm would be multiplied in
+// float. Since it first merges pairs that are equal, they differ in an attribute
+// that says nothing. NVIDIA's builder sees them equal and still multiplies all
+// three at once.
+func (q *quantizer) activation(value string, amax float32, nodes *[]*onnxpb.NodeProto) string {
 	if q.zero == "" {
 		q.zero = q.used.take("int8_zero")
 		q.m.SetWeight(&onnx.Weight{Name: q.zero, Type: onnx.Int8, Data: onnx.Memory{0}})
 	}
-	scale := q.used.take(value + "/scale")
-	q.m.SetWeight(onnx.Floats(scale, nil, amax/127))
+	p := q.pairs[value]
+	if p == nil {
+		p = &pairs{scale: q.used.take(value + "/scale")}
+		q.pairs[value] = p
+		q.m.SetWeight(onnx.Floats(p.scale, nil, amax/127))
+	}
+	if p.made == len(apart) {
+		return p.last
+	}
 	level, name := q.used.take(value+"/int8"), q.used.take(value+"/dequantized")
 	*nodes = append(*nodes,
-		onnx.Node("QuantizeLinear", q.used.take(value+"/QuantizeLinear"), []string{value, scale, q.zero}, []string{level}),
-		onnx.Node("DequantizeLinear", q.used.take(value+"/DequantizeLinear"), []string{level, scale, q.zero}, []string{name}))
-	q.activations[key] = name
+		onnx.Node("QuantizeLinear", q.used.take(value+"/QuantizeLinear"), []string{value, p.scale, q.zero}, []string{level}, apart[p.made]...),
+		onnx.Node("DequantizeLinear", q.used.take(value+"/DequantizeLinear"), []string{level, p.scale, q.zero}, []string{name}, apart[p.made]...))
+	p.made, p.last = p.made+1, name
 	return name
 }
 
 // weight is the dequantized form of a product's weight, made once a layout, and
 // the bytes of what was made.
 func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeProto) (string, int64, error) {
-	t, w := l.target, l.weight.as()
+	t, w := l.target, l.as()
 	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, transposed)
 	if name, ok := q.weights[key]; ok {
 		q.correct(l, q.chosen[key])
 		return name, 0, nil
 	}
-	choose := q.policy.Scales
-	if choose == nil {
-		choose = scales
-	}
-	scale, err := choose(w, t.Axis)
+	scale, err := q.scales(w, t.Axis)
 	if err != nil {
 		return "", 0, err
 	}
@@ -132,8 +156,25 @@ func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeP
 	q.m.SetWeight(onnx.Floats(scaleName, []int64{int64(len(scale))}, scale...))
 	*nodes = append(*nodes, onnx.Node("DequantizeLinear", q.used.take(t.Weight+"/DequantizeLinear"),
 		[]string{level.Name, scaleName}, []string{name}, "axis", axis))
-	q.weights[key], q.floats[t.Weight] = name, l.weight.Weight
+	q.weights[key], q.floats[t.Weight] = name, l.Weight
 	return name, level.Data.Size() + 4*int64(len(scale)), nil
+}
+
+// scales are those that the policy chooses, absmax/127 unless it says otherwise.
+func (q *quantizer) scales(w *onnx.Weight, axis int) ([]float32, error) {
+	if q.policy.Scales == nil {
+		return scales(w, axis)
+	}
+	scale, err := q.policy.Scales(w, axis)
+	if err == nil && int64(len(scale)) != w.Dims[axis] {
+		err = fmt.Errorf("%d scales for %d channels", len(scale), w.Dims[axis])
+	}
+	for i, s := range scale {
+		if err == nil && !(s > 0 && s <= math.MaxFloat32) {
+			err = fmt.Errorf("scale %d is %v", i, s)
+		}
+	}
+	return scale, fault.Wrap(fault.Runtime, "quantizing weight", w.Name, err, "choose its scales otherwise")
 }
 
 // splice puts the rewritten nodes where the originals were. What several share

@@ -199,7 +199,7 @@ func obstacles(all []linearNode, p Policy) error {
 
 // remedy says what to do about a product's obstacle.
 func remedy(l linearNode) string {
-	if l.weight.Weight == nil && strings.HasPrefix(l.obstacle, computes) {
+	if strings.HasPrefix(l.obstacle, computes) {
 		return "quantize the float32 graph and convert the result to " + strings.TrimPrefix(l.obstacle, computes)
 	}
 	return "fold constants first (ONNX Runtime's basic optimisation does), or exclude the node by name"

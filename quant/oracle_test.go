@@ -74,21 +74,28 @@ func saved(t *testing.T, m *onnx.Model, dir, name string) string {
 }
 
 // calibrated is the table that ONNX Runtime and numpy make of random ids, or of
-// those in a file.
+// those in a file, for the products that the policy takes.
 func calibrated(t *testing.T, m *onnx.Model, p Policy, ids ...string) *calib.Table {
 	t.Helper()
 	targets, err := Targets(m, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	var observe []string
-	seen := map[string]bool{}
-	for _, target := range targets {
-		if !seen[target.Activation] {
-			observe = append(observe, target.Activation)
-		}
-		seen[target.Activation] = true
+	return observed(t, m, Observe(targets), ids...)
+}
+
+// ranged is the table of what float16 is judged by.
+func ranged(t *testing.T, m *onnx.Model, ids ...string) *calib.Table {
+	t.Helper()
+	observe, err := Ranged(m)
+	if err != nil {
+		t.Fatal(err)
 	}
+	return observed(t, m, observe, ids...)
+}
+
+func observed(t *testing.T, m *onnx.Model, observe []string, ids ...string) *calib.Table {
+	t.Helper()
 	cut, err := calib.Cut(m, observe)
 	if err != nil {
 		t.Fatal(err)
@@ -147,8 +154,10 @@ func TestDecoders(t *testing.T) {
 	all := decoders(t)
 	t.Run("roles", func(t *testing.T) { checkRoles(t, all) })
 	t.Run("numerics", func(t *testing.T) { checkNumerics(t, all) })
+	t.Run("typed", func(t *testing.T) { checkTyped(t, all) })
 	t.Run("smooth", func(t *testing.T) { checkSmooth(t, all) })
 	t.Run("builder", func(t *testing.T) { checkBuilder(t, all) })
+	t.Run("mixed", func(t *testing.T) { checkMixed(t, all) })
 }
 
 type comparison struct {
@@ -199,8 +208,7 @@ func checkNumerics(t *testing.T, all map[string]*onnx.Model) {
 			}
 			// By default ONNX Runtime makes activations unsigned first, which it
 			// does only where a QuantizeLinear has one consumer.
-			joint := name == "ours" || name == "gpt2"
-			if ints := got.Ops.Default["MatMulIntegerToFloat"]; joint && ints != cases[i].ints {
+			if ints := got.Ops.Default["MatMulIntegerToFloat"]; ints != cases[i].ints {
 				t.Errorf("%s, case %d: %d integer products of %d by default, operators %v", name, i, ints, cases[i].ints, got.Ops.Default)
 			}
 			kv := "tensor(float)"
@@ -231,13 +239,7 @@ func checkBuilder(t *testing.T, all map[string]*onnx.Model) {
 			"bf16": typed(t, m, HalfOptions{Type: onnx.BFloat16}), "int8+bf16": typed(t, some, HalfOptions{Type: onnx.BFloat16}),
 		} {
 			ints := 0
-			switch {
-			case kind == "fp16" || kind == "bf16":
-			case name == "gpt2":
-				// In PyTorch's GPT-2 the builder splits the joint projection of
-				// queries, keys and values itself and multiplies it in float.
-				ints = 2 * 2
-			default:
+			if kind != "fp16" && kind != "bf16" {
 				// Two layers, two profiles, QKV and FC1; products that share an
 				// input are one layer.
 				ints = 2 * 2 * 2

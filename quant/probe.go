@@ -78,7 +78,7 @@ type prober struct {
 
 // switches puts the node of candidate i between Ifs.
 func (p *prober) switches(i int, l linearNode) error {
-	d, err := p.decide(l)
+	d, err := p.decide(l.target, p.policy)
 	if err == nil && l.obstacle != "" {
 		err = fault.New(fault.Input, "quantizing node", l.target.Node, l.obstacle, remedy(l))
 	}
@@ -99,17 +99,27 @@ func (p *prober) switches(i int, l linearNode) error {
 	if err != nil {
 		return err
 	}
+	flag := p.flag(ProbeWeights, i, d.Node+"/weight")
 	exact := p.product(n, first, n.GetInput()[1], "exact")
-	rounded := p.product(n, first, weight, "rounded")
-	if shift := p.shift(l, scale); shift != "" {
-		out := rounded.GetOutput()[0]
-		rounded.Output = []string{p.used.take(out + "/product")}
-		p.choose(ProbeWeights, i, d.Node+"/weight", n.GetOutput()[0],
-			subgraph(rounded, onnx.Node("Add", p.used.take(out+"/shift"), []string{rounded.GetOutput()[0], shift}, []string{out})), subgraph(exact))
-		return nil
-	}
-	p.choose(ProbeWeights, i, d.Node+"/weight", n.GetOutput()[0], subgraph(rounded), subgraph(exact))
+	p.bias(l, scale, flag)
+	p.choose(flag, d.Node+"/weight", n.GetOutput()[0], subgraph(p.product(n, first, weight, "rounded")), subgraph(exact))
 	return nil
+}
+
+// bias corrects the product's bias as Int8 does, where the weight is rounded.
+func (p *prober) bias(l linearNode, scale []float32, flag string) {
+	n, input := bias(p.m, p.x, l)
+	if n == nil {
+		return
+	}
+	before := n.GetInput()[input]
+	p.correct(l, scale)
+	corrected := n.GetInput()[input]
+	if n == l.node || corrected == before { // the copies of a Gemm have their own
+		return
+	}
+	n.Input[input] = p.used.take(corrected + "/switched")
+	p.nodes = append(p.nodes, onnx.Node("Where", n.Input[input]+"/Where", []string{flag, corrected, before}, []string{n.Input[input]}))
 }
 
 // product is a copy of a node with other operands.
@@ -132,14 +142,20 @@ func (p *prober) activation(i int, name, value string, amax float32) string {
 		onnx.Node("DequantizeLinear", level+"/DQ", []string{level, scale, zero}, []string{rounded}))
 	other := subgraph(onnx.Node("Identity", same+"/Identity", []string{value}, []string{same}))
 	out := p.used.take(name + "/switched")
-	p.choose(ProbeActivations, i, name, out, then, other)
+	p.choose(p.flag(ProbeActivations, i, name), name, out, then, other)
 	return out
 }
 
-// choose adds an If on flag i of an input.
-func (p *prober) choose(flags string, i int, name, out string, then, other *onnxpb.GraphProto) {
+// flag is element i of an input, a scalar.
+func (p *prober) flag(flags string, i int, name string) string {
 	index, flag := p.used.take(name+"/index"), p.used.take(name+"/flag")
 	p.m.SetWeight(onnx.Ints(index, nil, int64(i)))
+	p.nodes = append(p.nodes, onnx.Node("Gather", p.used.take(name+"/Gather"), []string{flags, index}, []string{flag}))
+	return flag
+}
+
+// choose adds an If.
+func (p *prober) choose(flag, name, out string, then, other *onnxpb.GraphProto) {
 	node := onnx.Node("If", p.used.take(name+"/If"), []string{flag}, []string{out})
 	for _, b := range []struct {
 		name string
@@ -148,7 +164,7 @@ func (p *prober) choose(flags string, i int, name, out string, then, other *onnx
 		b.g.Name = p.used.take(name + "/" + b.name)
 		node.Attribute = append(node.Attribute, &onnxpb.AttributeProto{Name: b.name, Type: onnxpb.AttributeProto_GRAPH, G: b.g})
 	}
-	p.nodes = append(p.nodes, onnx.Node("Gather", p.used.take(name+"/Gather"), []string{flags, index}, []string{flag}), node)
+	p.nodes = append(p.nodes, node)
 }
 
 // subgraph is a branch whose output is what its last node makes, a float of any shape.
@@ -161,50 +177,22 @@ func subgraph(nodes ...*onnxpb.NodeProto) *onnxpb.GraphProto {
 // weight is the rounded form of a product's weight in the layout that its node
 // sees, made once a layout, and its scales.
 func (p *prober) weight(l linearNode) (string, []float32, error) {
-	t, w := l.target, l.weight.as()
-	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.weight.transposed)
+	t, w := l.target, l.view.as()
+	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.view.transposed)
 	if name, ok := p.rounded[key]; ok {
 		return name, p.chosen[key], nil
 	}
-	scale, err := scales(w, t.Axis)
+	scale, err := p.scales(w, t.Axis)
 	if err != nil {
 		return "", nil, err
 	}
 	level, axis := quantize(w, p.used.take(t.Weight+"/rounded"), t.Axis, scale), t.Axis
-	if l.weight.transposed {
+	if l.view.transposed {
 		level, axis = transpose(level), 1-axis
 	}
 	p.m.SetWeight(dequantize(level, axis, scale))
 	p.rounded[key], p.chosen[key] = level.Name, scale
 	return level.Name, scale, nil
-}
-
-// shift is the constant by which Int8 corrects the bias of the product (see
-// quantizer.correct); "" where it does not.
-func (p *prober) shift(l linearNode, scale []float32) string {
-	if n, _ := bias(p.m, p.x, l); n == nil || p.policy.WeightOnly {
-		return ""
-	}
-	r := p.table.Ranges[l.target.Activation]
-	if c := r.Channels; !r.Centred || c == nil || int64(len(c.Mean)) != l.target.In {
-		return ""
-	}
-	w, name := l.weight.as(), p.used.take(l.target.Node+"/shift")
-	p.m.SetWeight(&onnx.Weight{Name: name, Type: onnx.Float32, Dims: []int64{l.target.Out}, Data: onnx.Generated{
-		Length: 4 * l.target.Out,
-		Write: func(out io.Writer) error {
-			add, err := against(w, 1-l.target.Axis, r.Channels.Mean, func(v float32, k int64) float64 {
-				return float64(v) - float64(level(v/scale[k]))*float64(scale[k])
-			})
-			var buf []byte
-			for _, v := range add {
-				buf = binary.LittleEndian.AppendUint32(buf, math.Float32bits(float32(v)))
-			}
-			_, werr := out.Write(buf)
-			return errors.Join(err, werr)
-		},
-	}})
-	return name
 }
 
 // dequantize is the INT8 weight w in float32, while it is read: each level times

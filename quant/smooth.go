@@ -294,7 +294,7 @@ func (s *smoother) channels(g *group) *calib.Channels {
 // private tells whether a product's weight is used by it alone, however it
 // reaches it, and of a type that can be rescaled.
 func (s *smoother) private(l linearNode) bool {
-	if l.weight.Type != onnx.Float32 {
+	if l.view.Type != onnx.Float32 {
 		return false
 	}
 	value := l.node.GetInput()[1]
@@ -363,7 +363,7 @@ func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 func (s *smoother) rescale(l linearNode, axis int, factors []float32) {
 	w := s.m.Weight(l.target.Weight)
 	seen := *w
-	seen.Dims = l.weight.dims
+	seen.Dims = l.view.dims
 	now := scaled(&seen, axis, factors)
 	now.Dims = w.Dims
 	s.m.SetWeight(now)

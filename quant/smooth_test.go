@@ -38,10 +38,10 @@ func channelled(t *testing.T, m *onnx.Model, p Policy, s sample) *calib.Table {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return observed(t, m, Observe(targets), s)
+	return seen(t, m, Observe(targets), s)
 }
 
-func observed(t *testing.T, m *onnx.Model, tensors []string, s sample) *calib.Table {
+func seen(t *testing.T, m *onnx.Model, tensors []string, s sample) *calib.Table {
 	t.Helper()
 	cut, err := calib.Cut(m, tensors)
 	if err != nil {
@@ -157,8 +157,12 @@ func checkSmoothTable(t *testing.T, name string, m *onnx.Model, table *calib.Tab
 	if err != nil {
 		t.Fatal(err)
 	}
+<<<<<<< HEAD
 	inputs := Observe(targets)
 	want := observed(t, m, floats(t, m), nil)
+=======
+	want := seen(t, m, Observe(targets), nil)
+>>>>>>> wt-search
 	close := func(a, b, of float32) bool { return math.Abs(float64(a)-float64(b)) <= 1e-4*float64(of) }
 	for tensor, w := range want.Ranges {
 		g, known := table.Ranges[tensor]

@@ -95,28 +95,35 @@ func Targets(m *onnx.Model, p Policy) ([]Target, error) {
 	return targets, nil
 }
 
-// Linears are all matrix products with a constant weight of rank 2, whatever
-// their role: MatMul and Gemm, with the weight as it is or behind Identity,
-// Transpose, Reshape and casts from narrower floats.
-func Linears(m *onnx.Model) ([]Target, error) {
+// Products are all matrix products that can be quantized, attention's among
+// them, in graph order.
+func Products(m *onnx.Model) ([]Target, error) {
 	_, all, err := products(m)
 	if err != nil {
 		return nil, err
 	}
 	var targets []Target
 	for _, l := range all {
-		if l.target.Second == "" && l.obstacle == "" {
+		if l.obstacle == "" {
 			targets = append(targets, l.target)
 		}
 	}
 	return targets, nil
 }
 
+// Linears are all matrix products with a constant weight of rank 2, whatever
+// their role: MatMul and Gemm, with the weight as it is or behind Identity,
+// Transpose, Reshape and casts from narrower floats.
+func Linears(m *onnx.Model) ([]Target, error) {
+	all, err := Products(m)
+	return slices.DeleteFunc(all, func(t Target) bool { return t.Role.batched() }), err
+}
+
 // linearNode is a target and how its weight reaches it.
 type linearNode struct {
-	node     *onnxpb.NodeProto
-	target   Target
-	weight   view
+	node   *onnxpb.NodeProto
+	target Target
+	view
 	obstacle string // why it cannot be quantized; empty where it can
 }
 
@@ -151,8 +158,8 @@ func linears(m *onnx.Model, x *index) []linearNode {
 		l := linearNode{node: n, target: Target{Node: name, Activation: n.GetInput()[0]}}
 		switch {
 		case known[n.GetInput()[1]]:
-			l.weight, l.obstacle = trace(m, x, n.GetInput()[1])
-			if l.obstacle == "" && len(l.weight.dims) != 2 {
+			l.view, l.obstacle = trace(m, x, n.GetInput()[1])
+			if l.obstacle == "" && len(l.dims) != 2 {
 				continue
 			}
 			l.describe()
@@ -175,9 +182,9 @@ func (l *linearNode) describe() {
 		return
 	}
 	axis := 1
-	if l.weight.transposed != (l.node.GetOpType() == "Gemm" && onnx.AttrInt(l.node, "transB", 0) != 0) {
+	if l.transposed != (l.node.GetOpType() == "Gemm" && onnx.AttrInt(l.node, "transB", 0) != 0) {
 		axis = 0
 	}
-	l.target.Weight, l.target.Axis = l.weight.Name, axis
-	l.target.In, l.target.Out = l.weight.dims[1-axis], l.weight.dims[axis]
+	l.target.Weight, l.target.Axis = l.Weight.Name, axis
+	l.target.In, l.target.Out = l.dims[1-axis], l.dims[axis]
 }
