@@ -82,7 +82,7 @@ func checkSmooth(t *testing.T, all map[string]*onnx.Model) {
 	}
 	nodes := map[string]int{"ours": 4, "gpt2": 2, "opt": 2, "llama": 0} // that two layers add
 	for name, m := range all {
-		table := observed(t, m, floats(t, m), nil)
+		table := seen(t, m, floats(t, m), nil)
 		s, after, folds := smoothed(t, m, table, SmoothOptions{Policy: full(), Alphas: []float64{0.5}})
 		if len(folds) != 8 {
 			t.Errorf("%s: %d groups, want 4 in each of 2 layers", name, len(folds))
@@ -157,12 +157,8 @@ func checkSmoothTable(t *testing.T, name string, m *onnx.Model, table *calib.Tab
 	if err != nil {
 		t.Fatal(err)
 	}
-<<<<<<< HEAD
 	inputs := Observe(targets)
-	want := observed(t, m, floats(t, m), nil)
-=======
-	want := seen(t, m, Observe(targets), nil)
->>>>>>> wt-search
+	want := seen(t, m, floats(t, m), nil)
 	close := func(a, b, of float32) bool { return math.Abs(float64(a)-float64(b)) <= 1e-4*float64(of) }
 	for tensor, w := range want.Ranges {
 		g, known := table.Ranges[tensor]
