@@ -37,7 +37,7 @@ def feeds(s, ids, past=None, pad=0):
 def windows(ids=None, n=0, length=0):
     """Evenly spread windows of the text, the same for every tool; without a text random ids."""
     if ids is None:
-        return np.random.default_rng(2).integers(0, 97, (16, 24))
+        return np.random.default_rng(2).integers(0, 97, (6, 24))
     text, n, length = json.load(open(ids)), int(n), int(length)
     stratum = len(text) // n
     return np.array([text[i * stratum:][:length] for i in range(n)])
