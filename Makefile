@@ -34,7 +34,7 @@ test-full: build lint check-generated ## the long ones too
 	@TRTFORGE_FULL=1 scripts/test.sh
 
 bench: build ## figures against their anchors: make bench, or make bench B=export
-	@$(BIN) setup ort rtx oracle
+	@$(BIN) setup ort rtx oracle oracle-modelopt
 	@go run ./internal/benchmark $(B)
 
 lint: ## gofmt, vet, golangci-lint, govulncheck

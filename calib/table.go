@@ -44,6 +44,9 @@ type Range struct {
 	// Channels are the same by channel, which SmoothQuant balances; nil in tables
 	// of programs that do not write them.
 	Channels *Channels `json:"channels,omitempty"`
+	// Centred says that smoothing moved each channel's middle to 0, and so its mean
+	// away from it: the bias behind takes what rounded weights lose of the mean.
+	Centred bool `json:"centred,omitempty"`
 }
 
 // Channels are what was seen of each channel, an index of a tensor's last axis.

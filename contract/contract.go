@@ -130,6 +130,11 @@ type Contract struct {
 	// the mask, or nobody stores them, it is false.
 	PositionsTable bool `json:"positions_table,omitempty"`
 
+	// KVScale says that the cache's values are rescaled by channel, by factors of
+	// this digest: only graphs with the same one can take over each other's cache.
+	// "" = they are as the model makes them.
+	KVScale string `json:"kv_scale,omitempty"`
+
 	// Doubts are names of outputs that contradict the graph. Nothing depends on
 	// them, and whoever wrote them may have meant another graph.
 	Doubts []string `json:"doubts,omitempty"`

@@ -16,6 +16,10 @@ const (
 	metaLogits    = "trtforge.logits"
 )
 
+// MetaKVScale is the key of metadata_props under which a graph states that the
+// values of its cache are rescaled by channel: a digest of the factors.
+const MetaKVScale = "trtforge.kv_scale"
+
 // The two answers to which positions logits are given for.
 const (
 	logitsAll  = "all"
@@ -43,6 +47,7 @@ func Infer(m *onnx.Model, bound ...Binding) (*Contract, error) {
 	r.logits()
 	r.positions()
 	r.buffer()
+	r.c.KVScale, _ = r.meta(MetaKVScale)
 	if err := errors.Join(r.wrong...); err != nil {
 		return nil, fault.Wrap(fault.Input, "inferring the contract of", m.Graph().GetName(), err, r.fix())
 	}

@@ -84,6 +84,9 @@ func (c *Contract) facts() []string {
 	if c.Cached() {
 		add("%d layers of %d cache heads of %d", c.Layers, c.Heads, c.HeadDim)
 	}
+	if c.KVScale != "" {
+		add("the cache's values are %s: only graphs with the same factors take it over", scale(c.KVScale))
+	}
 	if c.Decoder() {
 		add("logits of %s positions over %d tokens", c.Logits, c.Vocab)
 	}

@@ -56,6 +56,15 @@ type Request struct {
 	Options     map[string]string // of the backend, each of which changes the engine
 }
 
+// KVScale is the scale of the cache's values, as the contract has it: engines with
+// different ones cannot take over each other's cache.
+func (r Request) KVScale() string {
+	if r.Contract == nil {
+		return ""
+	}
+	return r.Contract.KVScale
+}
+
 // Builder turns requests into engines.
 type Builder interface {
 	// Revision is everything about the builder that changes its output: name,
@@ -129,6 +138,9 @@ type Manifest struct {
 	Account string `json:"account,omitempty"`
 	// Log is what the builder printed, as far as it was kept.
 	Log string `json:"log,omitempty"`
+	// KVScale is the digest of the factors by which the cache's values are
+	// rescaled; empty where they are as the model makes them.
+	KVScale string `json:"kv_scale,omitempty"`
 	// Profiles are those that the engine holds.
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.

@@ -23,6 +23,60 @@ func raw(values []float32) []byte {
 	return b
 }
 
+// narrowed is what narrow makes of values.
+func narrowed(t *testing.T, to onnx.DType, values []float32) []uint16 {
+	t.Helper()
+	w, err := narrow(onnx.Floats("w", []int64{int64(len(values))}, values...), to, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := w.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := make([]uint16, len(values))
+	for i := range got {
+		got[i] = binary.LittleEndian.Uint16(b[2*i:])
+	}
+	return got
+}
+
+// TestNarrowRounds converts, of both types, each of the 65,536 values, which
+// stay what they are, and what lies between two neighbours: the tie goes to the
+// even one, what is next to the tie to the nearer one.
+func TestNarrowRounds(t *testing.T) {
+	for _, to := range []onnx.DType{onnx.Float16, onnx.BFloat16} {
+		bits := make([]byte, 0, 2<<16)
+		for i := range 1 << 16 {
+			bits = binary.LittleEndian.AppendUint16(bits, uint16(i))
+		}
+		all, err := (&onnx.Weight{Type: to, Dims: []int64{1 << 16}, Data: onnx.Memory(bits)}).Float32s()
+		if err != nil {
+			t.Fatal(err)
+		}
+		var values []float32
+		var want []uint16
+		for i, v := range all {
+			if v != v {
+				continue
+			}
+			values, want = append(values, v), append(want, uint16(i))
+			if i&0x7fff == 0x7fff || math.IsInf(float64(all[i+1]), 0) || math.IsInf(float64(v), 0) {
+				continue
+			}
+			// The middle is exact in float32, bfloat16's subnormals included.
+			middle := float32((float64(v) + float64(all[i+1])) / 2)
+			values = append(values, middle, math.Nextafter32(middle, v), math.Nextafter32(middle, all[i+1]))
+			want = append(want, uint16(i+i&1), uint16(i), uint16(i+1))
+		}
+		for i, got := range narrowed(t, to, values) {
+			if got != want[i] {
+				t.Fatalf("%s: %v became %04x, want %04x", to, values[i], got, want[i])
+			}
+		}
+	}
+}
+
 // TestNarrowIsNumpys converts what rounding can get wrong: ties, subnormals, the
 // edge of the range and a mask's constants, bit for bit as numpy does.
 func TestNarrowIsNumpys(t *testing.T) {
@@ -35,27 +89,21 @@ func TestNarrowIsNumpys(t *testing.T) {
 			values = append(values, v, float32(r.NormFloat64()))
 		}
 	}
-	dir := t.TempDir()
-	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
-	if err := os.WriteFile(in, raw(values), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	oracle(t, "half", in, out)
-	want, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w, err := narrow(onnx.Floats("w", []int64{int64(len(values))}, values...), onnx.Float16, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	got, err := w.Bytes()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, v := range values {
-		if g, w := binary.LittleEndian.Uint16(got[2*i:]), binary.LittleEndian.Uint16(want[2*i:]); g != w {
-			t.Fatalf("%v became %04x, numpy %04x", v, g, w)
+	for _, to := range []onnx.DType{onnx.Float16, onnx.BFloat16} {
+		dir := t.TempDir()
+		in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
+		if err := os.WriteFile(in, raw(values), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		oracle(t, "half", in, out, to.String())
+		want, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, got := range narrowed(t, to, values) {
+			if w := binary.LittleEndian.Uint16(want[2*i:]); got != w {
+				t.Fatalf("%s: %v became %04x, numpy %04x", to, values[i], got, w)
+			}
 		}
 	}
 }
@@ -66,6 +114,9 @@ func TestNarrowScalesStayPositive(t *testing.T) {
 	}
 	if b := narrowBits(0, onnx.Float16, true); b != 0 {
 		t.Errorf("zero became %04x", b)
+	}
+	if b := narrowBits(1e-44, onnx.BFloat16, true); b != 1 {
+		t.Errorf("a scale of 1e-44 became %04x, want the smallest positive bfloat16", b)
 	}
 }
 
@@ -178,6 +229,37 @@ func TestHalfIsTypedThroughout(t *testing.T) {
 	}
 	if ratio := float64(h.Size()) / float64(m.Size()); ratio > 0.56 {
 		t.Errorf("weights are %.2f of the float32 ones", ratio)
+	}
+}
+
+func TestIOTypes(t *testing.T) {
+	m := gpt2(t)
+	for _, c := range []struct {
+		choices []string
+		want    map[string]onnx.DType // nil: refused
+	}{
+		{nil, map[string]onnx.DType{"logits": onnx.Float32, "present.0.key": onnx.Float16, "past_key_values.1.value": onnx.Float16}},
+		{[]string{"fp32"}, map[string]onnx.DType{"logits": onnx.Float32, "present.0.key": onnx.Float32, "past_key_values.1.value": onnx.Float32}},
+		{[]string{"fp16", "present.0.key=fp32"}, map[string]onnx.DType{"logits": onnx.Float16, "present.0.key": onnx.Float32, "present.0.value": onnx.Float16}},
+		{[]string{"kv=bf16"}, map[string]onnx.DType{"logits": onnx.Float32, "present.0.key": onnx.BFloat16, "past_key_values.1.value": onnx.BFloat16}},
+		{[]string{"int8"}, nil}, {[]string{"logits="}, nil}, {[]string{"nothing=fp16"}, nil}, {[]string{"input_ids=fp16"}, nil},
+	} {
+		io, err := IOTypes(m, c.choices...)
+		if err == nil {
+			var h *onnx.Model
+			if h, err = Half(m, HalfOptions{IO: io}); err == nil {
+				for _, v := range slices.Concat(h.Graph().GetInput(), h.Graph().GetOutput()) {
+					if want, asked := c.want[v.GetName()]; asked {
+						if got, _ := onnx.TypeOf(v); got != want {
+							t.Errorf("%q: %s is %s, want %s", c.choices, v.GetName(), got, want)
+						}
+					}
+				}
+			}
+		}
+		if (err != nil) != (c.want == nil) || err != nil && fault.Classify(err) != fault.Usage {
+			t.Errorf("%q: %v", c.choices, err)
+		}
 	}
 }
 

@@ -192,6 +192,7 @@ type quantizer struct {
 	pairs      map[string]*pairs       // of each activation
 	batched    map[string]string       // activation -> it as one of a batch
 	weights    map[string]string       // weight and layout -> its dequantized form
+	chosen     map[string][]float32    // scales by weight and layout
 	floats     map[string]*onnx.Weight // the weights that were quantized, as they were
 	zero, axes string                  // shared constants, empty until needed
 	replaced   map[*onnxpb.NodeProto][]*onnxpb.NodeProto
@@ -200,6 +201,6 @@ type quantizer struct {
 
 func newQuantizer(m *onnx.Model, table *calib.Table, p Policy) *quantizer {
 	return &quantizer{m: m, x: newIndex(m.Graph()), used: usedNames(m.Graph()), table: table, policy: p,
-		pairs: map[string]*pairs{}, batched: map[string]string{}, weights: map[string]string{}, floats: map[string]*onnx.Weight{},
+		pairs: map[string]*pairs{}, batched: map[string]string{}, weights: map[string]string{}, chosen: map[string][]float32{}, floats: map[string]*onnx.Weight{},
 		replaced: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
 }

@@ -137,12 +137,15 @@ func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeP
 	t, w := l.target, l.as()
 	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, transposed)
 	if name, ok := q.weights[key]; ok {
+		q.correct(l, q.chosen[key])
 		return name, 0, nil
 	}
 	scale, err := q.scales(w, t.Axis)
 	if err != nil {
 		return "", 0, err
 	}
+	q.chosen[key] = scale
+	q.correct(l, scale)
 	level := quantize(w, q.used.take(t.Weight+"/int8"), t.Axis, scale)
 	axis := t.Axis
 	if transposed {

@@ -74,14 +74,29 @@ func saved(t *testing.T, m *onnx.Model, dir, name string) string {
 }
 
 // calibrated is the table that ONNX Runtime and numpy make of random ids, or of
-// those in a file.
+// those in a file, for the products that the policy takes.
 func calibrated(t *testing.T, m *onnx.Model, p Policy, ids ...string) *calib.Table {
 	t.Helper()
 	targets, err := Targets(m, p)
 	if err != nil {
 		t.Fatal(err)
 	}
-	cut, err := calib.Cut(m, Observe(targets))
+	return observed(t, m, Observe(targets), ids...)
+}
+
+// ranged is the table of what float16 is judged by.
+func ranged(t *testing.T, m *onnx.Model, ids ...string) *calib.Table {
+	t.Helper()
+	observe, err := Ranged(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return observed(t, m, observe, ids...)
+}
+
+func observed(t *testing.T, m *onnx.Model, observe []string, ids ...string) *calib.Table {
+	t.Helper()
+	cut, err := calib.Cut(m, observe)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,7 +154,10 @@ func TestDecoders(t *testing.T) {
 	all := decoders(t)
 	t.Run("roles", func(t *testing.T) { checkRoles(t, all) })
 	t.Run("numerics", func(t *testing.T) { checkNumerics(t, all) })
+	t.Run("typed", func(t *testing.T) { checkTyped(t, all) })
+	t.Run("smooth", func(t *testing.T) { checkSmooth(t, all) })
 	t.Run("builder", func(t *testing.T) { checkBuilder(t, all) })
+	t.Run("mixed", func(t *testing.T) { checkMixed(t, all) })
 }
 
 type comparison struct {

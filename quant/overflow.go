@@ -25,7 +25,8 @@ var bounded = []string{"Softmax", "Hardmax", "Sigmoid", "HardSigmoid", "Tanh", "
 
 // Ranged lists the tensors by which [Half] judges what float16 holds, in graph
 // order: every float that a float16 node makes or takes, where its values are
-// new (a Reshape's are its input's) and not bounded (a Softmax's are). They are
+// new (a Reshape's are its input's, but queries, keys and values after their
+// Split are three) and not bounded (a Softmax's are). They are
 // what calibration has to observe for it.
 func Ranged(m *onnx.Model) ([]string, error) {
 	c, r, err := judged(m, HalfOptions{Type: onnx.Float16, HeadRoom: math.Inf(1)})
@@ -34,7 +35,8 @@ func Ranged(m *onnx.Model) ([]string, error) {
 	}
 	var all []string
 	for _, n := range c.Graph().GetNode() {
-		if carried(n) != nil || slices.Contains(bounded, n.GetOpType()) {
+		op := n.GetOpType()
+		if carried(n) != nil && op != "Split" || slices.Contains(bounded, op) {
 			continue
 		}
 		for _, out := range n.GetOutput() {

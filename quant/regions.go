@@ -83,6 +83,7 @@ func (r *regions) find(o HalfOptions) error {
 			return err
 		}
 	}
+	r.siblings()
 	r.between()
 	return nil
 }
@@ -154,6 +155,32 @@ func (r *regions) upstream(n *onnxpb.NodeProto, reason string, pass func(*onnxpb
 		todo = append(todo, r.x.sources(n)...)
 	}
 }
+
+// siblings keeps INT8 products whose operand another one shares that is kept:
+// NVIDIA's builder joins them and refuses ("invalid binary pointwise types")
+// where they do not have one type. Their arithmetic is INT8 in either type.
+func (r *regions) siblings() {
+	kept := func(n *onnxpb.NodeProto) bool { return product(n) && !r.narrow(n) }
+	for again := true; again; {
+		again = false
+		for _, dq := range r.m.Graph().GetNode() {
+			if dq.GetOpType() != "DequantizeLinear" {
+				continue
+			}
+			users := r.x.users(dq)
+			first := slices.IndexFunc(users, kept)
+			for _, n := range users {
+				if first >= 0 && product(n) && r.narrow(n) {
+					r.keep(n, dq.GetOutput()[0], "shares this INT8 operand with "+nodeName(users[first]))
+					again = true
+				}
+			}
+		}
+	}
+}
+
+// product tells whether n is a matrix product.
+func product(n *onnxpb.NodeProto) bool { return n.GetOpType() == "MatMul" || n.GetOpType() == "Gemm" }
 
 // between keeps elementwise operators inside a layer norm that is written out
 // as ReduceMean, Sub, Pow, Sqrt, Div, and dequantizers that only float32 nodes

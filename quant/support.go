@@ -17,12 +17,12 @@ const brainOpset = 13
 // schemas, as of opset 28.
 var (
 	halfFrom = from(map[int64]string{
-		14: "CumSum", 19: "DequantizeLinear QuantizeLinear", 20: "IsInf", 21: "GroupNormalization QLinearMatMul", 27: "Range", 28: "Celu",
+		14: "CumSum", 19: "DequantizeLinear QuantizeLinear", 20: "IsInf", 21: "QLinearMatMul", 27: "Range", 28: "Celu",
 		never: "DynamicQuantizeLinear NonMaxSuppression QLinearConv Resize TfIdfVectorizer Upsample",
 	})
 	brainFrom = from(map[int64]string{
 		14: "BatchNormalization CumSum", 15: "Pow", 16: "GreaterOrEqual LeakyRelu LessOrEqual PRelu Where",
-		19: "DequantizeLinear QuantizeLinear", 20: "ConstantOfShape IsInf", 21: "GroupNormalization QLinearMatMul",
+		19: "DequantizeLinear QuantizeLinear", 20: "ConstantOfShape IsInf", 21: "QLinearMatMul",
 		22: `Acos Acosh Asin Asinh Atan Atanh AveragePool Bernoulli Conv ConvTranspose Cos Cosh DeformConv Det Dropout Elu
 			EyeLike GRU GlobalAveragePool GlobalLpPool GlobalMaxPool GridSample HardSigmoid HardSwish InstanceNormalization LSTM
 			LpNormalization LpPool MaxPool MaxRoiPool MaxUnpool Mish Multinomial NegativeLogLikelihoodLoss RNN RandomNormal

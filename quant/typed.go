@@ -20,7 +20,8 @@ type halver struct {
 	as     map[string]map[onnx.DType]string // the names under which a float value exists in each type
 	native map[string]onnx.DType            // the type a float value is made in
 	nodes  []*onnxpb.NodeProto              // the new graph
-	casts  map[string]string                // value that a Cast makes -> value it stands for
+	stands map[string]string                // value made in a second type -> value it stands for
+	levels map[string]*onnxpb.NodeProto     // dequantized value -> its DequantizeLinear as it was
 }
 
 func newHalver(m *onnx.Model, r *regions, o HalfOptions) (*halver, error) {
@@ -31,7 +32,8 @@ func newHalver(m *onnx.Model, r *regions, o HalfOptions) (*halver, error) {
 	g := m.Graph()
 	h := &halver{
 		regions: r, half: o.Type, io: io, used: usedNames(g), weights: map[string]*onnx.Weight{},
-		as: map[string]map[onnx.DType]string{}, native: map[string]onnx.DType{}, casts: map[string]string{},
+		as: map[string]map[onnx.DType]string{}, native: map[string]onnx.DType{}, stands: map[string]string{},
+		levels: map[string]*onnxpb.NodeProto{},
 	}
 	for _, t := range g.GetInitializer() {
 		if onnx.DType(t.GetDataType()) == onnx.Float32 {
@@ -74,6 +76,9 @@ func (h *halver) node(n *onnxpb.NodeProto) error {
 	t := onnx.Float32
 	if h.narrow(n) {
 		t = h.half
+	}
+	if n.GetOpType() == "DequantizeLinear" {
+		h.levels[n.GetOutput()[0]] = proto.Clone(n).(*onnxpb.NodeProto)
 	}
 	for i, in := range n.GetInput() {
 		if in == "" || h.types[in] != onnx.Float32 {
@@ -122,8 +127,27 @@ func (h *halver) need(value string, t onnx.DType, scale bool) (string, error) {
 		return h.weight(w, t, scale)
 	}
 	name := h.used.take(value + "/" + t.String())
+	if n := h.levels[value]; n != nil {
+		return name, h.dequantize(n, value, t, name)
+	}
 	h.cast(value, t, name)
 	return name, nil
+}
+
+// dequantize adds n once more, with scales of type t. A Cast of what the other
+// one makes would not do: NVIDIA's builder refuses products whose operands have
+// scales of two types ("type mismatch between matmul operand scales").
+func (h *halver) dequantize(n *onnxpb.NodeProto, value string, t onnx.DType, name string) error {
+	scale, err := h.need(n.GetInput()[1], t, true)
+	if err != nil {
+		return err
+	}
+	again := proto.Clone(n).(*onnxpb.NodeProto)
+	again.Name, again.Input[1], again.Output[0] = h.used.take(nodeName(n)+"/"+t.String()), scale, name
+	setType(again, t)
+	h.nodes = append(h.nodes, again)
+	h.as[value][t], h.stands[name] = name, value
+	return nil
 }
 
 // cast adds a Cast of value to type t that makes name.
@@ -132,18 +156,23 @@ func (h *halver) cast(value string, t onnx.DType, name string) {
 	node := onnx.Node("Cast", h.used.take(value+"/to_"+t.String()), []string{from}, []string{name}, "to", t)
 	h.nodes = append(h.nodes, node)
 	h.as[value][t] = name
-	h.casts[name] = value
+	h.stands[name] = value
 }
 
 // weight adds w in type t: under its own name the first time, under another
 // where both types are needed.
 func (h *halver) weight(w *onnx.Weight, t onnx.DType, scale bool) (string, error) {
-	converted := w
-	if t != onnx.Float32 {
-		var err error
-		if converted, err = narrow(w, t, scale); err != nil {
-			return "", err
+	converted, err := w, error(nil)
+	switch {
+	case t != onnx.Float32:
+		converted, err = narrow(w, t, scale)
+	case scale && h.as[w.Name][h.half] != "": // what was quantized with the rounded scale
+		if converted, err = narrow(w, h.half, true); err == nil {
+			converted, err = converted.Convert(t)
 		}
+	}
+	if err != nil {
+		return "", err
 	}
 	name := w.Name
 	if h.as[w.Name] == nil {
@@ -181,7 +210,7 @@ func (h *halver) valueInfo() {
 // describe adds the value info of a float value that is not a graph output.
 func (h *halver) describe(name string, shapes map[string]*onnxpb.ValueInfoProto, infos *[]*onnxpb.ValueInfoProto) {
 	value := name
-	if v, ok := h.casts[name]; ok {
+	if v, ok := h.stands[name]; ok {
 		value = v
 	}
 	known := shapes[value]

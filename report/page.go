@@ -11,7 +11,7 @@ import (
 	"github.com/trtforge/trtforge/gate"
 )
 
-//go:embed page.html profiles.html calibration.html style.css
+//go:embed page.html profiles.html calibration.html quantization.html style.css
 var assets embed.FS
 
 // page is what the template shows: text and pictures, no decisions.

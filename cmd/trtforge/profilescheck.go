@@ -25,6 +25,7 @@ import (
 // CheckOptions are the flags of profiles check.
 type CheckOptions struct {
 	Graph    GraphFlags
+	With     string
 	From     string
 	Workload WorkloadFlags
 	Backend  string
@@ -40,6 +41,7 @@ type CheckOptions struct {
 // AddFlags declares the flags.
 func (o *CheckOptions) AddFlags(f *pflag.FlagSet) {
 	o.Graph.AddFlags(f)
+	f.StringVar(&o.With, "with", "", "the graph that the cache is exchanged with, as --model: a decode graph beside a prefill graph")
 	fromFlag(f, &o.From)
 	o.Workload.AddFlags(f)
 	f.StringVar(&o.Backend, "backend", string(lint.TensorRT), "who gets the profiles: "+backends())
@@ -137,6 +139,9 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 	if err := o.graph(g, &s); err != nil {
 		return s, err
 	}
+	if err := o.other(&s); err != nil {
+		return s, err
+	}
 	inputs := s.Contract
 	if inputs == nil && s.Graph != nil {
 		inputs = &contract.Contract{Inputs: s.Graph.Inputs} // enough to fill in what a .profile leaves out
@@ -169,6 +174,18 @@ func (o CheckOptions) subject(g *globals, path string) (s lint.Subject, err erro
 		s.Workload, s.Demand, s.PaddedPast = &w, profiles.Demand(w), w.PaddedPast
 	}
 	return s, nil
+}
+
+// other reads what the cache is exchanged with.
+func (o CheckOptions) other(s *lint.Subject) (err error) {
+	if o.With == "" {
+		return nil
+	}
+	if s.Contract == nil {
+		return fault.New(fault.Usage, "", "", "--with compares two graphs, and there is no contract of the first", "name it with --model")
+	}
+	s.Other, _, err = readContract(o.With, nil)
+	return err
 }
 
 // graph reads the contract, and the facts of the graph where it is given. A graph

@@ -73,6 +73,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newRunCommand(g),
 		newExportCommand(g),
 		newInspectCommand(g),
+		newQuantizeCommand(g),
 		newProfilesCommand(g),
 		newExplainCommand(g),
 		newCalibrateCommand(g),

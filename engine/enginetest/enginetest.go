@@ -94,7 +94,7 @@ func build(t *testing.T, b engine.Builder, r engine.Request, dir string, p progr
 	for name, pair := range map[string][2]any{
 		"kind": {m.Kind, "manifest"}, "version": {m.SchemaVersion, engine.SchemaVersion},
 		"key": {m.Key, engine.Key(r, b.Revision())}, "builder": {m.Builder, b.Revision()},
-		"backend": {m.Backend, r.Backend}, "model": {m.ModelDigest, r.ModelDigest}, "target": {m.Target, r.Target},
+		"backend": {m.Backend, r.Backend}, "model": {m.ModelDigest, r.ModelDigest}, "kv_scale": {m.KVScale, r.KVScale()}, "target": {m.Target, r.Target},
 		"precision": {m.Precision, r.Precision}, "achieved": {m.Achieved, r.Precision},
 	} {
 		if pair[0] != pair[1] {

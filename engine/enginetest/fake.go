@@ -43,7 +43,7 @@ func (f Fake) Build(ctx context.Context, r engine.Request, dir string, p progres
 	digest, err := fsx.Digest(path)
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, Key: engine.Key(r, f.Revision()), Backend: r.Backend,
-		Precision: r.Precision, Achieved: engine.FP32, ModelDigest: r.ModelDigest, Builder: f.Revision(), Target: r.Target,
+		Precision: r.Precision, Achieved: engine.FP32, ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: f.Revision(), Target: r.Target,
 		File: "engine", Bytes: int64(len(model)), FileDigest: digest, Layers: map[string]int{"gemm fp32": 1},
 		Measured: engine.Measured{BuildMS: 1},
 	}, err

@@ -109,7 +109,7 @@ func (b *Builder) manifest(r engine.Request, dir string, made census, measured e
 	m := &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: r.Precision,
-		ModelDigest: r.ModelDigest, Builder: b.Revision(), File: file, Layers: made.layers, Measured: measured,
+		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: file, Layers: made.layers, Measured: measured,
 	}
 	if r.Plan != nil {
 		m.Profiles = r.Plan.Profiles

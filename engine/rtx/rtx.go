@@ -141,7 +141,7 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
-		ModelDigest: r.ModelDigest, Builder: b.Revision(), File: planFile, Account: layerFile,
+		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile,
 		Bytes: got.Bytes, FileDigest: digest, Profiles: r.Plan.Profiles, Layers: layers, Measured: measured,
 		Licence: licence, Warnings: got.Warnings,
 	}, nil

@@ -97,7 +97,7 @@ func (b *Builder) manifest(r engine.Request, dir string, measured engine.Measure
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
-		ModelDigest: r.ModelDigest, Builder: b.Revision(), File: planFile, Account: layerFile, Log: logFile,
+		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile, Log: logFile,
 		Bytes: info.Size(), FileDigest: digest, Profiles: r.Plan.Profiles, Layers: a.layers, Measured: measured,
 		Licence: "built by TensorRT under NVIDIA's licence, which says how plans may be distributed",
 	}, err

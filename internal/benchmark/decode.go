@@ -4,9 +4,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"slices"
 	"strconv"
-	"time"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/export"
@@ -67,26 +65,7 @@ func decodeSide(args []string) error {
 	if err != nil {
 		return err
 	}
-	prompt := [][]int64{slices.Repeat([]int64{1}, depth)}
-	next := []int64{1}
-	times := make([]time.Duration, steps)
-	return serve(func() (time.Duration, error) {
-		if _, err := d.Prefill(prompt); err != nil {
-			return 0, err
-		}
-		for i := range times {
-			start := time.Now()
-			l, err := d.Step(next)
-			if err != nil {
-				return 0, err
-			}
-			l.Greedy(next)
-			times[i] = time.Since(start)
-			next[0] = 1
-		}
-		slices.Sort(times)
-		return (times[steps/2-1] + times[steps/2]) / 2, nil
-	})
+	return serve(stepsOf(d))
 }
 
 func decoder(s *ort.Session, path string) (*lm.Decoder, error) {

@@ -89,14 +89,31 @@ func exportSide(args []string) error {
 
 // serve answers each line on standard input with the milliseconds of one run.
 func serve(run func() (time.Duration, error)) error {
+	return answer(func() (string, error) {
+		d, err := run()
+		return fmt.Sprint(milliseconds(d)), err
+	})
+}
+
+// serveMemory adds the MB that the run took.
+func serveMemory(run func() (time.Duration, float64, error)) error {
+	return answer(func() (string, error) {
+		d, mb, err := run()
+		return fmt.Sprint(milliseconds(d), " ", mb), err
+	})
+}
+
+func milliseconds(d time.Duration) float64 { return float64(d.Microseconds()) / 1000 }
+
+func answer(run func() (string, error)) error {
 	fmt.Println("ready")
 	lines := bufio.NewScanner(os.Stdin)
 	for lines.Scan() {
-		d, err := run()
+		text, err := run()
 		if err != nil {
 			return err
 		}
-		fmt.Println(float64(d.Microseconds()) / 1000)
+		fmt.Println(text)
 	}
 	return lines.Err()
 }

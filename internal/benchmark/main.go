@@ -7,7 +7,9 @@
 // Each line is NAME ours anchor unit ratio lo hi asked verdict: ratio says how
 // many times better ours is, [lo, hi] is its 95 % interval, asked what was
 // promised. The verdict is ok (the median reaches it), short (the whole interval
-// lies below), noisy, or "informs" where nothing was promised. Each side runs in its own process, the other stopped.
+// lies below), noisy, or "informs" where nothing was promised. Each side runs in its
+// own process, the other stopped. Figures whose anchor takes a minute a run come from
+// fewer pairs, and say so: of them [lo, hi] is the whole range, not an interval.
 // A short figure is exit status 1.
 package main
 
@@ -48,6 +50,9 @@ var groups = []group{
 	{"static-decode", staticFigures},
 	{"engine", engineFigures},
 	{"trace", traceFigures},
+	{"calibrate", calibrateFigures},
+	{"int8", int8Figures},
+	{"size", sizeFigures},
 }
 
 // measure prints the figures of the groups whose name begins with prefix.

@@ -14,14 +14,19 @@ type figure struct {
 	ratio, lo, hi float64
 	asked         float64 // 0 = nothing was asked, the figure informs
 	verdict       string
+	note          string // how it was measured, where not as the others were
 }
 
 func (f figure) String() string {
 	if f.verdict == "" {
 		return fmt.Sprintf("%-34s %12.4g %12s %-6s %8s %8s %8s %6s -", f.name, f.ours, "-", f.unit, "-", "-", "-", "-")
 	}
-	return fmt.Sprintf("%-34s %12.4g %12.4g %-6s %8.3f %8.3f %8.3f %6.2f %s",
+	line := fmt.Sprintf("%-34s %12.4g %12.4g %-6s %8.3f %8.3f %8.3f %6.2f %s",
 		f.name, f.ours, f.anchor, f.unit, f.ratio, f.lo, f.hi, f.asked, f.verdict)
+	if f.note != "" {
+		line += " (" + f.note + ")"
+	}
+	return line
 }
 
 // The numbers of design.md, "How a figure is measured".
@@ -101,6 +106,11 @@ func (p plan) once() (figure, error) {
 func judge(f figure, ratios []float64) figure {
 	s := benchmath.AssumeNothing.Summary(benchmath.NewSample(ratios, &benchmath.DefaultThresholds), 0.95)
 	f.ratio, f.lo, f.hi = s.Center, s.Lo, s.Hi
+	return f.judged()
+}
+
+// judged is f with the verdict on its ratio.
+func (f figure) judged() figure {
 	switch {
 	case f.asked == 0:
 		f.verdict = "informs"

@@ -13,12 +13,14 @@ import (
 
 // side is one of the two programs of a comparison: a process of its own that
 // answers each line "run" on standard input with the milliseconds that one
-// repetition took, and that is stopped while the other works.
+// repetition took, and perhaps a space and the MB that it took at most, and that
+// is stopped while the other works.
 type side struct {
 	name string
 	cmd  *exec.Cmd
 	in   io.WriteCloser
 	out  *bufio.Scanner
+	peak float64 // the largest memory in MB that it told; 0 where it tells none
 }
 
 // start runs a side up to its line "ready".
@@ -62,7 +64,13 @@ func (s *side) run() (float64, error) {
 	if err != nil {
 		return 0, err
 	}
-	ms, err := strconv.ParseFloat(line, 64)
+	time, memory, both := strings.Cut(line, " ")
+	ms, err := strconv.ParseFloat(time, 64)
+	if both && err == nil {
+		var mb float64
+		mb, err = strconv.ParseFloat(memory, 64)
+		s.peak = max(s.peak, mb)
+	}
 	if err != nil {
 		return 0, fmt.Errorf("%s answered %q: %w", s.name, line, err)
 	}

@@ -30,10 +30,10 @@ func self(args ...string) (*side, error) {
 
 // runSide is the program as a side.
 func runSide(args []string) error {
-	sides := map[string]func([]string) error{"export": exportSide, "decode": decodeSide, "trace": traceSide, "tracejson": traceJSONSide}
+	sides := map[string]func([]string) error{"export": exportSide, "decode": decodeSide, "trace": traceSide, "tracejson": traceJSONSide, "lm": lmSide, "ptq": ptqSide, "anchor-ptq": anchorSide}
 	run := sides[args[0]]
-	if run == nil || len(args) != 3 {
-		return fmt.Errorf("no side %q with %d arguments", args[0], len(args)-1)
+	if run == nil {
+		return fmt.Errorf("there is no side %q", args[0])
 	}
 	return run(args[1:])
 }
@@ -41,15 +41,24 @@ func runSide(args []string) error {
 // python starts a side that is a script of py/, in the environment that has
 // torch, transformers, onnx and onnxruntime.
 func python(script string, args ...string) (*side, error) {
-	r, ok := runtimes.Find("oracle")
+	argv, err := pythonArgs("oracle", script, args...)
+	if err != nil {
+		return nil, err
+	}
+	return start(script, argv)
+}
+
+// pythonArgs is the command line of a script of py/ in an installed runtime.
+func pythonArgs(runtime, script string, args ...string) ([]string, error) {
+	r, ok := runtimes.Find(runtime)
 	if !ok {
-		return nil, fmt.Errorf("the oracle runtime is not installed: run trtforge setup oracle")
+		return nil, fmt.Errorf("runtime %s is not installed: run trtforge setup %s", runtime, runtime)
 	}
 	text, err := scripts.ReadFile("py/" + script)
 	if err != nil {
 		return nil, err
 	}
-	return start(script, append([]string{r.Python, "-c", string(text)}, args...))
+	return append([]string{r.Python, "-c", string(text)}, args...), nil
 }
 
 // checkpoint is a random checkpoint of that shape in the workshop, made once.

@@ -15,6 +15,11 @@ type usage struct {
 	peak     int64 // sum of VmHWM
 }
 
+// TreePeak is the sum of VmHWM over pid and its descendants, in bytes; 0 where it
+// is gone. It is more than the tree ever had at once where its processes had their
+// peaks at different times.
+func TreePeak(pid int) int64 { return treeUsage(pid).peak }
+
 // treeUsage sums the memory of pid and its descendants; zero where it is gone.
 // Shared pages count in each process that has them.
 func treeUsage(pid int) usage {

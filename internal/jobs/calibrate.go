@@ -58,7 +58,7 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	}
 	var o *calib.Observations
 	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
-		o, err = calib.Resume(ctx, s, r.Contract, r.Job, keeper, call.Progress)
+		o, err = calib.Resume(ctx, s.Recycling(), r.Contract, r.Job, keeper, call.Progress)
 		return err
 	})
 	if bad := (*calib.NotFinite)(nil); errors.As(err, &bad) {

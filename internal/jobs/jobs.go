@@ -38,6 +38,7 @@ const (
 	calibrateJob = "calibrate"
 	scoreJob     = "score"
 	benchJob     = "bench"
+	searchJob    = "search"
 )
 
 // All are the jobs that this package serves in the child. Builders bring their
@@ -49,6 +50,7 @@ func All() map[string]child.Job {
 		calibrateJob: calibrate,
 		scoreJob:     score,
 		benchJob:     benchmark,
+		searchJob:    runSearch,
 	}
 }
 

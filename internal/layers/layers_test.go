@@ -29,7 +29,7 @@ var floors = [][]string{
 	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt", "engine/trtexec", "pack"},
 	{"lm"},
 	{"validate"},
-	{"bench"},
+	{"bench", "quant/search"},
 	{"internal/jobs"},
 	{"gate"},
 	{"report"},
@@ -38,7 +38,7 @@ var floors = [][]string{
 }
 
 // pure rooms hold the knowledge: no cgo, no processes, no network.
-var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "validate", "bench", "gate", "report", "rows", "safetensors", "export", "lm"}
+var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "gate", "report", "rows", "safetensors", "export", "lm"}
 
 // only says who may import a library that must not spread.
 var only = map[string][]string{

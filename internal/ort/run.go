@@ -20,6 +20,53 @@ import (
 // if few are fetched: ONNX Runtime prunes nothing. A 16-bit float output needs
 // a shape that the model's symbols tell from the inputs; others do not.
 func (s *Session) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error) {
+	return s.run(feeds, fetch, nil)
+}
+
+// Recycler is a session whose runs write their outputs into memory of its own,
+// two sets of it in turn: what a run returned stays as it is until the next has
+// returned, and no longer. For who only looks at large outputs this saves a copy
+// of each and the collector's work. Not safe for concurrent use.
+type Recycler struct {
+	s    *Session
+	sets [2]map[string][]byte // by output
+	turn int
+	not  bool // an output has not the shape that the model states
+}
+
+// Recycling is s with outputs in memory that is used again.
+func (s *Session) Recycling() *Recycler {
+	return &Recycler{s: s, sets: [2]map[string][]byte{{}, {}}}
+}
+
+// Run is Session.Run. Outputs whose shape the model's symbols do not tell are
+// newly allocated all the same; where they tell a wrong one, all are.
+func (r *Recycler) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error) {
+	if r.not {
+		return r.s.Run(feeds, fetch)
+	}
+	set := r.sets[r.turn]
+	r.turn = 1 - r.turn
+	out, err := r.s.run(feeds, fetch, func(name string, n int64) []byte {
+		if set[name] == nil || int64(cap(set[name])) < n {
+			set[name] = aligned(n)
+		}
+		return set[name][:n]
+	})
+	if err == nil {
+		return out, nil
+	}
+	again, plain := r.s.Run(feeds, fetch)
+	if plain != nil {
+		return nil, err
+	}
+	r.not = true
+	return again, nil
+}
+
+// run is Run with the outputs in what room gives for a name and a number of
+// bytes; where room is nil, in memory of their own.
+func (s *Session) run(feeds []onnx.Tensor, fetch []string, room func(string, int64) []byte) ([]onnx.Tensor, error) {
 	byName, err := s.feeds(feeds)
 	if err != nil {
 		return nil, err
@@ -40,7 +87,7 @@ func (s *Session) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error
 		r.in = append(r.in, byName[i.Name])
 	}
 	for _, o := range s.out {
-		t, err := prepare(o, s.in, byName)
+		t, err := prepare(o, s.in, byName, room)
 		if err != nil {
 			return nil, fault.Wrap(fault.Usage, "running", s.path, err, "")
 		}
@@ -52,23 +99,33 @@ func (s *Session) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error
 	return r.fetch(fetch)
 }
 
-// prepare is an output with room for its bytes where onnxruntime_go cannot
-// allocate it itself (it counts an element of 16 bits as one byte), and
-// without where it can.
-func prepare(o Info, in []Info, feeds map[string]onnx.Tensor) (onnx.Tensor, error) {
+// prepare is an output with room for its bytes: in what the caller gives, and
+// where onnxruntime_go cannot allocate it itself (it counts an element of 16 bits
+// as one byte). Others are left to ONNX Runtime.
+func prepare(o Info, in []Info, feeds map[string]onnx.Tensor, room func(string, int64) []byte) (onnx.Tensor, error) {
 	t := onnx.Tensor{Name: o.Name, Type: o.Type}
-	if o.Type != onnx.Float16 && o.Type != onnx.BFloat16 {
+	narrow := o.Type == onnx.Float16 || o.Type == onnx.BFloat16
+	if !narrow && room == nil {
 		return t, nil
 	}
 	dims, err := solve(o, in, feeds)
+	if err == nil && len(dims) == 0 { // of unknown rank, or a scalar, which cannot be bound
+		err = fmt.Errorf("output %q has no shape", o.Name)
+	}
 	if err != nil {
-		return t, err
+		if narrow {
+			return t, err
+		}
+		return t, nil
 	}
 	size, err := o.Type.Bytes(dims)
 	if err != nil {
 		return t, fmt.Errorf("output %q: %w", o.Name, err)
 	}
-	t.Dims, t.Bytes = dims, aligned(size)
+	if room == nil {
+		room = func(_ string, n int64) []byte { return aligned(n) }
+	}
+	t.Dims, t.Bytes = dims, room(o.Name, size)
 	return t, nil
 }
 

@@ -45,6 +45,56 @@ func TestRun(t *testing.T) {
 	}
 }
 
+// TestRecycling holds what a run returned against its place two runs later, and
+// not one run later.
+func TestRecycling(t *testing.T) {
+	r := open(t, model(t), Options{}).Recycling()
+	var runs [3][]onnx.Tensor
+	for i := range runs {
+		in := feeds()
+		in[2].Bytes[1] = byte(0x3c + 4*i) // 1, 2, 4 and so on, in float16
+		in[2].Bytes[0] = 0
+		out, err := r.Run(in, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		runs[i] = out
+	}
+	first, _ := runs[0][1].Float32s()
+	second, _ := runs[1][1].Float32s()
+	if &runs[0][1].Bytes[0] != &runs[2][1].Bytes[0] || first[0] != 4 || second[0] != 2 {
+		t.Errorf("the first run's memory holds %v, the second's %v", first, second)
+	}
+	wide := feeds()
+	wide[0].Dims, wide[0].Bytes = []int64{3, 64}, make([]byte, 3*64*4)
+	out, err := r.Run(wide, []string{"y"})
+	if err != nil || fmt.Sprint(out[0].Dims) != "[3 64]" || len(out[0].Bytes) != 3*64*4 {
+		t.Errorf("a larger run gave %v, %v", out, err)
+	}
+}
+
+// TestRecyclingAWrongShape runs a model that states another shape than it makes.
+func TestRecyclingAWrongShape(t *testing.T) {
+	path := model(t)
+	m, err := onnx.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	m.Graph().Output[0] = onnx.ValueInfo("y", onnx.Float32, onnx.Sym("new"), onnx.Fixed(64))
+	wrong := filepath.Join(t.TempDir(), "wrong.onnx")
+	if err := onnx.Save(m, wrong, onnx.SaveOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	r := open(t, wrong, Options{}).Recycling()
+	for range 2 {
+		out, err := r.Run(feeds(), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		check(t, out[0], out[1])
+	}
+}
+
 func TestInfo(t *testing.T) {
 	s := open(t, model(t), Options{})
 	if got := fmt.Sprint(s.Inputs()); got != "[{x float [n 64]} {past float16 [1 past 4]} {new float16 [1 new 4]}]" {

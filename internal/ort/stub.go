@@ -32,6 +32,15 @@ func (*Session) Outputs() []Info { return nil }
 // Run answers that this binary was built without cgo.
 func (*Session) Run([]onnx.Tensor, []string) ([]onnx.Tensor, error) { return nil, missing() }
 
+// Recycler is a session whose runs use their memory again.
+type Recycler struct{}
+
+// Recycling is nothing.
+func (*Session) Recycling() *Recycler { return nil }
+
+// Run answers that this binary was built without cgo.
+func (*Recycler) Run([]onnx.Tensor, []string) ([]onnx.Tensor, error) { return nil, missing() }
+
 // Bind answers that this binary was built without cgo.
 func (*Session) Bind(_, _ []onnx.Tensor) (Bound, error) { return nil, missing() }
 

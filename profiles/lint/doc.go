@@ -75,6 +75,9 @@ type Options struct {
 type Subject struct {
 	Contract *contract.Contract // what the inputs mean; nil = what Graph says of them
 	Graph    *Graph             // facts of the graph; nil = not known
+	// Other is the contract of the graph that takes over this one's cache, or hands
+	// it one: the decode graph beside a prefill graph. nil = there is none.
+	Other    *contract.Contract
 	Profiles []profiles.Profile
 	Demand   []profiles.Shape
 	Workload *profiles.Workload // names scenarios and steps of the demand; may be nil

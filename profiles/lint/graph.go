@@ -5,6 +5,8 @@ import (
 	"maps"
 	"slices"
 	"strings"
+
+	"github.com/trtforge/trtforge/contract"
 )
 
 var graphRules = []Rule{
@@ -40,6 +42,26 @@ var graphRules = []Rule{
 		Prevents: "taking the warning `One or more weights outside the range of INT32 was clamped` for a fault",
 		needs:    needs{graph: true}, check: harmless,
 	},
+	{
+		ID: "TF605", Severity: Error,
+		What:     "A cache that the other graph cannot take",
+		Why:      "prefill and decode engines hand a cache of keys and values to each other. Its shapes and types must be the same, and so must its scale: smoothing that is folded into attention's values rescales present.value by channel, and only a graph with the same factors reads it as it was meant",
+		Fix:      "make both graphs of one quantization, or quantize without folding into values",
+		Prevents: "a decode step that reads a cache of another scale: no error, wrong tokens",
+		needs:    needs{contract: true, other: true}, check: caches,
+	},
+}
+
+// caches compares what the two graphs hand to each other, in both directions.
+func caches(l *look) []Finding {
+	err := contract.Interchangeable(l.Contract, l.Other)
+	if err == nil {
+		err = contract.Interchangeable(l.Other, l.Contract)
+	}
+	if err == nil {
+		return nil
+	}
+	return []Finding{general(strings.ReplaceAll(err.Error(), "\n", "; "))}
 }
 
 func branches(l *look) []Finding {

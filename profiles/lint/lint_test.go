@@ -254,6 +254,11 @@ var cases = []struct {
 	{"TF602", func(s *Subject) { cut(s.Graph) }, "com.microsoft.FusedMatMul (1)", ""},
 	{"TF603", func(s *Subject) { s.Graph.Int64 = []Int64{{"big", 1 << 40, false}, {"end", 1 << 62, true}} }, `"big" holds 1099511627776`, "TF604"},
 	{"TF604", func(s *Subject) { s.Graph.Int64 = []Int64{{"end", 1 << 62, true}} }, `"end" holds`, ""},
+	{"TF605", func(s *Subject) {
+		other := *s.Contract
+		other.KVScale = strings.Repeat("ab", 32)
+		s.Other = &other
+	}, "scale of the cache's values: as the model makes them and rescaled by abababababab", ""},
 }
 
 // A sound subject is silent, and each rule is met by a case that breaks it and

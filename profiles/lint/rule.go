@@ -9,7 +9,7 @@ import (
 )
 
 // needs is what a rule cannot do without.
-type needs struct{ inputs, contract, graph, demand bool }
+type needs struct{ inputs, contract, graph, demand, other bool }
 
 // Rule is one rule as data, and the function that applies it.
 type Rule struct {
@@ -92,7 +92,7 @@ func (r Rule) applies(l *look) bool {
 	n := r.needs
 	return (r.Only == nil || slices.Contains(r.Only, l.Backend)) &&
 		(!n.inputs || l.inputs != nil) && (!n.contract || l.Contract != nil) &&
-		(!n.graph || l.Graph != nil) && (!n.demand || len(l.Demand) > 0)
+		(!n.other || l.Other != nil) && (!n.graph || l.Graph != nil) && (!n.demand || len(l.Demand) > 0)
 }
 
 // Check applies every rule that can be applied. Findings come in the order of the

@@ -4,7 +4,10 @@ oracle.py torch DIR NAME...          random decoders of transformers as DIR/NAME
 oracle.py ranges GRAPH OUT [IDS]     extremes of the graph's outputs, as a table's ranges
 oracle.py compare REFERENCE GRAPH... the logits of each beside the reference's, as JSON
 oracle.py perplexity IDS GRAPH...    perplexity of the token ids in windows of 256
-oracle.py half IN OUT                float32 to float16 by numpy
+oracle.py typed REFERENCE GRAPH...   like compare, by numpy in the types that the graphs state, and where they overflow
+oracle.py typedppl IDS GRAPH...      like perplexity, by numpy in the types that the graphs state
+oracle.py support                    which operators take float16 and bfloat16 late, by ONNX's schemas
+oracle.py half IN OUT TYPE           float32 to float16 or bfloat16 by numpy
 oracle.py int8 IN OUT ROWS COLS AXIS scales and levels of a weight by numpy
 """
 import collections
@@ -81,6 +84,51 @@ def session(path, optimized="", signed=False):
     return ort.InferenceSession(path, options)
 
 
+class Typed:
+    """A graph run by ONNX's reference implementation: every value is of the type that the graph states, and rounded
+    and overflowing as that type does. Matrix products sum in float32 and are rounded once, as tensor cores do (and
+    numpy, which takes minutes for it). ONNX Runtime's CPU provider computes in float32 between casts instead."""
+
+    def __init__(self, path):
+        import onnx
+        from onnx.reference import ReferenceEvaluator
+        from onnx.reference.op_run import OpRun
+
+        def wide(x, transposed=0):
+            return (x.T if transposed else x).astype(np.float32)
+
+        class MatMul(OpRun):
+            def _run(self, a, b):
+                return (np.matmul(wide(a), wide(b)).astype(a.dtype),)
+
+        class Gemm(OpRun):
+            def _run(self, a, b, c=None, alpha=1, beta=1, transA=0, transB=0):
+                y = alpha * (wide(a, transA) @ wide(b, transB))
+                return ((y if c is None else y + beta * wide(c)).astype(a.dtype),)
+
+        onnx.checker.check_model(path, full_check=True)
+        self.graph = onnx.load(path, load_external_data=False).graph
+        self.evaluator = ReferenceEvaluator(path, new_ops=[MatMul, Gemm])
+        self.run = self.evaluator.run
+
+    def values(self, feeds):
+        return self.evaluator.run(None, feeds, intermediate=True)
+
+    def overflows(self, runs):
+        """The first value that is not finite in one of the runs."""
+        for name in (o for n in self.graph.node for o in n.output):
+            if any(r[name].dtype.kind not in "iub" and not np.isfinite(r[name].astype(np.float32)).all() for r in runs):
+                return name
+
+    def get_inputs(self):
+        import onnx
+
+        Input = collections.namedtuple("Input", "name type shape")
+        for i in self.graph.input:
+            t = i.type.tensor_type
+            yield Input(i.name, onnx.helper.tensor_dtype_to_np_dtype(t.elem_type), [d.dim_value for d in t.shape.dim])
+
+
 def feeds(s, ids, past, seed=0):
     """Inputs for a batch of ids after a random past; the first row is left-padded by two where there are several."""
     batch, seq = ids.shape
@@ -95,8 +143,9 @@ def feeds(s, ids, past, seed=0):
     for i in s.get_inputs():
         value = fed.get(i.name)
         if value is None:
+            kind = i.type if isinstance(i.type, np.dtype) else np.float16 if "float16" in i.type else np.float32
             width = i.shape[3] if isinstance(i.shape[3], int) else 16  # onnxruntime-genai leaves it open
-            value = rng.standard_normal((batch, i.shape[1], past, width)).astype(np.float16 if "float16" in i.type else np.float32)
+            value = rng.standard_normal((batch, i.shape[1], past, width)).astype(kind)
         all_feeds[i.name] = value
     return all_feeds
 
@@ -141,7 +190,26 @@ def compare(reference, *graphs):
         }))
 
 
-def perplexity(ids, *graphs):
+def typed(reference, *graphs):
+    rng = np.random.default_rng(1)
+    samples = [(rng.integers(0, 97, (2, 3)), 5), (rng.integers(0, 97, (1, 7)), 0), (rng.integers(0, 97, (1, 1)), 20)]
+    r = session(reference)
+    want = [r.run(["logits"], feeds(r, *s))[0] for s in samples]
+    for path in graphs:
+        s = Typed(path)
+        with np.errstate(all="ignore"):
+            runs = [s.values(feeds(s, *x)) for x in samples]
+            got = [r["logits"].astype(np.float32) for r in runs]
+            rms = [float(np.sqrt(((a - b) ** 2).mean() / (a ** 2).mean())) for a, b in zip(want, got)]
+        finite = all(bool(np.isfinite(g).all()) for g in got)
+        print(json.dumps({"rms": rms if finite else None, "finite": finite, "first": s.overflows(runs)}))
+
+
+def typedppl(ids, *graphs):
+    perplexity(ids, *graphs, session=Typed)
+
+
+def perplexity(ids, *graphs, session=session):
     text = np.array(json.load(open(ids)))
     for path in graphs:
         s, nll, n = session(path), 0.0, 0
@@ -155,9 +223,13 @@ def perplexity(ids, *graphs):
         print(json.dumps(float(np.exp(nll / n))))
 
 
-def half(source, out):
+def half(source, out, kind):
+    import ml_dtypes
+
+    t = {"float16": np.float16, "bfloat16": ml_dtypes.bfloat16}[kind]
+    most = np.float32(ml_dtypes.finfo(t).max)
     v = np.fromfile(source, np.float32)
-    np.where(np.isinf(v), v, np.clip(v, -65504, 65504)).astype(np.float16).tofile(out)
+    np.where(np.isinf(v), v, np.clip(v, -most, most)).astype(t).tofile(out)
 
 
 def int8(source, out, rows, cols, axis):
@@ -167,6 +239,40 @@ def int8(source, out, rows, cols, axis):
     level = np.clip(np.rint(w / scale), -127, 127).astype(np.int8)
     with open(out, "wb") as f:
         f.write(scale.tobytes() + level.tobytes())
+
+
+def support():
+    import onnx
+
+    def tensors(s):  # no sequences, no subgraphs
+        allowed = [t for c in s.type_constraints for t in c.allowed_type_strs]
+        graphs = any(a.type == onnx.defs.OpSchema.AttrType.GRAPH for a in s.attributes.values())
+        return s.name == "Identity" or not graphs and not any(t.startswith(("seq(tensor(float))", "optional(")) for t in allowed)
+
+    schemas = collections.defaultdict(list)
+    for s in onnx.defs.get_all_schemas_with_history():
+        if s.domain == "" and not s.deprecated and tensors(s):
+            schemas[s.name].append(s)
+
+    def takes(s, t):
+        constraints = [c for c in s.type_constraints if "tensor(float)" in c.allowed_type_strs and c.type_param_str != "U"]
+        fixed = any(p.type_str == "tensor(float)" for p in [*s.inputs, *s.outputs])
+        return None if not constraints and not fixed else not fixed and all(t in c.allowed_type_strs for c in constraints)
+
+    late = {}
+    for t, first in ("float16", 1), ("bfloat16", 13):
+        late[t] = {}
+        for name, versions in schemas.items():
+            opset = last = None
+            for s in sorted(versions, key=lambda s: s.since_version):
+                if (last := takes(s, f"tensor({t})")) is None:
+                    continue
+                first_float = s.since_version if opset is None else first_float
+                opset = (opset or s.since_version) if last else 1 << 30
+                opset = s.since_version if last and opset == 1 << 30 else opset
+            if opset is not None and opset > max(first, first_float):
+                late[t][name] = opset
+    print(json.dumps(late))
 
 
 globals()[{"torch": "torch_export"}.get(sys.argv[1], sys.argv[1])](*sys.argv[2:])

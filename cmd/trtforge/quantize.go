@@ -1,0 +1,256 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/search"
+)
+
+// QuantizeOptions are the flags of quantize.
+type QuantizeOptions struct {
+	Out       string
+	Precision string
+	Table     string
+	Roles     []string
+	Include   string
+	Exclude   string
+	Smooth    string
+	Decisions string
+	IO        []string
+	Bind      []string
+	DryRun    bool
+	HTML      string
+	Measure   MeasureOptions
+}
+
+// AddFlags declares the flags.
+func (o *QuantizeOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVarP(&o.Out, "out", "o", "", "the `DIR` that gets model.onnx, its weights, contract.json, decisions.json and table.json")
+	f.StringVar(&o.Precision, "precision", "", "what the graph computes in: "+strings.Join(precisionNames(), ", ")+" (default int8, or that of --decisions)")
+	f.StringVar(&o.Table, "table", "", "the calibrated ranges in `FILE`, which int8 needs; fp16 keeps in float32 what does not fit")
+	f.StringSliceVar(&o.Roles, "roles", nil, "the kinds of matrix products that become INT8: qkv, attn_out, fc1, fc2, lm_head (default qkv,fc1; with --search or w8 all but lm_head)")
+	f.StringVar(&o.Include, "include", "", "take the nodes whose name matches `REGEX` whatever their role")
+	f.StringVar(&o.Exclude, "exclude", "", "leave the nodes whose name matches `REGEX` alone")
+	f.StringVar(&o.Smooth, "smooth", "", "how far outliers move from activations to weights: auto, off or an alpha from 0 to 1 (default auto, or that of --decisions)")
+	f.StringVar(&o.Decisions, "decisions", "", "take exactly the choice in `FILE`, a decisions.json that may have been edited")
+	f.StringArrayVar(&o.IO, "io", nil, "types of inputs and outputs of a narrow graph: fp32, fp16 or bf16 for all, `NAME=TYPE` for one, kv=TYPE for the cache; may be repeated")
+	addBind(f, &o.Bind)
+	f.BoolVar(&o.DryRun, "dry-run", false, "say what would become of each product, and write nothing")
+	f.StringVar(&o.HTML, "html", "", "write a page to `FILE`: what became of each product, what it costs, and the frontier of a search")
+	o.Measure.AddFlags(f)
+}
+
+func precisionNames() []string {
+	var names []string
+	for _, p := range quant.Precisions {
+		names = append(names, string(p))
+	}
+	return names
+}
+
+func newQuantizeCommand(g *globals) *cobra.Command {
+	var opts QuantizeOptions
+	c := &cobra.Command{
+		Use:   "quantize MODEL -o DIR",
+		Short: "Make the typed graph: FP16, BF16, INT8 by Q/DQ, or INT8 weights",
+		Long: `Quantize turns a float32 graph (an .onnx file, or the directory of an export) into
+one whose types all stand in it, which means the same on ONNX Runtime, TensorRT and
+TensorRT for RTX: no builder flags, no calibration cache. Weights stream, so memory
+does not depend on the model's size.
+
+INT8 takes the matrix products of --roles, both operands, symmetric, one scale a
+tensor for activations and one an output channel for weights. decisions.json says of
+every product what became of it and why; it can be edited and given back with
+--decisions, which then decides alone.
+
+--sensitivity measures what each product costs alone, as KL divergence from the
+float model on windows of --text. --search then chooses: the most bytes that hold
+--ppl-ratio-max and --kl-max, with the upper end of the 95 % interval, confirmed on
+windows that the search does not see. Up to 10 products the choice is exact, beyond
+that never less than the greedy one by sensitivity. The text should be neither what
+ranges come from nor what is evaluated.
+` + exitStatus,
+		Example: `  trtforge quantize build/gpt2 -o build/int8 --table table.json
+  trtforge quantize build/gpt2 -o build/fp16 --precision fp16 --io kv=fp32
+  trtforge quantize build/gpt2 -o build/best --precision int8+fp16 --table table.json --search --text held-out.txt --tokenizer gpt2/ --ppl-ratio-max 1.01 --html search.html
+  trtforge quantize build/gpt2 -o build/mine --table table.json --decisions edited.json`,
+		Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error { return runQuantize(c.Context(), opts, g, args[0]) },
+	}
+	opts.AddFlags(c.Flags())
+	return c
+}
+
+func runQuantize(ctx context.Context, o QuantizeOptions, g *globals, path string) error {
+	list, r, err := o.recipe()
+	if err != nil {
+		return err
+	}
+	var table *calib.Table
+	if o.Table != "" {
+		if table, err = calib.ReadFile(o.Table); err != nil {
+			return err
+		}
+	}
+	m, err := loadGraph(path)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	if err := o.apart(path); err != nil {
+		return err
+	}
+	if list != nil {
+		digest, err := m.Digest()
+		if err != nil {
+			return err
+		}
+		if err := list.Fits(digest); err != nil {
+			return err
+		}
+	}
+	var found *search.Result
+	if o.Measure.asked() {
+		if found, err = o.search(ctx, g, path, m, table, &r); err != nil {
+			return err
+		}
+	}
+	return o.finish(g, m, table, r, found)
+}
+
+// finish applies the recipe, writes what it gives and prints what was done.
+func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r quant.Recipe, found *search.Result) error {
+	out, err := quant.Apply(m, table, r)
+	if err != nil {
+		return err
+	}
+	d, err := quant.NewDecisions(out, r, table)
+	if err != nil {
+		return err
+	}
+	addEffects(d, found)
+	bound, err := bindings(o.Bind)
+	if err != nil {
+		return err
+	}
+	if !o.DryRun {
+		_, before := os.Stat(o.Out)
+		if err := quant.Write(o.Out, createdBy(), out, d, bound...); err != nil {
+			if errors.Is(before, fs.ErrNotExist) {
+				_ = os.Remove(o.Out) // where nothing got into it
+			}
+			return err
+		}
+	}
+	s := summarise(o, m, out, d, found)
+	if o.HTML != "" {
+		if err := s.page(o.HTML, d); err != nil {
+			return err
+		}
+	}
+	return g.print(s, s.write)
+}
+
+// recipe reads the flags, and the decision list where one is given.
+func (o QuantizeOptions) recipe() (*quant.Decisions, quant.Recipe, error) {
+	r := quant.Recipe{Precision: quant.Precision(o.Precision), Smooth: quant.Smoothing(o.Smooth), IO: o.IO}
+	usage := func(cause, fix string) (*quant.Decisions, quant.Recipe, error) {
+		return nil, r, fault.New(fault.Usage, "", "", cause, fix)
+	}
+	if o.Out == "" && !o.DryRun {
+		return usage("where the graph goes is not said", "name a directory with -o, or only look with --dry-run")
+	}
+	var list *quant.Decisions
+	if o.Decisions != "" {
+		if len(o.Roles) > 0 || o.Include != "" || o.Exclude != "" || o.Measure.Search {
+			return usage("--decisions decides alone, and --roles, --include, --exclude or --search would decide, too", "edit the file instead")
+		}
+		var err error
+		if list, err = quant.ReadDecisionsFile(o.Decisions); err != nil {
+			return nil, r, err
+		}
+		r.Choices = list.Choices()
+		if o.Precision == "" {
+			r.Precision = list.Precision
+		}
+		if o.Smooth == "" {
+			r.Smooth = list.Smooth
+		}
+		if len(o.IO) == 0 {
+			r.IO = list.IO
+		}
+	}
+	if r.Precision == "" {
+		r.Precision = quant.INT8
+	}
+	if err := r.Precision.Check(); err != nil {
+		return nil, r, err
+	}
+	if err := r.Smooth.Check(); err != nil {
+		return nil, r, err
+	}
+	return list, r, o.names(&r)
+}
+
+// names reads what says which nodes are meant.
+func (o QuantizeOptions) names(r *quant.Recipe) error {
+	for _, role := range o.Roles {
+		if err := quant.Role(role).Check(); err != nil {
+			return err
+		}
+		r.Roles = append(r.Roles, quant.Role(role))
+	}
+	if r.Roles == nil && o.Measure.asked() {
+		r.Roles = []quant.Role{quant.QKV, quant.AttnOut, quant.FC1, quant.FC2}
+	}
+	for _, p := range []struct {
+		flag, text string
+		to         **regexp.Regexp
+	}{{"--include", o.Include, &r.Include}, {"--exclude", o.Exclude, &r.Exclude}} {
+		if p.text == "" {
+			continue
+		}
+		re, err := regexp.Compile(p.text)
+		if err != nil {
+			return fault.New(fault.Usage, "", "", fmt.Sprintf("%s %q is no regular expression: %v", p.flag, p.text, err), "escape what stands for itself with a backslash")
+		}
+		*p.to = re
+	}
+	return o.Measure.check(r.Precision)
+}
+
+// apart refuses to write where the model is read from: its weights would be
+// replaced while they are read.
+func (o QuantizeOptions) apart(path string) error {
+	if o.DryRun {
+		return nil
+	}
+	file, err := graphFile(path)
+	if err != nil {
+		return err
+	}
+	into, err := os.Stat(o.Out)
+	from, err2 := os.Stat(filepath.Dir(file))
+	if err != nil || err2 != nil { // what is not there is not overwritten
+		return nil
+	}
+	if os.SameFile(into, from) {
+		return fault.New(fault.Usage, "quantizing", path, "the output directory is the model's own, and its weights would be replaced while they are read", "choose another directory with -o")
+	}
+	return fsx.Sweep(o.Out)
+}

@@ -1,0 +1,112 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/search"
+)
+
+// Search asks what INT8 costs the products that a recipe takes, and with a gate
+// which of them to quantize, as the stage of a pipeline and the command ask for it.
+type Search struct {
+	Model     *onnx.Model
+	Contract  *contract.Contract // of the model
+	Table     *calib.Table       // nil where weights alone are quantized
+	Recipe    quant.Recipe       // its products are the candidates
+	IDs       []int              // the text: neither what is evaluated nor, better, what ranges come from
+	Windows   int                // that are measured; 0 = 8. A choice is confirmed on as many more
+	Length    int                // tokens a window; 0 = 64, or the model's positions where those are fewer
+	Parts     bool               // measure activation and weight of each product apart, too
+	Gate      search.Gate        // none: nothing is chosen
+	Budget    int                // measurements at most; 0 = as the search decides
+	Threads   int
+	Dir       string // where the probe lies for the time of it: as large as the model and the candidates again
+	CreatedBy string
+}
+
+// Run measures and chooses. The targets are the candidates in the result's order.
+func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*search.Result, []quant.Target, error) {
+	if s.Windows == 0 {
+		s.Windows = 8
+	}
+	if s.Length == 0 {
+		if s.Length = 64; s.Contract.MaxPositions > 0 {
+			s.Length = min(s.Length, s.Contract.MaxPositions)
+		}
+	}
+	r := jobs.SearchRequest{Length: s.Length, Windows: s.Windows, Parts: s.Parts, Gate: s.Gate, Budget: s.Budget}
+	if s.Gate != (search.Gate{}) {
+		r.Confirm = s.Windows
+	}
+	var err error
+	if r.IDs, err = s.windows(r.Windows, r.Confirm); err != nil {
+		return nil, nil, err
+	}
+	probe, targets, err := s.Recipe.Probe(s.Model, s.Table)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(targets) == 0 {
+		return nil, nil, fault.New(fault.Usage, "measuring", "", "the recipe takes no product, so there is nothing to measure", "choose --roles or --include that take some")
+	}
+	everything := make(search.Subset, len(targets))
+	for i, t := range targets {
+		plain, quantized := t.Bytes(s.Recipe.Precision.Float())
+		r.Candidates = append(r.Candidates, search.Candidate{Node: t.Node, Float: plain, Quantized: quantized})
+		everything[i] = true
+	}
+	r.Subsets = []search.Subset{everything}
+	dir, err := os.MkdirTemp(s.Dir, fsx.TempPrefix+"probe-*")
+	if err != nil {
+		return nil, nil, fsx.Explain("creating a directory in", s.Dir, err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	r.Model = jobs.Model{Path: filepath.Join(dir, modelFile), Contract: s.Contract, Threads: s.Threads}
+	p.Note("writing the probe")
+	if err := onnx.Save(probe, r.Path, onnx.SaveOptions{}); err != nil {
+		return nil, nil, err
+	}
+	result, err := jobs.Search(ctx, c, r, p)
+	return result, targets, err
+}
+
+// windows are the tokens of windows spread evenly over the text: those that are
+// measured first, then those between them, which confirm.
+func (s Search) windows(measured, confirm int) ([]int, error) {
+	n := measured + confirm
+	if s.Length < 2 || measured < 2 || len(s.IDs) < n*s.Length {
+		return nil, fault.New(fault.Usage, "measuring", "the text", fmt.Sprintf("it has %d tokens; %d windows of %d need %d, and 2 windows of 2 are the least", len(s.IDs), n, s.Length, n*s.Length),
+			"give a longer text, or ask for fewer or shorter windows")
+	}
+	var first, second []int
+	for i := range n {
+		at := i * (len(s.IDs) / n)
+		window := s.IDs[at : at+s.Length]
+		if confirm > 0 && i%2 == 1 {
+			second = append(second, window...)
+		} else {
+			first = append(first, window...)
+		}
+	}
+	return append(first, second...), nil
+}
+
+// Choices are what a search chose, for a recipe.
+func Choices(r *search.Result) map[string]bool {
+	all := map[string]bool{}
+	for i, c := range r.Candidates {
+		all[c.Node] = r.Chosen.Chosen != nil && r.Chosen.Chosen[i]
+	}
+	return all
+}

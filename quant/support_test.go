@@ -1,0 +1,17 @@
+package quant
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// TestSupportIsONNXs holds the table of late operators to ONNX's own schemas.
+func TestSupportIsONNXs(t *testing.T) {
+	late := decode[map[string]map[string]int64](t, oracle(t, "support")[0])
+	for name, got := range map[string]map[string]int64{"float16": halfFrom, "bfloat16": brainFrom} {
+		if d := cmp.Diff(late[name], got); d != "" {
+			t.Errorf("%s:\n%s", name, d)
+		}
+	}
+}
