@@ -160,18 +160,16 @@ func (r *regions) upstream(n *onnxpb.NodeProto, reason string, pass func(*onnxpb
 // NVIDIA's builder joins them and refuses ("invalid binary pointwise types")
 // where they do not have one type. Their arithmetic is INT8 in either type.
 func (r *regions) siblings() {
-	kept := func(n *onnxpb.NodeProto) bool { return product(n) && !r.narrow(n) }
+	kept := map[string]*onnxpb.NodeProto{} // what is quantized -> a product of it that is kept
 	for again := true; again; {
 		again = false
-		for _, dq := range r.m.Graph().GetNode() {
-			if dq.GetOpType() != "DequantizeLinear" {
-				continue
-			}
-			users := r.x.users(dq)
-			first := slices.IndexFunc(users, kept)
-			for _, n := range users {
-				if first >= 0 && product(n) && r.narrow(n) {
-					r.keep(n, dq.GetOutput()[0], "shares this INT8 operand with "+nodeName(users[first]))
+		for _, n := range r.m.Graph().GetNode() {
+			for _, value := range r.quantized(n) {
+				switch first := kept[value]; {
+				case first == nil && !r.narrow(n):
+					kept[value], again = n, true
+				case first != nil && r.narrow(n):
+					r.keep(n, value, "shares this INT8 operand with "+nodeName(first))
 					again = true
 				}
 			}
@@ -179,8 +177,23 @@ func (r *regions) siblings() {
 	}
 }
 
-// product tells whether n is a matrix product.
-func product(n *onnxpb.NodeProto) bool { return n.GetOpType() == "MatMul" || n.GetOpType() == "Gemm" }
+// quantized are the values that a matrix product takes in quantized form.
+func (r *regions) quantized(n *onnxpb.NodeProto) []string {
+	if n.GetOpType() != "MatMul" && n.GetOpType() != "Gemm" {
+		return nil
+	}
+	var values []string
+	for _, in := range n.GetInput() {
+		if dq := r.x.producer[in]; dq != nil && dq.GetOpType() == "DequantizeLinear" {
+			value := dq.GetInput()[0]
+			if q := r.x.producer[value]; q != nil && q.GetOpType() == "QuantizeLinear" {
+				value = q.GetInput()[0]
+			}
+			values = append(values, value)
+		}
+	}
+	return values
+}
 
 // between keeps elementwise operators inside a layer norm that is written out
 // as ReduceMean, Sub, Pow, Sqrt, Div, and dequantizers that only float32 nodes
