@@ -39,9 +39,6 @@ var lightOps = []string{
 	"ConstantOfShape", "Gather", "GatherND", "ScatterND", "ScatterElements",
 }
 
-// elementwise are the light operators that change values.
-var elementwise = []string{"Add", "Sub", "Mul", "Div", "Neg", "Abs", "Min", "Max", "Clip"}
-
 // regions are the parts of a graph that compute in float32.
 type regions struct {
 	m      *onnx.Model
@@ -70,7 +67,7 @@ func (r *regions) find(o HalfOptions) error {
 		case "Softmax", "LogSoftmax":
 			r.upstream(n, "leads to a Softmax", light)
 		case "Cast":
-			if r.float(n.GetInput()[0]) && r.integer(n.GetOutput()[0]) {
+			if slices.ContainsFunc(n.GetInput(), r.float) && slices.ContainsFunc(n.GetOutput(), r.integer) {
 				r.keep(n, "", "makes whole numbers")
 				r.upstream(n, "leads to whole numbers", light)
 			}
@@ -154,77 +151,4 @@ func (r *regions) upstream(n *onnxpb.NodeProto, reason string, pass func(*onnxpb
 		r.keep(n, "", reason)
 		todo = append(todo, r.x.sources(n)...)
 	}
-}
-
-// siblings keeps INT8 products whose operand another one shares that is kept:
-// NVIDIA's builder joins them and refuses ("invalid binary pointwise types")
-// where they do not have one type. Their arithmetic is INT8 in either type.
-func (r *regions) siblings() {
-	kept := map[string]*onnxpb.NodeProto{} // what is quantized -> a product of it that is kept
-	for again := true; again; {
-		again = false
-		for _, n := range r.m.Graph().GetNode() {
-			for _, value := range r.quantized(n) {
-				switch first := kept[value]; {
-				case first == nil && !r.narrow(n):
-					kept[value], again = n, true
-				case first != nil && r.narrow(n):
-					r.keep(n, value, "shares this INT8 operand with "+nodeName(first))
-					again = true
-				}
-			}
-		}
-	}
-}
-
-// quantized are the values that a matrix product takes in quantized form.
-func (r *regions) quantized(n *onnxpb.NodeProto) []string {
-	if n.GetOpType() != "MatMul" && n.GetOpType() != "Gemm" {
-		return nil
-	}
-	var values []string
-	for _, in := range n.GetInput() {
-		if dq := r.x.producer[in]; dq != nil && dq.GetOpType() == "DequantizeLinear" {
-			value := dq.GetInput()[0]
-			if q := r.x.producer[value]; q != nil && q.GetOpType() == "QuantizeLinear" {
-				value = q.GetInput()[0]
-			}
-			values = append(values, value)
-		}
-	}
-	return values
-}
-
-// between keeps elementwise operators inside a layer norm that is written out
-// as ReduceMean, Sub, Pow, Sqrt, Div, and dequantizers that only float32 nodes
-// read.
-func (r *regions) between() {
-	for _, n := range r.m.Graph().GetNode() {
-		switch op := n.GetOpType(); {
-		case slices.Contains(elementwise, op) && r.inside(n):
-			r.keep(n, "", "stands between float32 nodes")
-		case op == "DequantizeLinear" && len(r.x.users(n)) > 0 && !slices.ContainsFunc(r.x.users(n), r.narrow):
-			r.keep(n, "", "only float32 nodes read it")
-		}
-	}
-}
-
-// inside tells whether all of n's computed inputs are float32 already, or some
-// are and what uses n wants float32 too: rounding in between gains nothing.
-func (r *regions) inside(n *onnxpb.NodeProto) bool {
-	computed, ready := 0, 0
-	for _, in := range n.GetInput() {
-		p := r.x.producer[in]
-		if p == nil && !r.x.inputs[in] {
-			continue // a constant has either type for nothing
-		}
-		computed++
-		if p != nil && !r.narrow(p) {
-			ready++
-		}
-	}
-	if ready == 0 {
-		return false
-	}
-	return ready == computed || slices.ContainsFunc(r.x.users(n), func(u *onnxpb.NodeProto) bool { return !r.narrow(u) })
 }
