@@ -26,6 +26,11 @@
 // The scales of an INT8 graph become narrow too, for NVIDIA's builder wants one
 // type for the scales of both operands; [RoundScales] makes levels that fit them.
 //
+// Weights alone become INT8 with Policy.WeightOnly. Nodes are laid out so that the
+// builders keep what the graph says: ONNX Runtime's integer kernels want a
+// QuantizeLinear with one consumer and no Gemm, NVIDIA's want a joint projection
+// that is not split right behind the product.
+//
 // The graphs are read structurally, by operators and types; names are never
 // needed, so exports of other tools are treated like our own. The package does
 // not measure activation ranges (calib), does not run models, and leaves graphs

@@ -6,7 +6,6 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/export"
@@ -84,19 +83,7 @@ func half(t *testing.T, m *onnx.Model) *onnx.Model {
 
 func integer(t *testing.T, m *onnx.Model) *onnx.Model {
 	t.Helper()
-	targets, err := quant.Targets(m, quant.Policy{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	table := &calib.Table{Kind: "table", SchemaVersion: 1, Ranges: map[string]calib.Range{}}
-	for _, x := range targets {
-		table.Ranges[x.Activation] = calib.Range{Lo: -3, Hi: 3, Amax: 3}
-	}
-	m, _, err = quant.Int8(m, table, quant.Policy{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return quantize(t, m, quant.Policy{})
 }
 
 // asked saves the model and asks for an engine of it with a profile for

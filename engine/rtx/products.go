@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"strings"
 
 	"github.com/trtforge/trtforge/engine"
@@ -55,6 +56,10 @@ func quantized(m *onnx.Model) (names []string) {
 	return names
 }
 
+// attention is a layer that computes both of attention's products, and the
+// Softmax between them, in one kernel: of many queries, or of one.
+var attention = regexp.MustCompile(`^Name: _gem[mv]_mha_`)
+
 // integers counts, by node of the graph, the layers that compute it as a product
 // of integers: TensorRT lists in a layer's metadata the nodes that went into it.
 func integers(r io.Reader) (map[string]int, error) {
@@ -66,7 +71,7 @@ func integers(r io.Reader) (map[string]int, error) {
 		_, metadata, ok := strings.Cut(line, "Metadata: [ONNX Layer: ")
 		m := layerType.FindStringSubmatch(line)
 		// What dequantizes first is a fusion of another type, with the same inputs.
-		if !ok || m == nil || m[1] != "gemm" || narrowest(inputs(line)) != "Int8" {
+		if !ok || m == nil || m[1] != "gemm" && !attention.MatchString(line) || narrowest(inputs(line)) != "Int8" {
 			continue
 		}
 		metadata = strings.TrimSuffix(metadata, "]")

@@ -9,12 +9,15 @@ import (
 
 // Lines as NVIDIA's builder prints them, without what is not read: an integer
 // product in two profiles, one whose scales lie on the wrong axis, one whose
-// weights alone are INT8, and a layer that made of a product's bias.
+// weights alone are INT8, a layer that made of a product's bias, and attention in
+// one kernel, of integers and of halves.
 const account = "Name: /a/MatMul_myl1_2, LayerType: gemm, Inputs: [ { Datatype: Int8 }], Constants: [ { Datatype: Int8 }], Outputs: [ { Datatype: Half }], Metadata: [ONNX Layer: w/DequantizeLinear]\x1f[ONNX Layer: /a/MatMul]\n" +
 	"Name: /a/MatMul [profile 1]_myl3_2, LayerType: gemm, Inputs: [ { Datatype: Int8 }], Constants: [ { Datatype: Int8 }], Outputs: [ { Datatype: Half }], Metadata: [ONNX Layer: w/DequantizeLinear]\x1f[ONNX Layer: /a/MatMul]\n" +
 	"Name: __myl_CastMulCastMulCastFc_myl1_2, LayerType: runtime_fusion, Inputs: [ { Datatype: Int8 }], Constants: [ { Datatype: Int8 }], Outputs: [ { Datatype: Float }], Metadata: [ONNX Layer: /b/MatMul]\n" +
 	"Name: /c/MatMul_myl1_2, LayerType: gemm, Inputs: [ { Datatype: Half }], Constants: [ { Datatype: Int8 }], Outputs: [ { Datatype: Half }], Metadata: [ONNX Layer: /c/MatMul]\n" +
 	"Name: kgen_1, LayerType: kgen, Inputs: [ { Datatype: Int8 }], Outputs: [ { Datatype: Half }], Metadata: [ONNX Layer: /a/MatMul]\x1f[ONNX Layer: /a/Add]\n" +
+	"Name: _gemm_mha_v2_myl1_5, LayerType: kgen, Inputs: [ { Datatype: Int8 }, { Datatype: Float }, { Datatype: Int8 }], Outputs: [ { Datatype: Int8 }], Metadata: [ONNX Layer: /d/MatMul]\x1f[ONNX Layer: /d/Softmax]\x1f[ONNX Layer: /d/MatMul_1]\n" +
+	"Name: _gemv_mha_v1_myl3_6, LayerType: kgen, Inputs: [ { Datatype: Half }], Outputs: [ { Datatype: Half }], Metadata: [ONNX Layer: /e/MatMul]\n" +
 	"Name: none, LayerType: shape_call, Inputs: [], Metadata: \n"
 
 func TestIntegers(t *testing.T) {
@@ -22,7 +25,7 @@ func TestIntegers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]int{"/a/MatMul": 2, "w/DequantizeLinear": 2}, counts); d != "" {
+	if d := cmp.Diff(map[string]int{"/a/MatMul": 2, "w/DequantizeLinear": 2, "/d/MatMul": 1, "/d/Softmax": 1, "/d/MatMul_1": 1}, counts); d != "" {
 		t.Error(d)
 	}
 	if err := keeps([]string{"/a/MatMul"}, counts, 2); err != nil {
@@ -44,7 +47,7 @@ func TestIntegers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(map[string]int{"gemm Int8": 2, "gemm Half": 1, "fused_gemm Float": 1, "kgen Int8": 1, "shape_call": 1}, layers); d != "" {
+	if d := cmp.Diff(map[string]int{"gemm Int8": 2, "gemm Half": 1, "fused_gemm Float": 1, "kgen Int8": 2, "kgen Half": 1, "shape_call": 1}, layers); d != "" {
 		t.Error(d)
 	}
 }
