@@ -15,24 +15,24 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
+	"github.com/trtforge/trtforge/rows"
 )
 
 // Search asks what INT8 costs the products that a recipe takes, and with a gate
 // which of them to quantize, as the stage of a pipeline and the command ask for it.
 type Search struct {
-	Model     *onnx.Model
-	Contract  *contract.Contract // of the model
-	Table     *calib.Table       // nil where weights alone are quantized
-	Recipe    quant.Recipe       // its products are the candidates
-	IDs       []int              // the text: neither what is evaluated nor, better, what ranges come from
-	Windows   int                // that are measured; 0 = 8. A choice is confirmed on as many more
-	Length    int                // tokens a window; 0 = 64, or the model's positions where those are fewer
-	Parts     bool               // measure activation and weight of each product apart, too
-	Gate      search.Gate        // none: nothing is chosen
-	Budget    int                // measurements at most; 0 = as the search decides
-	Threads   int
-	Dir       string // where the probe lies for the time of it: as large as the model and the candidates again
-	CreatedBy string
+	Model    *onnx.Model
+	Contract *contract.Contract // of the model
+	Table    *calib.Table       // nil where weights alone are quantized
+	Recipe   quant.Recipe       // its products are the candidates
+	IDs      []int              // the text: neither what is evaluated nor, better, what ranges come from
+	Windows  int                // that are measured; 0 = 8. A choice is confirmed on as many more
+	Length   int                // tokens a window; 0 = 64, or the model's positions where those are fewer
+	Parts    bool               // measure activation and weight of each product apart, too
+	Gate     search.Gate        // none: nothing is chosen
+	Budget   int                // measurements at most; 0 = as the search decides
+	Threads  int
+	Dir      string // where the probe lies for the time of it: as large as the model and the candidates again
 }
 
 // Run measures and chooses. The targets are the candidates in the result's order.
@@ -109,4 +109,27 @@ func Choices(r *search.Result) map[string]bool {
 		all[c.Node] = r.Chosen.Chosen != nil && r.Chosen.Chosen[i]
 	}
 	return all
+}
+
+// AddEffects writes what was measured beside the decisions.
+func AddEffects(d *quant.Decisions, found *search.Result) {
+	if found == nil {
+		return
+	}
+	effects := map[string]search.Effect{}
+	for _, e := range found.Effects {
+		effects[e.Node] = e
+	}
+	for i, c := range d.Decisions {
+		e, ok := effects[c.Node]
+		if !ok {
+			continue
+		}
+		kl := e.Both.KL
+		s := &quant.Sensitivity{KL: rows.Number(kl.Value), KLLo: rows.Number(kl.Lo), KLHi: rows.Number(kl.Hi), PPLRatio: rows.Number(e.Both.PPL.Value)}
+		if e.Activation != nil && e.Weight != nil {
+			s.Activation, s.Weight = rows.Number(e.Activation.KL.Value), rows.Number(e.Weight.KL.Value)
+		}
+		d.Decisions[i].Sensitivity = s
+	}
 }
