@@ -77,7 +77,7 @@ func (q Quantization) verdict() (headline, lead string) {
 		}
 	}
 	headline = fmt.Sprintf("%d of %s INT8", n, plural(len(q.Decisions.Decisions), "matrix product"))
-	lead = fmt.Sprintf("%s. Weights %s, were %s. A decode step reads %s of them, was %s.",
+	lead = fmt.Sprintf("Precision %s. Weights %s, were %s. A decode step reads %s of them, was %s.",
 		q.Decisions.Precision, size(float64(q.After)), size(float64(q.Before)), size(float64(q.ReadAfter)), size(float64(q.Read)))
 	if q.Search == nil || q.Search.Chosen.Chosen == nil {
 		return headline, lead
