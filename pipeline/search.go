@@ -53,7 +53,27 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 	if r.IDs, err = s.windows(r.Windows, r.Confirm); err != nil {
 		return nil, nil, err
 	}
-	probe, targets, err := s.Recipe.Probe(s.Model, s.Table)
+	result, targets, err := s.measure(ctx, c, r, s.Recipe, p)
+	if err != nil || r.Confirm == 0 || s.Recipe.Smooth.Off() || s.Table == nil || result.Chosen.Chosen.Count() == 0 {
+		return result, targets, err
+	}
+	// The graph that is written is smoothed for what was chosen, the probe was for
+	// all candidates: measure what is written.
+	p.Note("what was chosen")
+	chosen := s.Recipe
+	chosen.Choices = Choices(result)
+	final := r
+	final.IDs, final.Confirm, final.Gate, final.Only = r.IDs[s.Windows*s.Length:], 0, search.Gate{}, true
+	measured, _, err := s.measure(ctx, c, final, chosen, p)
+	if err == nil {
+		result.Final = &measured.Points[0]
+	}
+	return result, targets, err
+}
+
+// measure runs one job on the products that a recipe takes.
+func (s Search) measure(ctx context.Context, c jobs.Caller, r jobs.SearchRequest, recipe quant.Recipe, p progress.Counter) (*search.Result, []quant.Target, error) {
+	probe, targets, err := recipe.Probe(s.Model, s.Table)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,7 +82,7 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 	}
 	everything := make(search.Subset, len(targets))
 	for i, t := range targets {
-		plain, quantized := t.Bytes(s.Recipe.Precision.Float())
+		plain, quantized := t.Bytes(recipe.Precision.Float())
 		r.Candidates = append(r.Candidates, search.Candidate{Node: t.Node, Float: plain, Quantized: quantized})
 		everything[i] = true
 	}

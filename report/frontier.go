@@ -83,7 +83,7 @@ func (q Quantization) klPanel() frontierPlot {
 }
 
 func (q Quantization) pplPanel() frontierPlot {
-	f := frontierPlot{q: q, id: "ppl", title: "perplexity against the float model", of: func(m search.Measurement) [3]float64 {
+	f := frontierPlot{q: q, id: "ppl", title: "Perplexity against the float model", of: func(m search.Measurement) [3]float64 {
 		return [3]float64{100 * (m.PPL.Value - 1), 100 * (m.PPL.Lo - 1), 100 * (m.PPL.Hi - 1)}
 	}}
 	if limit := q.Search.Gate.PPLRatioMax; limit > 0 {

@@ -84,7 +84,9 @@ func (q Quantization) verdict() (headline, lead string) {
 	}
 	m := q.Search.Chosen.Measured
 	if q.Search.Chosen.Confirmed != nil {
-		m = *q.Search.Chosen.Confirmed
+		if m = *q.Search.Chosen.Confirmed; q.Search.Final != nil {
+			m = q.Search.Final.Measured
+		}
 		lead += " On windows that the search did not see:"
 	}
 	lead += fmt.Sprintf(" KL divergence %s nats a token (at most %s), perplexity %s (at most %s).", scientific(m.KL.Value), scientific(m.KL.Hi), percent(m.PPL.Value), percent(m.PPL.Hi))
@@ -92,7 +94,10 @@ func (q Quantization) verdict() (headline, lead string) {
 }
 
 func productOf(c quant.Choice) productLine {
-	p := productLine{Node: c.Node, Role: string(c.Role), Layer: "–", INT8: c.Quantized, Reason: c.Reason, Bytes: size(float64(c.WeightBytes))}
+	p := productLine{Node: c.Node, Role: string(c.Role), Layer: "–", INT8: c.Quantized, Reason: c.Reason}
+	if c.WeightBytes > 0 {
+		p.Bytes = size(float64(c.WeightBytes))
+	}
 	if c.Layer >= 0 {
 		p.Layer = fmt.Sprint(c.Layer)
 	}
