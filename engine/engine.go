@@ -39,7 +39,9 @@ type Precision string
 const (
 	FP32 Precision = "fp32"
 	FP16 Precision = "fp16"
+	BF16 Precision = "bf16"
 	INT8 Precision = "int8"
+	W8   Precision = "w8" // weights in INT8, products in float: the account of products cannot tell
 )
 
 // Request is an engine that is wanted. The graph decides the precision;
@@ -219,8 +221,13 @@ func Achieved(want Precision, layers map[string]int) (Precision, error) {
 	switch {
 	case count[INT8] > 0:
 		got = INT8
+	case count[BF16] > 0:
+		got = BF16
 	case count[FP16] > 0:
 		got = FP16
+	}
+	if want == W8 && got != INT8 {
+		return W8, nil
 	}
 	if got != want {
 		return got, fault.New(fault.Runtime, "checking that the engine is", string(want),
@@ -234,6 +241,8 @@ func precisionOf(typ string) Precision {
 	switch t := strings.ToLower(typ); {
 	case strings.Contains(t, "int8"):
 		return INT8
+	case strings.Contains(t, "bfloat16"), strings.Contains(t, "bf16"):
+		return BF16
 	case strings.Contains(t, "half"), strings.Contains(t, "float16"), strings.Contains(t, "fp16"):
 		return FP16
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Workload  profiles.Workload      `toml:"workload"`
 	Text      TextConfig             `toml:"text"`
 	Profiles  ProfilesConfig         `toml:"profiles"`
+	Quantize  QuantizeConfig         `toml:"quantize"`
 	Engines   []EngineConfig         `toml:"engine"`
 	Gates     map[string]gate.Limits `toml:"gate"` // by precision
 	Reference ReferenceConfig        `toml:"reference"`
@@ -79,7 +80,7 @@ type ProfilesConfig struct {
 // EngineConfig asks for one engine.
 type EngineConfig struct {
 	Backend   string           `toml:"backend"`   // ortcpu or rtx
-	Precision engine.Precision `toml:"precision"` // fp32, fp16 or int8
+	Precision engine.Precision `toml:"precision"` // fp32, fp16, bf16 (rtx), int8 or w8
 	Target    string           `toml:"target"`    // rtx: one of rtx.Targets; "" is a portable plan
 }
 
@@ -190,7 +191,7 @@ func (c *Config) bind(path, text string) error {
 
 // resolve makes paths absolute and fills in what the file left to us.
 func (c *Config) resolve(dir string) {
-	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir, &c.Workload.Trace} {
+	for _, p := range []*string{&c.Model.Path, &c.Text.Calibrate, &c.Text.Evaluate, &c.Reference.Bundle, &c.Output.Dir, &c.Workload.Trace, &c.Quantize.Search, &c.Quantize.Decisions} {
 		if *p != "" && !filepath.IsAbs(*p) {
 			*p = filepath.Join(dir, *p)
 		}
@@ -230,7 +231,7 @@ func (c *Config) resolve(dir string) {
 
 // studyGates are the limits that hold where the file sets none: perplexity within
 // 1, 5 and 10 % of PyTorch FP32, those of the study that trtforge answers.
-var studyGates = map[string]float64{"fp32": 1.01, "fp16": 1.05, "int8": 1.10}
+var studyGates = map[string]float64{"fp32": 1.01, "fp16": 1.05, "bf16": 1.05, "int8": 1.10, "w8": 1.10}
 
 // check is everything that can be wrong before any work.
 func (c *Config) check() []error {
@@ -274,6 +275,7 @@ func (c *Config) check() []error {
 		bad("[profiles] opt %q: want decode, prefill or median", c.Profiles.Opt)
 	}
 	errs = append(errs, c.checkEngines()...)
+	errs = append(errs, c.Quantize.check()...)
 	errs = append(errs, c.checkText()...)
 	if c.Run.Threads < 0 || c.Run.Repetitions < 1 || c.Text.Samples < 1 || c.Text.Window < 0 || c.Profiles.MaxProfiles < 0 {
 		bad("[run] threads, repetitions, [text] window, samples and [profiles] max_profiles must not be negative")
@@ -293,13 +295,16 @@ func (c *Config) checkEngines() []error {
 		errs = append(errs, errors.New("no [[engine]]: name at least one backend and precision"))
 	}
 	seen := map[string]bool{}
-	precisions := []engine.Precision{engine.FP32, engine.FP16, engine.INT8}
+	precisions := []engine.Precision{engine.FP32, engine.FP16, engine.BF16, engine.INT8, engine.W8}
 	for _, e := range c.Engines {
 		if !slices.Contains([]string{"ortcpu", "rtx"}, e.Backend) {
 			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want ortcpu or rtx", e.Backend))
 		}
 		if !slices.Contains(precisions, e.Precision) {
-			errs = append(errs, fmt.Errorf("[[engine]] precision %q: want fp32, fp16 or int8", e.Precision))
+			errs = append(errs, fmt.Errorf("[[engine]] precision %q: want fp32, fp16, bf16, int8 or w8", e.Precision))
+		}
+		if e.Backend == "ortcpu" && e.Precision == engine.BF16 {
+			errs = append(errs, errors.New("[[engine]] ortcpu-bf16: ONNX Runtime's CPU has no BF16 products; rtx has"))
 		}
 		if seen[e.Name()] {
 			errs = append(errs, fmt.Errorf("[[engine]] %s is asked for twice", e.Name()))
@@ -314,7 +319,7 @@ func (c *Config) checkEngines() []error {
 	}
 	for precision, limits := range c.Gates {
 		if !slices.Contains(precisions, engine.Precision(precision)) {
-			errs = append(errs, fmt.Errorf("[gate.%s]: want gate.fp32, gate.fp16 or gate.int8", precision))
+			errs = append(errs, fmt.Errorf("[gate.%s]: want gate.fp32, gate.fp16, gate.bf16, gate.int8 or gate.w8", precision))
 		}
 		if err := gate.Check(precision, limits); err != nil {
 			errs = append(errs, err)

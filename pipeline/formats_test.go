@@ -228,13 +228,11 @@ func allFormats() []format {
 				return func() error { return fsx.WriteJSON(path, b.Header) }, b.Close()
 			}},
 		{"decisions.json",
-			func(dir string) error {
-				return fsx.WriteJSON(join(dir, decisionsFile), decisionList{"decisions", 1, author, []quant.Decision{
-					{Node: "/h.0/attn/c_attn/MatMul", Role: "qkv", Quantized: true, Reason: "the policy takes qkv", Activation: "/h.0/ln_1/LayerNormalization_output_0", Amax: 4.125, Weight: "transformer.h.0.attn.c_attn.weight", Axis: 1},
-					{Node: "/lm_head/MatMul", Role: "lm_head", Layer: -1, Reason: "the policy leaves lm_head in high precision", Activation: "/ln_f/LayerNormalization_output_0", Weight: "transformer.wte.weight"},
-				}})
-			},
-			func(path string) (func() error, error) { return plainly(path, &decisionList{}) }},
+			func(dir string) error { return sampleDecisions().WriteFile(join(dir, quant.DecisionsFile)) },
+			func(path string) (func() error, error) {
+				d, err := quant.ReadDecisionsFile(path)
+				return func() error { return d.WriteFile(path) }, err
+			}},
 		{"stage.json",
 			func(dir string) error {
 				in := map[string]string{"revision": "1", "strategy": "phase", "export/contract.json": strings.Repeat("2b", 32)}
@@ -380,7 +378,7 @@ func TestPipelineFormat(t *testing.T) {
 		t.Errorf("the example of --help (-golden +help):\n%s", diff)
 	}
 	dir := t.TempDir()
-	for name, content := range map[string]string{"pipeline.toml": text, "calibrate.txt": "", "evaluate.txt": "", "model/config.json": "{}", "reference/bundle.json": "{}", "requests.jsonl": ""} {
+	for name, content := range map[string]string{"pipeline.toml": text, "calibrate.txt": "", "evaluate.txt": "", "held-out.txt": "", "model/config.json": "{}", "reference/bundle.json": "{}", "requests.jsonl": ""} {
 		path := filepath.Join(dir, filepath.FromSlash(name))
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 			t.Fatal(err)
@@ -405,4 +403,18 @@ func readFile(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(b)
+}
+
+// sampleDecisions is a list with a product of each fate, as quantize --sensitivity
+// --parts writes it.
+func sampleDecisions() *quant.Decisions {
+	lo, hi := float32(-4.125), float32(3.5)
+	return &quant.Decisions{Kind: "decisions", SchemaVersion: quant.DecisionsVersion, CreatedBy: author, Model: strings.Repeat("45", 32), Table: strings.Repeat("7c", 32),
+		Precision: quant.INT8FP16, Smooth: "off", IO: []string{"kv=fp32"}, Decisions: []quant.Choice{
+			{Decision: quant.Decision{Node: "/h.0/attn/c_attn/MatMul", Role: "qkv", Quantized: true, Reason: "the policy takes qkv", Activation: "/h.0/ln_1/LayerNormalization_output_0", Amax: 4.125, Weight: "transformer.h.0.attn.c_attn.weight", Axis: 1},
+				Lo: &lo, Hi: &hi, WeightBytes: 197376, FloatBytes: 393216,
+				Sensitivity: &quant.Sensitivity{KL: 8.9e-06, KLLo: 7.1e-06, KLHi: 1.07e-05, PPLRatio: 0.99974, Activation: 7e-06, Weight: 1.4e-06}},
+			{Decision: quant.Decision{Node: "/lm_head/MatMul", Role: "lm_head", Layer: -1, Reason: "the policy leaves lm_head in high precision", Activation: "/ln_f/LayerNormalization_output_0", Weight: "transformer.wte.weight"},
+				WeightBytes: 1048576, FloatBytes: 1048576},
+		}}
 }

@@ -6,16 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 	"time"
 
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/worker"
+	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -35,7 +34,7 @@ type job struct {
 	steps   []Step
 
 	export, plan, reference, bench *stage
-	models                         map[string]*stage // typed graphs by how they are made: fp32, fp16, int8, int8-fp16
+	models                         map[quant.Precision]*stage // typed graphs by how they are made
 	engines                        []*engineStage
 
 	tokenizer *bpe.Tokenizer
@@ -53,7 +52,7 @@ type engineStage struct {
 
 // newJob lays out the stages of a pipeline; it starts nothing.
 func newJob(c *Config, o Options) (*job, error) {
-	j := &job{config: c, options: o, models: map[string]*stage{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
+	j := &job{config: c, options: o, models: map[quant.Precision]*stage{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
 	if j.threads = c.Run.Threads; j.threads == 0 {
 		j.threads = ort.Threads()
 	}
@@ -171,11 +170,6 @@ func (j *job) close() {
 	if err := errors.Join(errs...); err != nil {
 		j.options.Log.Debug("closing children", "error", err)
 	}
-}
-
-// needs tells whether an engine of that precision and backend is asked for.
-func (j *job) needs(backend string, p engine.Precision) bool {
-	return slices.ContainsFunc(j.config.Engines, func(e EngineConfig) bool { return e.Backend == backend && e.Precision == p })
 }
 
 // tokenizerDigest identifies the files that token ids depend on.

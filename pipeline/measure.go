@@ -35,14 +35,6 @@ func runtimeText(name string) string {
 	return runtimes.Pinned()[name]
 }
 
-// model is the typed graph that an engine is built from.
-func (j *job) model(e EngineConfig) *stage {
-	if e.Backend == "rtx" && e.Precision == engine.INT8 {
-		return j.models["int8-fp16"]
-	}
-	return j.models[string(e.Precision)]
-}
-
 // layOutEngine adds the stage that builds an engine.
 func (j *job) layOutEngine(e EngineConfig) {
 	model := j.model(e)

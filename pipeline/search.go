@@ -15,24 +15,24 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
+	"github.com/trtforge/trtforge/rows"
 )
 
 // Search asks what INT8 costs the products that a recipe takes, and with a gate
 // which of them to quantize, as the stage of a pipeline and the command ask for it.
 type Search struct {
-	Model     *onnx.Model
-	Contract  *contract.Contract // of the model
-	Table     *calib.Table       // nil where weights alone are quantized
-	Recipe    quant.Recipe       // its products are the candidates
-	IDs       []int              // the text: neither what is evaluated nor, better, what ranges come from
-	Windows   int                // that are measured; 0 = 8. A choice is confirmed on as many more
-	Length    int                // tokens a window; 0 = 64, or the model's positions where those are fewer
-	Parts     bool               // measure activation and weight of each product apart, too
-	Gate      search.Gate        // none: nothing is chosen
-	Budget    int                // measurements at most; 0 = as the search decides
-	Threads   int
-	Dir       string // where the probe lies for the time of it: as large as the model and the candidates again
-	CreatedBy string
+	Model    *onnx.Model
+	Contract *contract.Contract // of the model
+	Table    *calib.Table       // nil where weights alone are quantized
+	Recipe   quant.Recipe       // its products are the candidates
+	IDs      []int              // the text: neither what is evaluated nor, better, what ranges come from
+	Windows  int                // that are measured; 0 = 8. A choice is confirmed on as many more
+	Length   int                // tokens a window; 0 = 64, or the model's positions where those are fewer
+	Parts    bool               // measure activation and weight of each product apart, too
+	Gate     search.Gate        // none: nothing is chosen
+	Budget   int                // measurements at most; 0 = as the search decides
+	Threads  int
+	Dir      string // where the probe lies for the time of it: as large as the model and the candidates again
 }
 
 // Run measures and chooses. The targets are the candidates in the result's order.
@@ -53,7 +53,27 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 	if r.IDs, err = s.windows(r.Windows, r.Confirm); err != nil {
 		return nil, nil, err
 	}
-	probe, targets, err := s.Recipe.Probe(s.Model, s.Table)
+	result, targets, err := s.measure(ctx, c, r, s.Recipe, p)
+	if err != nil || r.Confirm == 0 || s.Recipe.Smooth.Off() || s.Table == nil || result.Chosen.Chosen.Count() == 0 {
+		return result, targets, err
+	}
+	// The graph that is written is smoothed for what was chosen, the probe was for
+	// all candidates: measure what is written.
+	p.Note("what was chosen")
+	chosen := s.Recipe
+	chosen.Choices = Choices(result)
+	final := r
+	final.IDs, final.Confirm, final.Gate, final.Only = r.IDs[s.Windows*s.Length:], 0, search.Gate{}, true
+	measured, _, err := s.measure(ctx, c, final, chosen, p)
+	if err == nil {
+		result.Final = &measured.Points[0]
+	}
+	return result, targets, err
+}
+
+// measure runs one job on the products that a recipe takes.
+func (s Search) measure(ctx context.Context, c jobs.Caller, r jobs.SearchRequest, recipe quant.Recipe, p progress.Counter) (*search.Result, []quant.Target, error) {
+	probe, targets, err := recipe.Probe(s.Model, s.Table)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -62,7 +82,7 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 	}
 	everything := make(search.Subset, len(targets))
 	for i, t := range targets {
-		plain, quantized := t.Bytes(s.Recipe.Precision.Float())
+		plain, quantized := t.Bytes(recipe.Precision.Float())
 		r.Candidates = append(r.Candidates, search.Candidate{Node: t.Node, Float: plain, Quantized: quantized})
 		everything[i] = true
 	}
@@ -109,4 +129,27 @@ func Choices(r *search.Result) map[string]bool {
 		all[c.Node] = r.Chosen.Chosen != nil && r.Chosen.Chosen[i]
 	}
 	return all
+}
+
+// AddEffects writes what was measured beside the decisions.
+func AddEffects(d *quant.Decisions, found *search.Result) {
+	if found == nil {
+		return
+	}
+	effects := map[string]search.Effect{}
+	for _, e := range found.Effects {
+		effects[e.Node] = e
+	}
+	for i, c := range d.Decisions {
+		e, ok := effects[c.Node]
+		if !ok {
+			continue
+		}
+		kl := e.Both.KL
+		s := &quant.Sensitivity{KL: rows.Number(kl.Value), KLLo: rows.Number(kl.Lo), KLHi: rows.Number(kl.Hi), PPLRatio: rows.Number(e.Both.PPL.Value)}
+		if e.Activation != nil && e.Weight != nil {
+			s.Activation, s.Weight = rows.Number(e.Activation.KL.Value), rows.Number(e.Weight.KL.Value)
+		}
+		d.Decisions[i].Sensitivity = s
+	}
 }

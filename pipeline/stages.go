@@ -10,13 +10,11 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
@@ -86,31 +84,6 @@ func checkpoint(dir string) (map[string]string, error) {
 		}
 	}
 	return files, nil
-}
-
-// layOutModels makes the typed graphs that the engines need. TensorRT gets INT8
-// on the FP16 graph, where INT8 beside FP32 would lose to FP16; the CPU, which
-// computes FP16 in FP32, gets it on the FP32 graph.
-func (j *job) layOutModels() {
-	j.models["fp32"] = j.export
-	if j.needs("ortcpu", engine.FP16) || j.needs("rtx", engine.FP16) {
-		j.models["fp16"] = j.add(&stage{name: "quantize/fp16", revision: 1, needs: []*stage{j.export}, run: j.quantizer(nil, true)})
-	}
-	cpu, gpu := j.needs("ortcpu", engine.INT8), j.needs("rtx", engine.INT8)
-	if !cpu && !gpu {
-		return
-	}
-	files := tokenizerFiles(j.config.Model.Path)
-	files["calibrate"], files["evaluate"] = j.config.Text.Calibrate, j.config.Text.Evaluate
-	table := j.add(&stage{name: "calibrate", revision: 2, runtime: "ort", needs: []*stage{j.export}, files: files, params: map[string]string{
-		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"),
-	}, run: j.runCalibrate})
-	if cpu {
-		j.models["int8"] = j.add(&stage{name: "quantize/int8", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, false)})
-	}
-	if gpu {
-		j.models["int8-fp16"] = j.add(&stage{name: "quantize/int8-fp16", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, true)})
-	}
 }
 
 // tokenizerFiles are the files that token ids depend on, by name.
@@ -213,12 +186,12 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		return err
 	}
 	return j.open(j.graph(j.export), func(m *onnx.Model) error {
-		targets, err := quant.Targets(m, quant.Policy{})
+		targets, err := j.recipe(quant.INT8).Targets(m)
 		if err != nil {
 			return err
 		}
 		r := Calibration{
-			Model: m, Contract: c, IDs: ids, Observe: activations(targets), Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
+			Model: m, Contract: c, IDs: ids, Observe: quant.Observe(targets), Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
 			Windows: calib.PlanOptions{Samples: j.config.Text.Samples, Seed: j.config.Run.Seed},
 		}
 		r.Windows.Prefill, r.Windows.Decode = Windows(c.MaxPositions)
@@ -256,48 +229,6 @@ func Widen(ids []int) []int64 {
 		wide[i] = int64(id)
 	}
 	return wide
-}
-
-// quantizer makes the typed graph: INT8 where there is a table of ranges, then
-// FP16 where that is asked for.
-func (j *job) quantizer(table *stage, half bool) func(context.Context, string, progress.Counter) error {
-	return func(_ context.Context, dir string, _ progress.Counter) error {
-		return j.open(j.graph(j.export), func(m *onnx.Model) error {
-			if table != nil {
-				t, err := calib.ReadFile(table.path(tableFile))
-				if err != nil {
-					return err
-				}
-				q, decisions, err := quant.Int8(m, t, quant.Policy{})
-				if err != nil {
-					return err
-				}
-				if err := fsx.WriteJSON(filepath.Join(dir, decisionsFile), decisionList{"decisions", 1, j.options.CreatedBy, decisions}); err != nil {
-					return err
-				}
-				m = q
-			}
-			if half {
-				h, err := quant.Half(m, quant.HalfOptions{})
-				if err != nil {
-					return err
-				}
-				m = h
-			}
-			if err := onnx.Save(m, filepath.Join(dir, modelFile), onnx.SaveOptions{}); err != nil {
-				return err
-			}
-			return j.saveContract(m, dir)
-		})
-	}
-}
-
-// decisionList is the file of what became of each matrix product.
-type decisionList struct {
-	Kind          string           `json:"kind"` // "decisions"
-	SchemaVersion int              `json:"schema_version"`
-	CreatedBy     string           `json:"created_by"`
-	Decisions     []quant.Decision `json:"decisions"`
 }
 
 // encode is v as the text of a parameter.

@@ -6,6 +6,7 @@ import (
 	"html/template"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/trtforge/trtforge/internal/svg"
 	"github.com/trtforge/trtforge/quant/search"
@@ -58,12 +59,17 @@ func (q Quantization) frontier() *picture {
 	return p
 }
 
+// drawable tells whether a point has a place on a logarithmic scale.
+func drawable(p search.Point) bool {
+	return p.Measured.KL.Value > 0 && !math.IsInf(p.Measured.KL.Value, 0)
+}
+
 func (q Quantization) klPanel() frontierPlot {
 	f := frontierPlot{q: q, id: "kl", title: "KL divergence, nats a token", limit: q.Search.Gate.KLMax, log: true,
 		of:     func(m search.Measurement) [3]float64 { return [3]float64{m.KL.Value, m.KL.Lo, m.KL.Hi} },
 		format: func(v float64) string { return "10" + superscript(int(math.Round(math.Log10(v)))) }}
-	f.points = slices.DeleteFunc(slices.Clone(q.Search.Points), func(p search.Point) bool { return !(p.Measured.KL.Value > 0) || math.IsInf(p.Measured.KL.Value, 0) })
-	f.front = slices.DeleteFunc(search.Frontier(q.Search.Points), func(p search.Point) bool { return !(p.Measured.KL.Value > 0) || math.IsInf(p.Measured.KL.Value, 0) })
+	f.points = slices.DeleteFunc(slices.Clone(q.Search.Points), func(p search.Point) bool { return !drawable(p) })
+	f.front = slices.DeleteFunc(search.Frontier(q.Search.Points), func(p search.Point) bool { return !drawable(p) })
 	lo, hi := math.Inf(1), 0.0
 	for _, p := range f.points {
 		lo, hi = min(lo, p.Measured.KL.Value), max(hi, p.Measured.KL.Value)
@@ -77,7 +83,7 @@ func (q Quantization) klPanel() frontierPlot {
 }
 
 func (q Quantization) pplPanel() frontierPlot {
-	f := frontierPlot{q: q, id: "ppl", title: "perplexity against the float model", of: func(m search.Measurement) [3]float64 {
+	f := frontierPlot{q: q, id: "ppl", title: "Perplexity against the float model", of: func(m search.Measurement) [3]float64 {
 		return [3]float64{100 * (m.PPL.Value - 1), 100 * (m.PPL.Lo - 1), 100 * (m.PPL.Hi - 1)}
 	}}
 	if limit := q.Search.Gate.PPLRatioMax; limit > 0 {
@@ -140,7 +146,7 @@ func (f frontierPlot) draw(c *svg.Canvas, x, y, width float64) {
 	for _, v := range svg.Ticks(least/unit, most/unit, 5) {
 		if at := v * unit; at >= least && at <= most {
 			c.Line("tickmark", across.At(at), bottom, across.At(at), bottom+4)
-			c.Text("tick", across.At(at), bottom+17, svg.Middle, significant(v))
+			c.Text("tick", across.At(at), bottom+17, svg.Middle, strconv.FormatFloat(v, 'g', 4, 64))
 		}
 	}
 	c.Text("tick", x+width, bottom+34, svg.End, name+" of weights that a decode step reads")

@@ -77,14 +77,16 @@ func (q Quantization) verdict() (headline, lead string) {
 		}
 	}
 	headline = fmt.Sprintf("%d of %s INT8", n, plural(len(q.Decisions.Decisions), "matrix product"))
-	lead = fmt.Sprintf("%s. Weights %s, were %s. A decode step reads %s of them, was %s.",
+	lead = fmt.Sprintf("Precision %s. Weights %s, were %s. A decode step reads %s of them, was %s.",
 		q.Decisions.Precision, size(float64(q.After)), size(float64(q.Before)), size(float64(q.ReadAfter)), size(float64(q.Read)))
 	if q.Search == nil || q.Search.Chosen.Chosen == nil {
 		return headline, lead
 	}
 	m := q.Search.Chosen.Measured
 	if q.Search.Chosen.Confirmed != nil {
-		m = *q.Search.Chosen.Confirmed
+		if m = *q.Search.Chosen.Confirmed; q.Search.Final != nil {
+			m = q.Search.Final.Measured
+		}
 		lead += " On windows that the search did not see:"
 	}
 	lead += fmt.Sprintf(" KL divergence %s nats a token (at most %s), perplexity %s (at most %s).", scientific(m.KL.Value), scientific(m.KL.Hi), percent(m.PPL.Value), percent(m.PPL.Hi))
@@ -92,7 +94,10 @@ func (q Quantization) verdict() (headline, lead string) {
 }
 
 func productOf(c quant.Choice) productLine {
-	p := productLine{Node: c.Node, Role: string(c.Role), Layer: "–", INT8: c.Quantized, Reason: c.Reason, Bytes: size(float64(c.WeightBytes))}
+	p := productLine{Node: c.Node, Role: string(c.Role), Layer: "–", INT8: c.Quantized, Reason: c.Reason}
+	if c.WeightBytes > 0 {
+		p.Bytes = size(float64(c.WeightBytes))
+	}
 	if c.Layer >= 0 {
 		p.Layer = fmt.Sprint(c.Layer)
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
 )
@@ -30,6 +31,7 @@ type QuantizeOptions struct {
 	Include   string
 	Exclude   string
 	Smooth    string
+	KeepKV    bool
 	Decisions string
 	IO        []string
 	Bind      []string
@@ -47,6 +49,7 @@ func (o *QuantizeOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Include, "include", "", "take the nodes whose name matches `REGEX` whatever their role")
 	f.StringVar(&o.Exclude, "exclude", "", "leave the nodes whose name matches `REGEX` alone")
 	f.StringVar(&o.Smooth, "smooth", "", "how far outliers move from activations to weights: auto, off or an alpha from 0 to 1 (default auto, or that of --decisions)")
+	f.BoolVar(&o.KeepKV, "keep-kv", false, "move no outliers out of attention's values, so that the cache stays interchangeable with the float model's")
 	f.StringVar(&o.Decisions, "decisions", "", "take exactly the choice in `FILE`, a decisions.json that may have been edited")
 	f.StringArrayVar(&o.IO, "io", nil, "types of inputs and outputs of a narrow graph: fp32, fp16 or bf16 for all, `NAME=TYPE` for one, kv=TYPE for the cache; may be repeated")
 	addBind(f, &o.Bind)
@@ -143,7 +146,7 @@ func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r
 	if err != nil {
 		return err
 	}
-	addEffects(d, found)
+	pipeline.AddEffects(d, found)
 	bound, err := bindings(o.Bind)
 	if err != nil {
 		return err
@@ -168,7 +171,7 @@ func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r
 
 // recipe reads the flags, and the decision list where one is given.
 func (o QuantizeOptions) recipe() (*quant.Decisions, quant.Recipe, error) {
-	r := quant.Recipe{Precision: quant.Precision(o.Precision), Smooth: quant.Smoothing(o.Smooth), IO: o.IO}
+	r := quant.Recipe{Precision: quant.Precision(o.Precision), Smooth: quant.Smoothing(o.Smooth), KeepKV: o.KeepKV, IO: o.IO}
 	usage := func(cause, fix string) (*quant.Decisions, quant.Recipe, error) {
 		return nil, r, fault.New(fault.Usage, "", "", cause, fix)
 	}
@@ -191,6 +194,7 @@ func (o QuantizeOptions) recipe() (*quant.Decisions, quant.Recipe, error) {
 		if o.Smooth == "" {
 			r.Smooth = list.Smooth
 		}
+		r.KeepKV = r.KeepKV || list.KeepKV
 		if len(o.IO) == 0 {
 			r.IO = list.IO
 		}

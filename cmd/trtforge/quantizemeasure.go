@@ -18,7 +18,6 @@ import (
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
-	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -109,7 +108,7 @@ func (o QuantizeOptions) search(ctx context.Context, g *globals, path string, m 
 	measured.Choices = nil // a list is measured among all candidates
 	s := pipeline.Search{
 		Model: m, Contract: c, Table: table, Recipe: measured, IDs: ids, Windows: o.Measure.Windows, Length: o.Measure.Length,
-		Parts: o.Measure.Parts, Gate: o.Measure.Gate, Budget: o.Measure.Budget, Threads: o.Measure.Threads, Dir: o.Out, CreatedBy: createdBy(),
+		Parts: o.Measure.Parts, Gate: o.Measure.Gate, Budget: o.Measure.Budget, Threads: o.Measure.Threads, Dir: o.Out,
 	}
 	if o.DryRun {
 		s.Dir = "" // the system's place for what is temporary
@@ -164,27 +163,4 @@ func (o MeasureOptions) ids(path string) ([]int, error) {
 func isDir(path string) bool {
 	info, err := os.Stat(path)
 	return err == nil && info.IsDir()
-}
-
-// addEffects writes what was measured beside the decisions.
-func addEffects(d *quant.Decisions, found *search.Result) {
-	if found == nil {
-		return
-	}
-	effects := map[string]search.Effect{}
-	for _, e := range found.Effects {
-		effects[e.Node] = e
-	}
-	for i, c := range d.Decisions {
-		e, ok := effects[c.Node]
-		if !ok {
-			continue
-		}
-		kl := e.Both.KL
-		s := &quant.Sensitivity{KL: rows.Number(kl.Value), KLLo: rows.Number(kl.Lo), KLHi: rows.Number(kl.Hi), PPLRatio: rows.Number(e.Both.PPL.Value)}
-		if e.Activation != nil && e.Weight != nil {
-			s.Activation, s.Weight = rows.Number(e.Activation.KL.Value), rows.Number(e.Weight.KL.Value)
-		}
-		d.Decisions[i].Sensitivity = s
-	}
 }

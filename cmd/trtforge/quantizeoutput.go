@@ -154,6 +154,12 @@ func (q quantized) found(b *strings.Builder) {
 	if chosen.Confirmed != nil {
 		fmt.Fprintf(b, "confirmed on windows that the search did not see: %s\n", cost(*chosen.Confirmed))
 	}
+	if final := q.Search.Final; final != nil {
+		fmt.Fprintf(b, "smoothed for the choice alone, as it is written: %s\n", cost(final.Measured))
+		if !q.Search.Gate.Holds(final.Measured) {
+			b.WriteString("that is beyond the gate: search with --smooth off, or within a tighter limit\n")
+		}
+	}
 }
 
 // cost is a measurement in a few words.

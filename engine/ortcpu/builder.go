@@ -150,6 +150,8 @@ func (c census) precision() engine.Precision {
 	switch {
 	case c.products() > 0:
 		return engine.INT8
+	case c.packed > 0:
+		return engine.W8
 	case c.half > 0:
 		return engine.FP16
 	}

@@ -36,6 +36,7 @@ type census struct {
 	integers  []string       // nodes that multiply 8-bit integers
 	quantized []string       // products between DequantizeLinear nodes: integer if the runtime fuses them
 	half      int            // weights in float16
+	packed    int            // products that read 8-bit weights and multiply in float
 }
 
 // count takes the census of a graph. Types are followed through the graph from
@@ -78,6 +79,8 @@ func (c *census) add(n *onnxpb.NodeProto, types map[string]onnx.DType, made map[
 	c.layers[strings.TrimSpace(class+" "+precisions[computes])]++
 	if (op == "MatMul" || op == "Gemm") && len(n.Input) > 1 && made[n.Input[0]] == "DequantizeLinear" && made[n.Input[1]] == "DequantizeLinear" {
 		c.quantized = append(c.quantized, n.GetName())
+	} else if op == "MatMulNBits" || (op == "MatMul" || op == "Gemm") && len(n.Input) > 1 && made[n.Input[1]] == "DequantizeLinear" {
+		c.packed++
 	}
 	return computes
 }

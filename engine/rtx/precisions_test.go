@@ -43,7 +43,7 @@ func TestPrecisionsOfTheDemo(t *testing.T) {
 	}{
 		{"fp32", m, engine.FP32, map[string]int{"gemm Float": 16}},
 		{"fp16", half(t, m), engine.FP16, map[string]int{"gemm Half": 8}},
-		{"bf16", brain(t, m), engine.FP16, map[string]int{"gemm BFloat16": 8}},
+		{"bf16", brain(t, m), engine.BF16, map[string]int{"gemm BFloat16": 8}},
 		// Four layers, two profiles, QKV and FC1.
 		{"int8", some, engine.INT8, map[string]int{"gemm Int8": 16}},
 		{"int8+fp16", half(t, some), engine.INT8, map[string]int{"gemm Int8": 16}},
@@ -54,7 +54,7 @@ func TestPrecisionsOfTheDemo(t *testing.T) {
 		{"int8, all", linear, engine.INT8, map[string]int{"gemm Int8": 2 * 17}},
 		{"int8+fp16, all", half(t, most), engine.INT8, map[string]int{"gemm Int8": 2*17 + 8}},
 		{"weights+fp16", half(t, weights), engine.FP16, map[string]int{"fused_gemm Half": 2 * 17}},
-		{"weights+bf16", brain(t, weights), engine.FP16, map[string]int{"fused_gemm BFloat16": 2 * 17}},
+		{"weights+bf16", brain(t, weights), engine.BF16, map[string]int{"fused_gemm BFloat16": 2 * 17}},
 	} {
 		if i > 5 && os.Getenv("TRTFORGE_FULL") == "" {
 			break

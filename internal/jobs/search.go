@@ -30,6 +30,7 @@ type SearchRequest struct {
 	Batch      int                `json:"batch,omitempty"`   // windows that run together; 4 where 0
 	Parts      bool               `json:"parts,omitempty"`   // measure the operands of each candidate apart, too
 	Subsets    []search.Subset    `json:"subsets,omitempty"` // without a gate: further choices to measure
+	Only       bool               `json:"only,omitempty"`    // measure these alone
 	Gate       search.Gate        `json:"gate"`              // none: nothing is chosen
 	Budget     int                `json:"budget,omitempty"`
 }
@@ -84,6 +85,10 @@ func (r *SearchRequest) search(ctx context.Context, s *flagged, p progress.Count
 		return nil, err
 	}
 	defer func() { _ = e.close() }()
+	if r.Only {
+		points, err := search.Measure(ctx, e, r.Candidates, r.Subsets)
+		return &search.Result{Candidates: r.Candidates, Points: points}, err
+	}
 	p.Note("each product alone")
 	effects, err := search.Sensitivities(ctx, e, r.Candidates, r.Parts, p)
 	if err != nil {

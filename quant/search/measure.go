@@ -111,8 +111,9 @@ func NewMeasurement(kl, dnll []float64) (Measurement, error) {
 	if len(kl) < minWindows || len(kl) != len(dnll) {
 		return Measurement{}, fmt.Errorf("measuring: %d and %d windows, %d are the least that have an interval", len(kl), len(dnll), minWindows)
 	}
-	ratio := student(dnll)
-	return Measurement{KL: student(kl), Windows: len(kl),
+	ratio, divergence := student(dnll), student(kl)
+	divergence.Lo = max(divergence.Lo, 0) // no divergence is negative
+	return Measurement{KL: divergence, Windows: len(kl),
 		PPL: Interval{Value: math.Exp(ratio.Value), Lo: math.Exp(ratio.Lo), Hi: math.Exp(ratio.Hi)}}, nil
 }
 

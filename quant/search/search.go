@@ -36,10 +36,11 @@ type Result struct {
 	Gate         Gate        `json:"gate"`
 	Effects      []Effect    `json:"effects"`
 	Chosen       Point       `json:"chosen"`
-	Greedy       Point       `json:"greedy"`       // by sensitivity alone, confirmed or not
-	Points       []Point     `json:"points"`       // all that were measured, in order
-	Measurements int         `json:"measurements"` // without those of Confirm
-	Exact        bool        `json:"exact"`        // no subset whatever saves more within the gate
+	Greedy       Point       `json:"greedy"`          // by sensitivity alone, confirmed or not
+	Final        *Point      `json:"final,omitempty"` // what was chosen, smoothed for itself alone, on windows that the search does not see
+	Points       []Point     `json:"points"`          // all that were measured, in order
+	Measurements int         `json:"measurements"`    // without those of Confirm
+	Exact        bool        `json:"exact"`           // no subset whatever saves more within the gate
 }
 
 // Run measures every candidate alone and then chooses the subset that saves the
