@@ -131,27 +131,55 @@ func Windows(positions int) (prefill []int, decode int) {
 	return prefill, decode
 }
 
+// Also names what [Observed] adds where it is asked for.
+type Also string
+
+// What can be added.
+const (
+	AlsoHead      Also = "lm_head"   // the input of the head, for a policy that quantizes it
+	AlsoAttention Also = "attention" // the operands of attention's products, for one that quantizes those
+	AlsoFP16      Also = "fp16"      // everything by which FP16 is judged: what leaves its range stays in FP32
+)
+
+// Alsos are all of them.
+var Alsos = []Also{AlsoHead, AlsoAttention, AlsoFP16}
+
 // Observed are the tensors whose ranges any choice of matrix products needs, each
-// once, so that one table serves every policy. The head's input is among them only
-// where head says so: next to no policy quantizes the head, and nothing but the
-// last normalisation would be computed for it.
-func Observed(m *onnx.Model, head bool) ([]string, error) {
-	all, err := quant.Linears(m)
+// once, so that one table serves every policy. The head's input, attention's
+// operands and the whole of the graph, by which FP16 is judged, are added where they
+// are asked for: each of them makes the calibration run more, and few need it.
+func Observed(m *onnx.Model, also ...Also) ([]string, error) {
+	all, err := quant.Products(m)
 	if err != nil {
 		return nil, err
 	}
-	return activations(slices.DeleteFunc(all, func(t quant.Target) bool { return t.Role == quant.LMHead && !head })), nil
+	names := quant.Observe(slices.DeleteFunc(all, func(t quant.Target) bool {
+		switch t.Role {
+		case quant.LMHead:
+			return !slices.Contains(also, AlsoHead)
+		case quant.Scores, quant.Values:
+			return !slices.Contains(also, AlsoAttention)
+		}
+		return false
+	}))
+	if slices.Contains(also, AlsoFP16) {
+		return withRanged(m, names)
+	}
+	return names, nil
 }
 
-// activations are the tensors whose ranges the targets need, each once.
-func activations(targets []quant.Target) []string {
-	var names []string
-	for _, t := range targets {
-		if !slices.Contains(names, t.Activation) {
-			names = append(names, t.Activation)
+// withRanged adds to names what FP16 is judged by.
+func withRanged(m *onnx.Model, names []string) ([]string, error) {
+	ranged, err := quant.Ranged(m)
+	if err != nil {
+		return nil, err
+	}
+	for _, n := range ranged {
+		if !slices.Contains(names, n) {
+			names = append(names, n)
 		}
 	}
-	return names
+	return names, nil
 }
 
 // Tokens are the ids of a text in UTF-8.

@@ -114,20 +114,26 @@ func (j *job) model(e EngineConfig) *stage { return j.models[typed(e)] }
 func (j *job) layOutModels() {
 	j.models[quant.FP32] = j.export
 	var table, found *stage
-	for _, p := range quant.Precisions {
-		wanted := false
-		for _, e := range j.config.Engines {
-			wanted = wanted || typed(e) == p
-		}
-		if !wanted || p == quant.FP32 {
-			continue
-		}
-		if p.Calibrated() && table == nil {
-			table = j.layOutCalibration()
-			found = j.layOutSearch(table)
-		}
-		j.models[p] = j.layOutModel(p, table, found)
+	if j.wants(quant.Precision.Calibrated) || j.wants(half) && j.config.Text.Calibrate != "" {
+		table = j.layOutCalibration()
 	}
+	if j.wants(quant.Precision.Calibrated) {
+		found = j.layOutSearch(table)
+	}
+	for _, p := range quant.Precisions {
+		if p != quant.FP32 && j.wants(func(q quant.Precision) bool { return q == p }) {
+			j.models[p] = j.layOutModel(p, table, found)
+		}
+	}
+}
+
+// half tells of a graph that is FP16 where it is not quantized. What calibration
+// saw decides what of it stays in FP32.
+func half(p quant.Precision) bool { return p.Float() == onnx.Float16 }
+
+// wants tells whether an engine's graph is of such a precision.
+func (j *job) wants(such func(quant.Precision) bool) bool {
+	return slices.ContainsFunc(j.config.Engines, func(e EngineConfig) bool { return such(typed(e)) })
 }
 
 func (j *job) layOutCalibration() *stage {
@@ -137,6 +143,7 @@ func (j *job) layOutCalibration() *stage {
 		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"),
 	}
 	maps.Copy(params, j.quantizeParams())
+	params["int8"], params["fp16"] = fmt.Sprint(j.wants(quant.Precision.Calibrated)), fmt.Sprint(j.wants(half))
 	return j.add(&stage{name: "calibrate", revision: 3, runtime: "ort", needs: []*stage{j.export}, files: files, params: params, run: j.runCalibrate})
 }
 
@@ -169,7 +176,10 @@ func (j *job) layOutModel(p quant.Precision, table, found *stage) *stage {
 		}
 	}
 	if !p.Calibrated() {
-		table, found = nil, nil
+		found = nil
+		if !half(p) {
+			table = nil
+		}
 	}
 	for _, need := range []*stage{table, found} {
 		if need != nil {

@@ -186,12 +186,12 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		return err
 	}
 	return j.open(j.graph(j.export), func(m *onnx.Model) error {
-		targets, err := j.recipe(quant.INT8).Targets(m)
+		observe, err := j.observe(m)
 		if err != nil {
 			return err
 		}
 		r := Calibration{
-			Model: m, Contract: c, IDs: ids, Observe: quant.Observe(targets), Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
+			Model: m, Contract: c, IDs: ids, Observe: observe, Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
 			Windows: calib.PlanOptions{Samples: j.config.Text.Samples, Seed: j.config.Run.Seed},
 		}
 		r.Windows.Prefill, r.Windows.Decode = Windows(c.MaxPositions)
@@ -205,6 +205,21 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		}
 		return table.WriteFile(filepath.Join(dir, tableFile))
 	})
+}
+
+// observe is what the engines' graphs need to know the ranges of.
+func (j *job) observe(m *onnx.Model) (names []string, err error) {
+	if j.wants(quant.Precision.Calibrated) {
+		targets, err := j.recipe(quant.INT8).Targets(m)
+		if err != nil {
+			return nil, err
+		}
+		names = quant.Observe(targets)
+	}
+	if j.wants(half) {
+		return withRanged(m, names)
+	}
+	return names, nil
 }
 
 // calibrationIDs are the calibration text's tokens, refused where the text is

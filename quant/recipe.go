@@ -205,6 +205,9 @@ func (r Recipe) quantize(out *Result) error {
 // policy takes what was picked and nothing else.
 func (r Recipe) policy(picks map[string]pick) Policy {
 	p := Policy{Roles: Roles, Exclude: map[string]bool{}, WeightOnly: r.Precision.WeightOnly()}
+	if float := r.Precision.Float(); float != onnx.Float32 {
+		p.Scales = RoundScales(float, nil) // levels that fit the scales as the graph will hold them
+	}
 	for node, pick := range picks {
 		p.Exclude[node] = !pick.take
 	}

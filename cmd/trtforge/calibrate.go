@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -26,7 +27,7 @@ type CalibrateOptions struct {
 	Text      CalibrationText
 	Output    TableOutput
 	Bind      []string
-	Head      bool
+	Also      []string
 	Samples   int
 	Prefill   []int
 	Decode    int
@@ -45,7 +46,7 @@ func (o *CalibrateOptions) AddFlags(f *pflag.FlagSet) {
 	o.Text.AddFlags(f)
 	o.Output.AddFlags(f)
 	addBind(f, &o.Bind)
-	f.BoolVar(&o.Head, "with-lm-head", false, "observe the input of lm_head, too, for a policy that quantizes it")
+	f.StringSliceVar(&o.Also, "also", nil, "observe more, `WHAT`: lm_head or attention, for a policy that quantizes them; fp16, all by which FP16 is judged")
 	f.IntVar(&o.Samples, "samples", 64, "windows of the text that are run, `N`, spread over all of it")
 	f.IntSliceVar(&o.Prefill, "prefill", nil, "their prefill lengths in `TOKENS`, used in turn (default 16,64,128, or half of the model's positions)")
 	f.IntVar(&o.Decode, "decode", 8, "decode steps of each, `N`, on the cache that the model itself produced; 0 for none")
@@ -67,7 +68,8 @@ func newCalibrateCommand(g *globals) *cobra.Command {
 an export) and writes the range of every tensor that a matrix product reads, which is
 what INT8 needs. Windows are run as they are served: a prefill, then decode steps on
 the cache that the model itself produced. One table serves every choice of products;
-only the input of lm_head has to be asked for.
+only the input of lm_head and attention's operands have to be asked for (--also), and
+what FP16 is judged by: with --also fp16, quantize keeps in FP32 what leaves its range.
 
 Values are reduced to histograms, moments and extremes by channel while they are
 made, so memory does not grow with the samples. The same seed and threads give the
@@ -195,7 +197,13 @@ func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path stri
 			return r, err
 		}
 	}
-	if r.Observe, err = pipeline.Observed(m, o.Head); err != nil {
+	also := make([]pipeline.Also, len(o.Also))
+	for i, a := range o.Also {
+		if also[i] = pipeline.Also(a); !slices.Contains(pipeline.Alsos, also[i]) {
+			return r, fault.New(fault.Usage, "", "", fmt.Sprintf("--also %q", a), fmt.Sprintf("want some of %v", pipeline.Alsos))
+		}
+	}
+	if r.Observe, err = pipeline.Observed(m, also...); err != nil {
 		return r, err
 	}
 	r.IDs, err = o.Text.ids(filepath.Dir(path), path, c.Vocab, o.Seed)
