@@ -9,6 +9,11 @@
 //	int8, decisions, err := quant.Int8(m, table, quant.Policy{}) // INT8 matmuls in a float32 graph
 //	both, err := quant.Half(int8, quant.HalfOptions{})       // INT8 matmuls in a float16 graph
 //
+// Before INT8, Smooth moves what makes activations hard to round into the weights
+// behind them, so that the float32 graph stays the same function:
+//
+//	m, table, folds, err := quant.Smooth(m, table, quant.SmoothOptions{})
+//
 // Each takes a model and returns a new one that shares what did not change, so
 // the original is closed last. Weights are converted while the result is read
 // (onnx.Save): no step holds more than one weight.

@@ -3,7 +3,6 @@ package quant
 import (
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 
 	"github.com/trtforge/trtforge/calib"
@@ -110,7 +109,11 @@ type smoother struct {
 	states  []string
 	added   map[*onnxpb.NodeProto][]*onnxpb.NodeProto // nodes to stand behind
 	kv      []float32                                 // factors of values, in graph order
+	left    int                                       // nodes that a walk may still visit
 }
+
+// maxWalk bounds what is looked at for one fold.
+const maxWalk = 64
 
 func newSmoother(m *onnx.Model, linears []linearNode, t *calib.Table, o SmoothOptions) *smoother {
 	s := &smoother{m: m, x: newIndex(m.Graph()), trace: onnx.Follow(m), used: usedNames(m.Graph()), table: t, o: o,
@@ -160,7 +163,11 @@ func (s *smoother) takes(t Target) bool {
 
 // root follows a value back through reshapes that keep its channels.
 func (s *smoother) root(value string) string {
-	for p := s.x.producer[value]; p != nil && s.reshapes(p); p = s.x.producer[value] {
+	for range maxWalk {
+		p := s.x.producer[value]
+		if p == nil || !s.reshapes(p) {
+			break
+		}
 		value = p.GetInput()[0]
 	}
 	return value
@@ -168,6 +175,9 @@ func (s *smoother) root(value string) string {
 
 // reshapes tells whether a node keeps its first input's last axis as it is.
 func (s *smoother) reshapes(n *onnxpb.NodeProto) bool {
+	if len(n.GetInput()) == 0 {
+		return false
+	}
 	switch n.GetOpType() {
 	case "Identity":
 		return true
@@ -222,6 +232,7 @@ func (s *smoother) fold(g *group) (Fold, error) {
 	if f.Reason = s.obstacle(g); f.Reason != "" {
 		return f, nil
 	}
+	s.left = maxWalk
 	p, why := s.absorb(g.root, nil)
 	if p == nil && !s.inserts(f.Role) {
 		f.Reason = why
@@ -303,6 +314,9 @@ func (s *smoother) private(l linearNode) bool {
 func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 	if p != nil {
 		p.apply(b.factors)
+		for value, at := range p.inside {
+			s.rebound(value, at, b.factors)
+		}
 		if p.kv {
 			s.kv = append(s.kv, b.factors...)
 		}
@@ -336,6 +350,9 @@ func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 		l := s.linears[i]
 		if b.shift != nil {
 			s.shiftBias(l, b.shift)
+			if l.node.GetOpType() != "Gemm" {
+				delete(s.table.Ranges, l.node.GetOutput()[0]) // it is another value now
+			}
 		}
 		s.rescale(l, 1-l.target.Axis, b.factors)
 	}
@@ -350,66 +367,6 @@ func (s *smoother) rescale(l linearNode, axis int, factors []float32) {
 	now := scaled(&seen, axis, factors)
 	now.Dims = w.Dims
 	s.m.SetWeight(now)
-}
-
-// rerange makes the table's ranges those of the smoothed group, whose products
-// take value from now on.
-func (s *smoother) rerange(g *group, value string, b balanced) {
-	c := s.channels(g)
-	r := smoothedRange(c, b)
-	for _, name := range append(g.tensors, g.root) {
-		if _, known := s.table.Ranges[name]; known {
-			s.table.Ranges[name] = r
-		}
-	}
-	if value == g.root {
-		return
-	}
-	s.table.Ranges[value] = r
-	delete(s.table.Ranges, g.root)
-	for _, n := range s.x.consumers[g.root] {
-		for i, in := range n.GetInput() {
-			if in == g.root {
-				n.Input[i] = value
-			}
-		}
-	}
-}
-
-// smoothedRange is the range of (x - shift) / factors.
-func smoothedRange(c *calib.Channels, b balanced) calib.Range {
-	n := len(c.Lo)
-	out := &calib.Channels{Lo: make([]float32, n), Hi: make([]float32, n), RMS: make([]float32, n)}
-	if len(c.Mean) == n {
-		out.Mean = make([]float32, n)
-	}
-	r := calib.Range{Channels: out, Centred: b.shift != nil}
-	for j, f := range b.factors {
-		shift := float32(0)
-		if b.shift != nil {
-			shift = b.shift[j]
-		}
-		out.Lo[j], out.Hi[j] = (c.Lo[j]-shift)/f, (c.Hi[j]-shift)/f
-		out.RMS[j] = float32(math.Sqrt(meanSquare(c, j, shift))) / f
-		if out.Mean != nil {
-			out.Mean[j] = (c.Mean[j] - shift) / f
-		}
-		if j == 0 {
-			r.Lo, r.Hi = out.Lo[0], out.Hi[0]
-		}
-		r.Lo, r.Hi = min(r.Lo, out.Lo[j]), max(r.Hi, out.Hi[j])
-	}
-	r.Amax = max(-r.Lo, r.Hi)
-	return r
-}
-
-// meanSquare is E[(x_j - shift)²].
-func meanSquare(c *calib.Channels, j int, shift float32) float64 {
-	square := float64(c.RMS[j]) * float64(c.RMS[j])
-	if shift == 0 {
-		return square
-	}
-	return max(0, square-2*float64(shift)*float64(c.Mean[j])+float64(shift)*float64(shift))
 }
 
 // splice puts added nodes behind those that make their input.

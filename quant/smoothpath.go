@@ -14,17 +14,15 @@ type path struct {
 	edits []func(factors []float32) // divide a constant by them
 	tied  []int                     // class of each channel; nil = each its own
 	kv    bool                      // the cache's values are on the way
+	// inside are the values on the way, with the channel of each of their elements
+	// (of one token); nil where those are the channels of the factors in order.
+	inside map[string][]int
 }
 
 func (p *path) apply(factors []float32) {
 	for _, edit := range p.edits {
 		edit(factors)
 	}
-}
-
-// join is the path through both.
-func (p *path) join(q *path) *path {
-	return &path{into: q.into, edits: append(p.edits, q.edits...), tied: q.tied, kv: q.kv}
 }
 
 // homogeneous operators commute with positive factors.
@@ -35,18 +33,18 @@ var homogeneous = map[string]bool{"Relu": true, "LeakyRelu": true, "Identity": t
 // says what stands in the way.
 func (s *smoother) absorb(value string, via *onnxpb.NodeProto) (p *path, why string) {
 	if via != nil {
-		if s.x.outputs[value] {
-			return nil, "the graph gives out " + value
+		if why := s.seen(value, via); why != "" {
+			return nil, why
 		}
-		for _, n := range s.x.consumers[value] {
-			if n != via && !sizes[n.GetOpType()] {
-				return nil, value + " also goes to " + label(n)
+		defer func() {
+			if p != nil {
+				p.inside[value] = nil
 			}
-		}
+		}()
 	}
 	n := s.x.producer[value]
-	if n == nil {
-		return nil, value + " is an input of the graph"
+	if s.left--; n == nil || s.left < 0 {
+		return nil, "what makes " + value + " cannot be followed"
 	}
 	if i, ok := s.linear[n]; ok && n.GetOutput()[0] == value {
 		return s.columns(i)
@@ -54,7 +52,7 @@ func (s *smoother) absorb(value string, via *onnxpb.NodeProto) (p *path, why str
 	if s.attended(value) {
 		return s.values(value)
 	}
-	if !builtin(n) {
+	if !builtin(n) || len(n.GetInput()) == 0 || n.GetOutput()[0] != value {
 		return nil, label(n) + " is not looked into"
 	}
 	switch op := n.GetOpType(); {
@@ -70,9 +68,27 @@ func (s *smoother) absorb(value string, via *onnxpb.NodeProto) (p *path, why str
 	return nil, label(n) + " does not commute with factors"
 }
 
+// seen is what else takes a value on the way, or "".
+func (s *smoother) seen(value string, via *onnxpb.NodeProto) string {
+	if s.x.outputs[value] {
+		return "the graph gives out " + value
+	}
+	for _, n := range s.x.consumers[value] {
+		if n != via && !sizes[n.GetOpType()] {
+			return value + " also goes to " + label(n)
+		}
+	}
+	return ""
+}
+
+// ending is a path that ends at a node.
+func ending(n *onnxpb.NodeProto, edits ...func([]float32)) *path {
+	return &path{into: label(n), edits: edits, inside: map[string][]int{}}
+}
+
 // norm is the gain and bias of a layer norm over the last axis.
 func (s *smoother) norm(n *onnxpb.NodeProto) (*path, string) {
-	p := &path{into: label(n)}
+	p := ending(n)
 	in := n.GetInput()
 	d := s.width(in[0])
 	if axis := onnx.AttrInt(n, "axis", -1); axis != -1 && axis != int64(len(s.trace.Dims(in[0])))-1 {
@@ -96,7 +112,7 @@ func (s *smoother) norm(n *onnxpb.NodeProto) (*path, string) {
 func (s *smoother) product(n *onnxpb.NodeProto) (p *path, why string) {
 	for i := range n.GetInput() {
 		if e := s.vector(n, i, s.width(n.GetOutput()[0])); e != nil {
-			return &path{into: label(n), edits: []func([]float32){e}}, ""
+			return ending(n, e), ""
 		}
 	}
 	for _, in := range n.GetInput() {
@@ -111,17 +127,17 @@ func (s *smoother) product(n *onnxpb.NodeProto) (p *path, why string) {
 
 // sum is both terms of an Add of which one is a constant.
 func (s *smoother) sum(n *onnxpb.NodeProto) (*path, string) {
-	in := n.GetInput()
+	in, d := n.GetInput(), s.width(n.GetOutput()[0])
 	for i := range in {
-		e := s.vector(n, i, s.width(n.GetOutput()[0]))
-		if e == nil {
+		e := s.vector(n, i, d)
+		if e == nil || len(in) != 2 || s.width(in[1-i]) != d {
 			continue
 		}
 		p, why := s.absorb(in[1-i], n)
-		if p == nil {
-			return nil, why
+		if p != nil {
+			p.edits = append(p.edits, e)
 		}
-		return (&path{edits: []func([]float32){e}}).join(p), ""
+		return p, why
 	}
 	return nil, label(n) + " adds two computed values"
 }
@@ -132,12 +148,10 @@ func (s *smoother) columns(i int) (*path, string) {
 	if !s.private(l) {
 		return nil, "weight " + l.target.Weight + " is not float32 or has other users"
 	}
-	p := &path{into: label(l.node), edits: []func([]float32){func(factors []float32) {
-		s.rescale(l, l.target.Axis, inverted(factors))
-	}}}
+	p := ending(l.node, func(factors []float32) { s.rescale(l, l.target.Axis, inverted(factors)) })
 	if in := l.node.GetInput(); len(in) > 2 && in[2] != "" {
 		e := s.vector(l.node, 2, l.target.Out)
-		if e == nil {
+		if e == nil || !plainGemm(l.node) {
 			return nil, label(l.node) + " has no constant bias"
 		}
 		p.edits = append(p.edits, e)

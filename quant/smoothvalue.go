@@ -32,6 +32,7 @@ type mover struct {
 	laid  map[string]*laid
 	steps []step                    // from the result back to the projection
 	bias  []func(columns []float32) // of Adds on the way
+	kv    bool                      // a cache is on the way
 	why   string
 }
 
@@ -46,9 +47,9 @@ func (s *smoother) attended(value string) bool {
 	for range 8 {
 		n := s.x.producer[value]
 		switch {
-		case n == nil:
+		case n == nil || len(n.GetInput()) == 0:
 			return false
-		case n.GetOpType() == "MatMul":
+		case n.GetOpType() == "MatMul" && len(n.GetInput()) == 2:
 			_, linear := s.linear[n]
 			return !linear && s.x.producer[n.GetInput()[1]] != nil
 		case !slices.Contains([]string{"Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze"}, n.GetOpType()):
@@ -75,13 +76,13 @@ func (s *smoother) values(result string) (*path, string) {
 	for _, column := range l.at {
 		mine[column] = true
 	}
-	p := &path{into: label(proj.node), tied: l.at}
+	p := ending(proj.node)
+	p.tied, p.kv = l.at, m.kv
 	for _, st := range m.steps {
-		kv, why := m.alone(st, mine)
-		if why != "" {
+		if why := m.alone(st, mine); why != "" {
 			return nil, why
 		}
-		p.kv = p.kv || kv
+		p.inside[st.value] = m.laid[st.value].at
 	}
 	if p.kv && s.o.KeepKV {
 		return nil, "the cache is to stay interchangeable"
@@ -116,6 +117,9 @@ func (m *mover) find(value string, to *onnxpb.NodeProto) *laid {
 		return m.lost(value)
 	}
 	l := m.node(n, value)
+	if l == nil {
+		return m.lost(value)
+	}
 	m.laid[value] = l
 	return l
 }
@@ -147,6 +151,9 @@ func (m *mover) node(n *onnxpb.NodeProto, value string) *laid {
 		return l.whole()
 	}
 	in := n.GetInput()
+	if len(in) == 0 {
+		return nil
+	}
 	switch n.GetOpType() {
 	case "MatMul":
 		if s.x.producer[in[0]] != nil && s.x.producer[in[1]] != nil {
@@ -154,7 +161,7 @@ func (m *mover) node(n *onnxpb.NodeProto, value string) *laid {
 		}
 	case "Add":
 		for i := range in {
-			if held(s.m, s.x, in[i]) == nil {
+			if len(in) != 2 || held(s.m, s.x, in[i]) == nil {
 				continue
 			}
 			l := m.find(in[1-i], n)
@@ -185,26 +192,29 @@ func (m *mover) node(n *onnxpb.NodeProto, value string) *laid {
 // biased notes that the constant input of n belongs to the columns.
 func (m *mover) biased(n *onnxpb.NodeProto, input int, l *laid) bool {
 	e := m.s.vector(n, input, int64(len(l.at)))
+	if e == nil || len(l.at) != int(m.s.linears[l.from].target.Out) || !slices.IsSorted(l.at) {
+		return false
+	}
 	m.bias = append(m.bias, e)
-	return e != nil && len(l.at) == int(m.s.linears[l.from].target.Out)
+	return true
 }
 
 // cache is new values behind old ones (Concat) or among them (ScatterElements):
 // without a past, the new ones.
 func (m *mover) cache(n *onnxpb.NodeProto) *laid {
 	in := n.GetInput()
-	fresh := in[len(in)-1]
-	if len(in) < 2 || !m.s.x.inputs[in[0]] || n.GetOpType() == "Concat" && len(in) != 2 {
+	if len(in) < 2 || !m.s.x.inputs[in[0]] || m.s.seen(in[0], n) != "" || n.GetOpType() == "Concat" && len(in) != 2 {
 		return m.lost(n.GetOutput()[0])
 	}
-	l := m.find(fresh, n)
+	l := m.find(in[len(in)-1], n)
 	axis := onnx.AttrInt(n, "axis", 0)
 	if l != nil && axis < 0 {
 		axis += int64(len(l.dims))
 	}
-	if l == nil || axis >= int64(len(l.dims)) || n.GetOpType() == "Concat" && l.dims[axis] != 1 {
+	if l == nil || axis < 0 || axis >= int64(len(l.dims)) || n.GetOpType() == "Concat" && l.dims[axis] != 1 {
 		return m.lost(n.GetOutput()[0])
 	}
+	m.kv = true
 	return l
 }
 
@@ -221,7 +231,7 @@ func (m *mover) split(n *onnxpb.NodeProto, value string) *laid {
 		if axis < 0 {
 			axis += int64(len(dims))
 		}
-		if axis >= int64(len(dims)) {
+		if axis < 0 || axis >= int64(len(dims)) || len(dims) != len(l.dims) {
 			return m.lost(value)
 		}
 		if out == value {
@@ -255,7 +265,7 @@ func (m *mover) slice(n *onnxpb.NodeProto, value string) *laid {
 	if axis < 0 {
 		axis += int64(len(dims))
 	}
-	if axis < 0 || axis >= int64(len(dims)) {
+	if axis < 0 || axis >= int64(len(dims)) || len(dims) != len(l.dims) {
 		return m.lost(value)
 	}
 	if start < 0 {
@@ -282,30 +292,27 @@ func (m *mover) dims(value string) []int64 {
 }
 
 // alone tells why a value on the way cannot be rescaled: something else takes
-// its columns. kv: it is an output that carries the cache.
-func (m *mover) alone(st step, mine map[int]bool) (kv bool, why string) {
+// its columns, or it is an output that carries no cache.
+func (m *mover) alone(st step, mine map[int]bool) (why string) {
 	s := m.s
-	if s.x.outputs[st.value] {
-		if kv = slices.Contains(s.states, st.value); !kv {
-			return false, "the graph gives out " + st.value
-		}
+	if s.x.outputs[st.value] && !slices.Contains(s.states, st.value) {
+		return "the graph gives out " + st.value
 	}
 	for _, n := range s.x.consumers[st.value] {
-		if n == st.to && n.GetOpType() != "Split" || sizes[n.GetOpType()] {
+		cuts := n.GetOpType() == "Split" || n.GetOpType() == "Slice"
+		if n == st.to && !cuts || sizes[n.GetOpType()] {
 			continue
 		}
 		for _, out := range n.GetOutput() {
-			if m.laid[out] != nil && slices.ContainsFunc(m.steps, func(o step) bool { return o.value == out }) {
+			if slices.ContainsFunc(m.steps, func(o step) bool { return o.value == out }) {
 				continue // it is on the way itself
 			}
-			probe := &mover{s: s, laid: m.laid}
-			l := probe.node(n, out)
-			if op := n.GetOpType(); op != "Split" && op != "Slice" || l == nil || l.touches(mine) {
-				return kv, st.value + " also goes to " + label(n)
+			if l := (&mover{s: s, laid: m.laid}).node(n, out); !cuts || l == nil || l.touches(mine) {
+				return st.value + " also goes to " + label(n)
 			}
 		}
 	}
-	return kv, ""
+	return ""
 }
 
 // whole is l where its labels fill its shape.
@@ -338,6 +345,9 @@ func (l *laid) transposed(perm []int64) *laid {
 	}
 	dims := make([]int64, len(perm))
 	for i, p := range perm {
+		if p < 0 || p >= int64(len(perm)) {
+			return nil
+		}
 		dims[i] = l.dims[p]
 	}
 	from := make([]int64, len(perm))

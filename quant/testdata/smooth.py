@@ -37,7 +37,7 @@ def feeds(s, ids, past=None, pad=0):
 def windows(ids=None, n=0, length=0):
     """Evenly spread windows of the text, the same for every tool; without a text random ids."""
     if ids is None:
-        return np.random.default_rng(2).integers(0, 97, (16, 24))
+        return np.random.default_rng(2).integers(0, 97, (6, 24))
     text, n, length = json.load(open(ids)), int(n), int(length)
     stratum = len(text) // n
     return np.array([text[i * stratum:][:length] for i in range(n)])
@@ -48,7 +48,8 @@ def channels(graph, out, *text):
     names = [o.name for o in s.get_outputs() if not o.name.startswith("present")]
     for w in windows(*text):
         for name, v in zip(names, s.run(names, feeds(s, w[None]))):
-            seen.setdefault(name, []).append(v.reshape(-1, v.shape[-1]).astype(np.float64))
+            if v.ndim > 1 and v.size:
+                seen.setdefault(name, []).append(v.reshape(-1, v.shape[-1]).astype(np.float64))
     table = {}
     for name, parts in seen.items():
         v = np.concatenate(parts)
