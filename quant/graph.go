@@ -91,10 +91,19 @@ func (u names) take(want string) string {
 	return name
 }
 
+// least is how many inputs operators have at least, of those that are rewritten
+// by their inputs.
+var least = map[string]int{"MatMul": 2, "Gemm": 2, "QuantizeLinear": 2, "DequantizeLinear": 2}
+
 // standard refuses what neither conversion can see through: subgraphs, whose
-// values have no type of their own here, and model-local functions.
+// values have no type of their own here, and model-local functions; and nodes
+// that lack what their operator needs.
 func standard(stage string, m *onnx.Model) error {
 	for _, n := range m.Graph().GetNode() {
+		if len(n.GetOutput()) == 0 || len(n.GetInput()) < least[n.GetOpType()] {
+			return fault.New(fault.Input, stage, label(n),
+				fmt.Sprintf("it has %d inputs and %d outputs", len(n.GetInput()), len(n.GetOutput())), "check the model (trtforge inspect)")
+		}
 		for _, a := range n.GetAttribute() {
 			if a.GetG() != nil || len(a.GetGraphs()) > 0 {
 				return fault.New(fault.Input, stage, label(n), "control flow is not converted",

@@ -302,6 +302,10 @@ func TestHalfRefusals(t *testing.T) {
 	untyped.Graph().Node = append(untyped.Graph().Node, &onnxpb.NodeProto{OpType: "Mystery", Domain: "com.example", Name: "odd", Input: []string{"q"}, Output: []string{"odd_out"}})
 	dangling := masked()
 	dangling.Graph().Node[0].Input[0] = "nowhere"
+	short := int8Like()
+	short.Graph().Node[0].Input = short.Graph().Node[0].Input[:1]
+	silent := masked()
+	silent.Graph().Node[0].Output = nil
 	old := int8Like()
 	old.Proto.OpsetImport[0].Version = 17
 	for name, c := range map[string]struct {
@@ -310,9 +314,40 @@ func TestHalfRefusals(t *testing.T) {
 	}{
 		"control flow": {branch, "merged"}, "functions": {functions, "gelu"}, "unknown operator": {untyped, "odd_out"},
 		"dangling input": {dangling, "nowhere"}, "old opset": {old, "opset 17"},
+		"no scale": {short, "1 inputs"}, "no output": {silent, "0 outputs"},
 	} {
 		if _, err := Half(c.m, HalfOptions{}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want an input error with %q", name, err, c.want)
+		}
+	}
+}
+
+func TestHalfRefusesTypesThatAreNot(t *testing.T) {
+	old := masked()
+	old.Proto.OpsetImport[0].Version = 12
+	if _, err := Half(old, HalfOptions{Type: onnx.BFloat16}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "13 is needed") {
+		t.Errorf("bfloat16 before opset 13: %v", err)
+	}
+	if _, err := Half(masked(), HalfOptions{Type: onnx.Float64}); fault.Classify(err) != fault.Usage {
+		t.Errorf("double: %v", err)
+	}
+}
+
+// TestFusedAttentionSumsInSingle: opset 23's Attention hides its Softmax, and
+// has an attribute for it.
+func TestFusedAttentionSumsInSingle(t *testing.T) {
+	m := onnx.New("g")
+	m.Proto.OpsetImport[0].Version = 23
+	cube := []onnx.Dim{onnx.Fixed(1), onnx.Fixed(2), onnx.Sym("s"), onnx.Fixed(8)}
+	g := m.Graph()
+	for _, name := range []string{"q", "k", "v"} {
+		g.Input = append(g.Input, onnx.ValueInfo(name, onnx.Float32, cube...))
+	}
+	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, cube...))
+	g.Node = append(g.Node, onnx.Node("Attention", "attention", []string{"q", "k", "v"}, []string{"y"}))
+	for _, n := range halfOf(t, m).Graph().GetNode() {
+		if n.GetOpType() == "Attention" && onnx.AttrInt(n, "softmax_precision", 0) != int64(onnx.Float32) {
+			t.Errorf("its Softmax computes in %v", n.GetAttribute())
 		}
 	}
 }

@@ -39,9 +39,6 @@ var lightOps = []string{
 	"ConstantOfShape", "Gather", "GatherND", "ScatterND", "ScatterElements",
 }
 
-// elementwise are the light operators that change values.
-var elementwise = []string{"Add", "Sub", "Mul", "Div", "Neg", "Abs", "Min", "Max", "Clip"}
-
 // regions are the parts of a graph that compute in float32.
 type regions struct {
 	m      *onnx.Model
@@ -70,7 +67,7 @@ func (r *regions) find(o HalfOptions) error {
 		case "Softmax", "LogSoftmax":
 			r.upstream(n, "leads to a Softmax", light)
 		case "Cast":
-			if r.float(n.GetInput()[0]) && r.integer(n.GetOutput()[0]) {
+			if slices.ContainsFunc(n.GetInput(), r.float) && slices.ContainsFunc(n.GetOutput(), r.integer) {
 				r.keep(n, "", "makes whole numbers")
 				r.upstream(n, "leads to whole numbers", light)
 			}
@@ -154,64 +151,4 @@ func (r *regions) upstream(n *onnxpb.NodeProto, reason string, pass func(*onnxpb
 		r.keep(n, "", reason)
 		todo = append(todo, r.x.sources(n)...)
 	}
-}
-
-// siblings keeps INT8 products whose operand another one shares that is kept:
-// NVIDIA's builder joins them and refuses ("invalid binary pointwise types")
-// where they do not have one type. Their arithmetic is INT8 in either type.
-func (r *regions) siblings() {
-	kept := func(n *onnxpb.NodeProto) bool { return product(n) && !r.narrow(n) }
-	for again := true; again; {
-		again = false
-		for _, dq := range r.m.Graph().GetNode() {
-			if dq.GetOpType() != "DequantizeLinear" {
-				continue
-			}
-			users := r.x.users(dq)
-			first := slices.IndexFunc(users, kept)
-			for _, n := range users {
-				if first >= 0 && product(n) && r.narrow(n) {
-					r.keep(n, dq.GetOutput()[0], "shares this INT8 operand with "+nodeName(users[first]))
-					again = true
-				}
-			}
-		}
-	}
-}
-
-// product tells whether n is a matrix product.
-func product(n *onnxpb.NodeProto) bool { return n.GetOpType() == "MatMul" || n.GetOpType() == "Gemm" }
-
-// between keeps elementwise operators inside a layer norm that is written out
-// as ReduceMean, Sub, Pow, Sqrt, Div, and dequantizers that only float32 nodes
-// read.
-func (r *regions) between() {
-	for _, n := range r.m.Graph().GetNode() {
-		switch op := n.GetOpType(); {
-		case slices.Contains(elementwise, op) && r.inside(n):
-			r.keep(n, "", "stands between float32 nodes")
-		case op == "DequantizeLinear" && len(r.x.users(n)) > 0 && !slices.ContainsFunc(r.x.users(n), r.narrow):
-			r.keep(n, "", "only float32 nodes read it")
-		}
-	}
-}
-
-// inside tells whether all of n's computed inputs are float32 already, or some
-// are and what uses n wants float32 too: rounding in between gains nothing.
-func (r *regions) inside(n *onnxpb.NodeProto) bool {
-	computed, ready := 0, 0
-	for _, in := range n.GetInput() {
-		p := r.x.producer[in]
-		if p == nil && !r.x.inputs[in] {
-			continue // a constant has either type for nothing
-		}
-		computed++
-		if p != nil && !r.narrow(p) {
-			ready++
-		}
-	}
-	if ready == 0 {
-		return false
-	}
-	return ready == computed || slices.ContainsFunc(r.x.users(n), func(u *onnxpb.NodeProto) bool { return !r.narrow(u) })
 }

@@ -231,7 +231,8 @@ func retype(v *onnxpb.ValueInfoProto, t onnx.DType) {
 	v.GetType().GetTensorType().ElemType = int32(t)
 }
 
-// setType changes the attributes by which a node states a float32 output.
+// setType changes the attributes by which a node states a float32 output, and
+// states float32 for the Softmax inside of a fused attention.
 func setType(n *onnxpb.NodeProto, t onnx.DType) {
 	if t == onnx.Float32 || !builtin(n) {
 		return
@@ -249,6 +250,11 @@ func setType(n *onnxpb.NodeProto, t onnx.DType) {
 		}
 	case "ConstantOfShape":
 		fill(n, t)
+	case "Attention":
+		if onnx.Attr(n, "softmax_precision") == nil {
+			n.Attribute = append(n.Attribute, &onnxpb.AttributeProto{
+				Name: "softmax_precision", Type: onnxpb.AttributeProto_INT, I: int64(onnx.Float32)})
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ oracle.py compare REFERENCE GRAPH... the logits of each beside the reference's, 
 oracle.py perplexity IDS GRAPH...    perplexity of the token ids in windows of 256
 oracle.py typed REFERENCE GRAPH...   like compare, by numpy in the types that the graphs state, and where they overflow
 oracle.py typedppl IDS GRAPH...      like perplexity, by numpy in the types that the graphs state
+oracle.py types LIST                 what is wrong with the types of the graphs that the file lists
 oracle.py support                    which operators take float16 and bfloat16 late, by ONNX's schemas
 oracle.py half IN OUT TYPE           float32 to float16 or bfloat16 by numpy
 oracle.py int8 IN OUT ROWS COLS AXIS scales and levels of a weight by numpy
@@ -239,6 +240,25 @@ def int8(source, out, rows, cols, axis):
     level = np.clip(np.rint(w / scale), -127, 127).astype(np.int8)
     with open(out, "wb") as f:
         f.write(scale.tobytes() + level.tobytes())
+
+
+def types(listed):
+    import onnx
+
+    for path in open(listed).read().split("\n"):
+        try:
+            s = Typed(path)
+            inferred = onnx.shape_inference.infer_shapes(onnx.load(path), strict_mode=True, data_prop=True).graph
+            stated = {v.name: onnx.helper.tensor_dtype_to_np_dtype(v.type.tensor_type.elem_type)
+                      for v in [*inferred.value_info, *inferred.output]}
+            fed = {i.name: np.random.default_rng(0).standard_normal(i.shape).astype(i.type) for i in s.get_inputs()}
+            with np.errstate(all="ignore"):
+                values = s.values(fed)
+            for name, t in stated.items():
+                if name in values and values[name].dtype != t:
+                    print(f"{path}: {name} is {values[name].dtype}, stated is {t}")
+        except Exception as e:  # the test reports it
+            print(f"{path}: {type(e).__name__}: {' '.join(str(e).split())[:500]}")
 
 
 def support():
