@@ -45,9 +45,13 @@ func Resume(ctx context.Context, r Runner, c *contract.Contract, job Job, k Keep
 	}
 	batches := d.job.Plan.Batches()
 	keeper := newSaver(k)
-	p.SetMax(int64(len(batches)))
-	p.Set(int64(o.Done))
-	for ; !o.Whole(); p.Set(int64(o.Done)) {
+	total := 0
+	for _, b := range batches {
+		total += len(b)
+	}
+	p.SetMax(int64(total))
+	p.Set(int64(o.Samples))
+	for ; !o.Whole(); p.Set(int64(o.Samples)) {
 		samples := batches[o.Done]
 		if err := d.batch(ctx, samples, o.Observe); err != nil {
 			return nil, &Broken{samples, err}

@@ -27,8 +27,13 @@ func TestUntilStable(t *testing.T) {
 		"at 12":  {grows(11), 24}, // the 12th is the last to move
 		"at 30":  {grows(29), 60},
 		"little": {func(run int) float64 { return 1 + 0.0001*float64(run) }, 16},
+		"coarse": {grows(0), 40}, // of 8, 16, 24, …: 16, 24 and 32 are compared
 	} {
-		fc, job := fakeJob(t, 80, PlanOptions{Batch: 1, Prefill: []int{6}})
+		batch := 1
+		if name == "coarse" {
+			batch = 8
+		}
+		fc, job := fakeJob(t, 80, PlanOptions{Batch: batch, Prefill: []int{6}})
 		job.Until = &Until{Percent: 1, Least: 16}
 		r := &fake{width: 4}
 		r.scale = func(int64, int64) float64 { return c.scale(r.runs - 1) }

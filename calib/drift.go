@@ -11,19 +11,20 @@ import (
 
 // Drift is how a table differs from the one that is committed.
 type Drift struct {
-	Limit   float64       // percent
-	Other   []string      // what else differs: model, method; a sentence each
-	Missing []string      // tensors that only the committed table has
-	New     []string      // tensors that only the new one has
-	Tensors []TensorDrift // of both, by name
+	Limit   float64       `json:"limit_percent"`
+	Other   []string      `json:"other"`   // what else differs: model, method; a sentence each
+	Missing []string      `json:"missing"` // tensors that only the committed table has
+	New     []string      `json:"new"`     // tensors that only the new one has
+	Tensors []TensorDrift `json:"tensors"` // of both, by name
 }
 
 // TensorDrift is how the amax of a tensor moved.
 type TensorDrift struct {
-	Tensor  string
-	Was, Is float32
-	Percent float64 // by how many percent of what it was it moved, up or down; 100 from or to 0
-	Exceeds bool    // that is more than the limit
+	Tensor  string  `json:"tensor"`
+	Was     float32 `json:"was"`
+	Is      float32 `json:"is"`
+	Percent float64 `json:"percent"` // by how many percent of what it was it moved, up or down; 100 from or to 0
+	Exceeds bool    `json:"exceeds"` // that is more than the limit
 }
 
 // Compare finds everything in which a table differs from the committed one. limit

@@ -1,21 +1,26 @@
 package calib
 
 import (
+	"bytes"
 	"context"
 	"encoding/binary"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"math"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
 )
 
 // fake is a runner whose activations are a function of the token and its
-// position, whatever the batch; its cache is checked to be its own. After left
+// position, whatever the batch. It fails where positions, mask and cache do not go
+// on from step to step. After left
 // runs (0: never) it fails.
 type fake struct {
 	width int
@@ -38,6 +43,15 @@ func (f *fake) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error) {
 	ids, positions := in["input_ids"], in["position_ids"]
 	f.shape = append(f.shape, ids.Dims)
 	batch, seq := ids.Dims[0], ids.Dims[1]
+	past := in["past_key_values.0.key"].Dims[2]
+	for i := range batch * seq {
+		if at := whole(positions, i); at != past+i%seq {
+			return nil, fmt.Errorf("token %d has position %d after a past of %d", i, at, past)
+		}
+	}
+	if mask := in["attention_mask"]; mask.Dims[1] != past+seq || bytes.Count(mask.Bytes, []byte{1}) != int(batch*(past+seq)) {
+		return nil, fmt.Errorf("a mask of %v after a past of %d", mask.Dims, past)
+	}
 	var out []onnx.Tensor
 	for k, name := range fetch {
 		if past, ok := in["past_key_values."+name[min(len(name), len("present.")):]]; ok {
@@ -174,4 +188,30 @@ func TestResumeIsNeverHavingStopped(t *testing.T) {
 // resume is Resume with a saver that is not slowed down.
 func resume(c *contract.Contract, job Job, k Keeper, r Runner) (*Observations, error) {
 	return Resume(context.Background(), r, c, job, k, progress.Noop)
+}
+
+// TestFixedBatch: a graph that runs two windows at once gets two, and a plan that
+// leaves one over is refused.
+func TestFixedBatch(t *testing.T) {
+	for samples, fits := range map[int]bool{12: true, 14: false} { // half of them of each shape
+		c, job := fakeJob(t, samples, PlanOptions{Batch: 4})
+		for _, in := range c.Inputs {
+			for i := range in.Dims {
+				if in.Dims[i].Role == contract.Batch {
+					in.Dims[i].Size = 2
+				}
+			}
+		}
+		runner := &fake{width: 8}
+		o, err := resume(c, job, Keeper{}, runner)
+		if !fits {
+			if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), "runs 2 windows at once") {
+				t.Errorf("%d samples: %v, want a usage error", samples, err)
+			}
+			continue
+		}
+		if err != nil || o.Samples != samples || o.Batches != samples/2 || runner.shape[0][0] != 2 {
+			t.Errorf("%d samples: %v in batches of %v, %v", samples, o.Samples, runner.shape, err)
+		}
+	}
 }

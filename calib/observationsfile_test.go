@@ -78,7 +78,7 @@ func TestObservationsRefusals(t *testing.T) {
 		"bins end":         {`"bins":"` + base64.StdEncoding.EncodeToString(packCounts(counts)) + `"`, bins(0), "bins are damaged"},
 		"bins beyond":      {`"bins":"` + base64.StdEncoding.EncodeToString(packCounts(counts)) + `"`, bins(0, 0xff, 0xff, 0xff, 0x7f, 1), "bins are damaged"},
 		"rows":             {`"rows":2`, `"rows":3`, "3 rows of 3 channels"},
-		"channels vary":    {`"varies":true`, `"varies":false,"channels":{"rows":1,"lo":"","hi":"","squares":""}`, "do not fit together"},
+		"channels vary":    {`"varies":true`, `"varies":false,"channels":{"rows":1,"lo":"","hi":"","sums":"","squares":""}`, "do not fit together"},
 		"moment":           {`"m4":`, `"m4":1e999,"x":`, "1e999"},
 		"tensor is null":   {`"/never":{`, `"/nothing":null,"/never":{`, `tensor "/nothing": nothing`},
 		"curve of nothing": {`"amax":{`, `"amax":{"/other":[1],`, "/other"},

@@ -77,6 +77,7 @@ type numpy struct {
 	ChannelLo                  []float64 `json:"channel_lo"`
 	ChannelHi                  []float64 `json:"channel_hi"`
 	ChannelRMS                 []float64 `json:"channel_rms"`
+	ChannelMean                []float64 `json:"channel_mean"`
 }
 
 // raw calibrates through ONNX Runtime, which keeps every raw activation and lets
@@ -220,6 +221,9 @@ func compare(t *testing.T, name string, seen *Observations, want numpy) map[stri
 			t.Fatalf("%s: channel %d is %v to %v, numpy %v to %v", name, i, channels.Lo[i], channels.Hi[i], want.ChannelLo[i], want.ChannelHi[i])
 		}
 		near("channel rms", float64(channels.RMS[i]), want.ChannelRMS[i], 1e-6)
+		if by := math.Abs(float64(channels.Mean[i])-want.ChannelMean[i]) / want.ChannelRMS[i]; by > 1e-6 {
+			t.Errorf("%s: the mean of channel %d is %v, numpy %v", name, i, channels.Mean[i], want.ChannelMean[i])
+		}
 	}
 	for _, method := range []struct {
 		Method

@@ -129,8 +129,8 @@ func (t *Table) check() error {
 	return errors.Join(errs...)
 }
 
-// Check tells why a range cannot be used: not finite, lo above hi, or a
-// magnitude that is negative or above what was seen.
+// Check tells why a range cannot be used: not finite, lo above hi, a magnitude
+// that is negative, or channels that do not fit together.
 func (r Range) Check() error {
 	for _, v := range []float32{r.Lo, r.Hi, r.Amax} {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -142,6 +142,25 @@ func (r Range) Check() error {
 		return fmt.Errorf("lo %g is above hi %g", r.Lo, r.Hi)
 	case r.Amax < 0:
 		return fmt.Errorf("amax %g is negative", r.Amax)
+	case r.Channels != nil:
+		return r.Channels.check()
+	}
+	return nil
+}
+
+func (c *Channels) check() error {
+	if len(c.Lo) != len(c.Hi) || len(c.Lo) != len(c.RMS) || c.Mean != nil && len(c.Lo) != len(c.Mean) {
+		return fmt.Errorf("%d, %d and %d channels do not fit together", len(c.Lo), len(c.Hi), len(c.RMS))
+	}
+	for i, m := range c.Mean {
+		if !(math.Abs(float64(m)) <= math.MaxFloat32) {
+			return fmt.Errorf("the mean %g of channel %d cannot be", m, i)
+		}
+	}
+	for i := range c.Lo {
+		if !(-math.MaxFloat32 <= c.Lo[i] && c.Lo[i] <= c.Hi[i] && c.Hi[i] <= math.MaxFloat32 && c.RMS[i] >= 0 && c.RMS[i] <= math.MaxFloat32) {
+			return fmt.Errorf("channel %d, from %g to %g, cannot be", i, c.Lo[i], c.Hi[i])
+		}
 	}
 	return nil
 }

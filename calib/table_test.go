@@ -73,6 +73,8 @@ func TestTableRefusals(t *testing.T) {
 		"newer":        {`{"kind":"table","schema_version":9}`, "version is 9"},
 		"no version":   {`{"kind":"table"}`, "version is 0"},
 		"lo above hi":  {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":2,"hi":1,"amax":2},"y":{"lo":0,"hi":1,"amax":-1}}}`, "\"y\": amax -1 is negative"},
+		"channels":     {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1,"amax":1,"channels":{"lo":[0],"hi":[1,1],"rms":[1]}}}}`, "1, 2 and 1 channels"},
+		"channel":      {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1,"amax":1,"channels":{"lo":[2],"hi":[1],"rms":[1]}}}}`, "channel 0"},
 		"beyond float": {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1e39,"amax":1}}}`, "1e39"},
 	} {
 		_, err := Read(strings.NewReader(c.in), "t.json")

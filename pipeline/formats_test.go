@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"encoding/binary"
 	"encoding/json"
 	"errors"
 	"flag"
@@ -20,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/rows"
@@ -116,6 +118,22 @@ func sampleSummary() *Result {
 	}
 }
 
+func sampleObservations() (*calib.Observations, error) {
+	const ln, scores = "/h.0/ln_1/LayerNormalization_output_0", "/h.0/attn/Softmax_output_0"
+	o := calib.NewObservations([]string{ln, scores})
+	o.CreatedBy, o.Model, o.Text, o.Plan = author, strings.Repeat("45", 32), strings.Repeat("90", 32), strings.Repeat("e1", 32)
+	o.Of, o.Parts, o.Batches, o.Done, o.Samples, o.Tokens = 4, []int{1}, 6, 1, 4, 68
+	o.Curve = &calib.Curve{Method: "absmax", Every: 1, Samples: []int{4}, Amax: map[string][]float32{ln: {4.125}, scores: {0.75}}}
+	tensor := func(name string, dims []int64, values ...float32) onnx.Tensor {
+		b, _ := binary.Append(nil, binary.LittleEndian, values)
+		return onnx.Tensor{Name: name, Type: onnx.Float32, Dims: dims, Bytes: b}
+	}
+	return o, errors.Join(
+		o.Observe([]onnx.Tensor{tensor(ln, []int64{1, 2, 3}, -4.125, 0, 0.5, 3.5, 0.25, -0.5), tensor(scores, []int64{1, 1, 1, 1}, 0.25)}),
+		o.Observe([]onnx.Tensor{tensor(scores, []int64{1, 1, 1, 2}, 0.25, 0.75)}),
+	)
+}
+
 func sampleBundle(dir string) error {
 	h := validate.Header{
 		CreatedBy: author, Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 3}, Tokens: 4, Windows: 1, Rows: 2, Vocab: 4, TopK: 2,
@@ -169,6 +187,18 @@ func allFormats() []format {
 			func(path string) (func() error, error) {
 				t, err := calib.ReadFile(path)
 				return func() error { return t.WriteFile(path) }, err
+			}},
+		{"observations.json",
+			func(dir string) error {
+				o, err := sampleObservations()
+				if err != nil {
+					return err
+				}
+				return o.WriteFile(join(dir, "observations.json"))
+			},
+			func(path string) (func() error, error) {
+				o, err := calib.ReadObservationsFile(path)
+				return func() error { return o.WriteFile(path) }, err
 			}},
 		{"manifest.json",
 			func(dir string) error {
@@ -273,7 +303,7 @@ func publish(t *testing.T, dir string) {
 
 // exchanged are the files that one program writes and another reads, with their
 // versions.
-var exchanged = map[string]int{"contract.json": contract.SchemaVersion, "plan.json": profiles.SchemaVersion, "table.json": 1, "manifest.json": 1, "rows.jsonl": 1, "bundle/bundle.json": 1}
+var exchanged = map[string]int{"contract.json": contract.SchemaVersion, "plan.json": profiles.SchemaVersion, "table.json": 1, "observations.json": 1, "manifest.json": 1, "rows.jsonl": 1, "bundle/bundle.json": 1}
 
 func TestNewerVersionsAreRefused(t *testing.T) {
 	for _, f := range allFormats() {

@@ -63,5 +63,6 @@ def judge(v, width):
         "above": [np.percentile(a, p, method="higher") for p in (50, 99, 99.9, 99.99)],
         "mean": x.mean(), "m2": (d**2).sum(), "m3": (d**3).sum(), "m4": (d**4).sum(), "kurtosis": (d**4).mean() / (d**2).mean() ** 2,
         "channel_lo": rows.min(0).tolist(), "channel_hi": rows.max(0).tolist(), "channel_rms": np.sqrt((rows**2).mean(0)).tolist(),
+        "channel_mean": rows.mean(0).tolist(),
         "mse": mse(a), "entropy": entropy(a),
     }

@@ -89,6 +89,36 @@ func TestCalibrateNamesTheFirstBadNode(t *testing.T) {
 	}
 }
 
+// TestBatchAndRepetition: the same job gives the same bytes, and how many windows
+// are run together changes the ranges by float noise only.
+func TestBatchAndRepetition(t *testing.T) {
+	c := client(t)
+	m := gpt2(t, export.All)
+	var first *calib.Observations
+	for _, batch := range []int{4, 4, 1, 16} {
+		r := request(t, m, 800, calib.PlanOptions{Samples: 40, Prefill: []int{8, 4}, Decode: 4, Seed: 1, Batch: batch})
+		o, err := Calibrate(t.Context(), c, r, progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = o
+			continue
+		}
+		a, _ := json.Marshal(first)
+		b, _ := json.Marshal(o)
+		if batch == 4 && string(a) != string(b) {
+			t.Error("the same job observed something else")
+		}
+		for name, x := range o.Tensors {
+			y := first.Tensors[name]
+			if x.Count != y.Count || math.Abs(float64(x.Amax()/y.Amax()-1)) > 1e-5 || math.Abs(x.Kurtosis()/y.Kurtosis()-1) > 1e-5 {
+				t.Errorf("batch %d: %s has amax %v and kurtosis %v, in batches of 4 %v and %v", batch, name, x.Amax(), x.Kurtosis(), y.Amax(), y.Kurtosis())
+			}
+		}
+	}
+}
+
 // TestKilledCalibrationGoesOn kills the child in the middle, twice, and wants the
 // bytes of a calibration that nobody disturbed.
 func TestKilledCalibrationGoesOn(t *testing.T) {
@@ -147,7 +177,7 @@ func (k killer) SetMax(int64) {}
 func (k killer) Set(n int64) {
 	begun := time.Now()
 	info, err := os.Stat(k.path)
-	for n < 150 && time.Since(begun) < 5*time.Second { // wait for the next one
+	for n < 300 && time.Since(begun) < 5*time.Second { // wait for the next one
 		again, err2 := os.Stat(k.path)
 		if err2 == nil && (errors.Is(err, fs.ErrNotExist) || !again.ModTime().Equal(info.ModTime())) {
 			break
