@@ -41,8 +41,4 @@ func flat(b []byte) []byte {
 	return out.Bytes()
 }
 
-func onlyNumbers(b []byte) bool {
-	return !bytes.ContainsFunc(b, func(r rune) bool {
-		return !(r >= '0' && r <= '9' || r == '.' || r == '-' || r == '+' || r == 'e' || r == 'E' || r == ',' || r == ' ' || r == '\n')
-	})
-}
+func onlyNumbers(b []byte) bool { return len(bytes.Trim(b, "0123456789.+-eE, \n")) == 0 }

@@ -78,7 +78,11 @@ func Inputs(r Request, revision string) map[string]string {
 	if r.Plan != nil {
 		for i, p := range r.Plan.Profiles {
 			for _, t := range p.Inputs {
-				in[fmt.Sprintf("profile %d %s", i, t.Input)] = fmt.Sprint(t.Min, t.Opt, t.Max)
+				name := fmt.Sprintf("profile %d %s", i, t.Input)
+				if t.Values {
+					name += " values" // beside the range of its shape
+				}
+				in[name] = fmt.Sprint(t.Min, t.Opt, t.Max)
 			}
 		}
 	}
@@ -88,10 +92,12 @@ func Inputs(r Request, revision string) map[string]string {
 	return in
 }
 
-// Key is the sha256 over [Inputs] in the order of their names.
-func Key(r Request, revision string) string {
+// Key is the sha256 over [Inputs].
+func Key(r Request, revision string) string { return KeyOf(Inputs(r, revision)) }
+
+// KeyOf is the sha256 over named inputs in the order of their names.
+func KeyOf(in map[string]string) string {
 	h := sha256.New()
-	in := Inputs(r, revision)
 	for _, k := range slices.Sorted(maps.Keys(in)) {
 		_, _ = fmt.Fprintf(h, "%q=%q\n", k, in[k])
 	}
@@ -121,14 +127,20 @@ type Manifest struct {
 	// Account is a file in which the builder's own account of the engine is kept;
 	// the engine does not need it.
 	Account string `json:"account,omitempty"`
+	// Log is what the builder printed, as far as it was kept.
+	Log string `json:"log,omitempty"`
 	// Profiles are those that the engine holds.
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.
 	Layers map[string]int `json:"layers,omitempty"`
 	// Measured is what two builds of one request need not share.
 	Measured Measured `json:"measured"`
-	Licence  string   `json:"licence,omitempty"` // of the builder, where it says something about the engine
-	Warnings []string `json:"warnings,omitempty"`
+	// Inputs are what the key is the digest of; Digests are the sha256 of every
+	// file beside the manifest. A store fills in both.
+	Inputs   map[string]string `json:"inputs,omitempty"`
+	Digests  map[string]string `json:"digests,omitempty"`
+	Licence  string            `json:"licence,omitempty"` // of the builder, where it says something about the engine
+	Warnings []string          `json:"warnings,omitempty"`
 
 	extra keep.Fields // of writers that know more
 }

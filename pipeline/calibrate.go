@@ -11,6 +11,7 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -74,6 +75,9 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 // that of another job is left alone.
 func (r Calibration) cut() (path string, remove func(), err error) {
 	cut, err := calib.Cut(r.Model, r.Observe)
+	if err == nil && len(r.Observe) == 0 {
+		err = fault.New(fault.Input, "calibrating", "", "the graph has no matrix product with a constant weight: there is nothing to quantize", "give the float graph of a model")
+	}
 	if err != nil {
 		return "", nil, err
 	}

@@ -15,6 +15,7 @@ import (
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/report"
@@ -148,7 +149,7 @@ func (j *job) describeRun(d *report.Data, b validate.Header) {
 	}
 	d.Versions = append(d.Versions, report.Fact{Name: "trtforge", Value: j.options.CreatedBy}, report.Fact{Name: "Go", Value: runtime.Version()})
 	for _, name := range []string{"ort", "rtx"} {
-		d.Versions = append(d.Versions, report.Fact{Name: name, Value: runtimeVersion(name)})
+		d.Versions = append(d.Versions, report.Fact{Name: name, Value: runtimes.VersionOf(name)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Versions)) {
 		d.Versions = append(d.Versions, report.Fact{Name: name + " (reference)", Value: b.Versions[name]})

@@ -27,28 +27,6 @@ import (
 	"github.com/trtforge/trtforge/validate"
 )
 
-// engineOf is, by runtime, the module whose version changes results, and the
-// wheel that brings it.
-var engineOf = map[string][2]string{
-	"ort":       {"onnxruntime", "onnxruntime"},
-	"rtx":       {"tensorrt_rtx_bindings", "tensorrt-rtx-cu12-bindings"},
-	"reference": {"torch", "torch"},
-}
-
-// runtimeVersion is the version of a runtime as installed, or as this binary
-// pins it where it is not.
-func runtimeVersion(name string) string {
-	module := engineOf[name]
-	if r, ok := runtimes.Find(name); ok && r.Versions[module[0]] != "" {
-		return r.Versions[module[0]]
-	}
-	lock, err := runtimes.LockOf(name)
-	if err != nil {
-		return ""
-	}
-	return lock.Versions[module[1]]
-}
-
 // runtimeText is all versions of a runtime.
 func runtimeText(name string) string {
 	if r, ok := runtimes.Find(name); ok && len(r.Versions) > 0 {
@@ -87,12 +65,12 @@ func (j *job) builder(backend string) engine.Builder {
 	if backend == "rtx" {
 		return &rtx.Builder{
 			Start:   func(ctx context.Context) (rtx.Worker, error) { return j.worker(ctx, worker.RTX) },
-			Version: runtimeVersion("rtx"), CreatedBy: j.options.CreatedBy,
+			Version: runtimes.VersionOf("rtx"), CreatedBy: j.options.CreatedBy,
 		}
 	}
 	return &ortcpu.Builder{
 		Start:   func(ctx context.Context) (ortcpu.Caller, error) { return j.client(ctx) },
-		Version: runtimeVersion("ort"), CreatedBy: j.options.CreatedBy,
+		Version: runtimes.VersionOf("ort"), CreatedBy: j.options.CreatedBy,
 	}
 }
 
@@ -146,14 +124,14 @@ func (j *job) layOutMeasurements() {
 			continue
 		}
 		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 1, runtime: "ort", needs: []*stage{e.build, j.reference}, files: texts,
-			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimeVersion("ort")},
+			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimes.VersionOf("ort")},
 			run:    func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}
 	if len(timed) > 0 {
 		j.bench = j.add(&stage{name: "bench", revision: 1, runtime: "ort", needs: timed, files: texts, params: map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
-			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimeVersion("ort"), "cpu": ort.CPU(),
+			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"), "cpu": ort.CPU(),
 		}, run: j.runBench})
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
@@ -102,7 +103,7 @@ func (j *job) layOutModels() {
 	files := tokenizerFiles(j.config.Model.Path)
 	files["calibrate"], files["evaluate"] = j.config.Text.Calibrate, j.config.Text.Evaluate
 	table := j.add(&stage{name: "calibrate", revision: 2, runtime: "ort", needs: []*stage{j.export}, files: files, params: map[string]string{
-		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimeVersion("ort"),
+		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"),
 	}, run: j.runCalibrate})
 	if cpu {
 		j.models["int8"] = j.add(&stage{name: "quantize/int8", revision: 1, needs: []*stage{j.export, table}, run: j.quantizer(table, false)})

@@ -122,11 +122,10 @@ func (c Calibration) verdict() (headline string, lead []string) {
 		lead = append(lead, upperFirst(o.Stopped.String())+".")
 	}
 	if d := c.Drift; d != nil {
-		moved := len(c.drifted())
 		if d.Err() != nil {
 			headline = "The table drifted from the committed one"
 		}
-		lead = append([]string{fmt.Sprintf("%d of %d ranges moved by more than %g %% from the committed table.", moved, len(d.Tensors), d.Limit)}, append(d.Other, lead...)...)
+		lead = append(driftLead(d), lead...)
 	}
 	if len(c.Outliers) > 0 && topRatio(c.Outliers[0]) >= outlierRatio {
 		x := c.Outliers[0]
@@ -134,6 +133,28 @@ func (c Calibration) verdict() (headline string, lead []string) {
 			x.Dominant[0].Channel, x.Tensor, significant(x.Dominant[0].Ratio)))
 	}
 	return headline, lead
+}
+
+// driftLead is what differs from the committed table, in a few sentences.
+func driftLead(d *calib.Drift) []string {
+	moved := 0
+	for _, t := range d.Tensors {
+		if t.Exceeds {
+			moved++
+		}
+	}
+	first := fmt.Sprintf("%d of %d ranges moved by more than %g %% from the committed table", moved, len(d.Tensors), d.Limit)
+	if gone := len(d.Missing); gone > 0 {
+		first += fmt.Sprintf(", %d are gone", gone)
+	}
+	if n := len(d.New); n > 0 {
+		first += fmt.Sprintf(", %d are new", n)
+	}
+	lead := []string{first + "."}
+	for _, o := range d.Other {
+		lead = append(lead, upperFirst(o)+".")
+	}
+	return lead
 }
 
 // outlierRatio is from where a channel is worth a sentence: the median one then

@@ -86,3 +86,32 @@ func TestCalibrationGolden(t *testing.T) {
 		}
 	}
 }
+
+// TestCalibrationDrift shows a drift first, and a page without curves or channels,
+// as merged parts and foreign tables give it, is still a page.
+func TestCalibrationDrift(t *testing.T) {
+	c := sampleCalibration()
+	lock := *c.Table
+	lock.Method = "entropy"
+	lock.Ranges = map[string]calib.Range{"/h.0/mlp/Gelu_output_0": {Amax: 1}, "/h.9/gone": {Amax: 1}, "/h.1/mlp/Gelu_output_0": c.Table.Ranges["/h.1/mlp/Gelu_output_0"]}
+	c.Drift = calib.Compare(&lock, c.Table, 5)
+	c.Observations.Curve = nil
+	for name, r := range c.Table.Ranges {
+		r.Channels = nil
+		c.Table.Ranges[name] = r
+	}
+	var b bytes.Buffer
+	if err := CalibrationHTML(&b, c); err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []string{"The table drifted from the committed one", "1 of 2 ranges moved by more than 5 % from the committed table, 1 are gone, 14 are new.", "The committed table was made by entropy, this one by absmax.", "<td class=\"n\">1.00</td>", "gone", "new"} {
+		if !strings.Contains(b.String(), part) {
+			t.Errorf("the page lacks %q", part)
+		}
+	}
+	for _, part := range []string{"How the ranges settled", "Dominating channels", "Settled after"} {
+		if strings.Contains(b.String(), part) {
+			t.Errorf("the page has %q without what it is drawn from", part)
+		}
+	}
+}

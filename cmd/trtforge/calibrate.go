@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -134,8 +135,8 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 		return err
 	}
 	if o.Shard != "" {
-		return g.print(seen, func(w writer) error {
-			_, err := fmt.Fprintf(w, "%s: part %s, %d samples of %d tokens\n", o.Output.Out, o.Shard, seen.Samples, seen.Tokens)
+		return g.print(shownOf(seen), func(w io.Writer) error {
+			_, err := fmt.Fprintf(w, "%s: part %s, %s of %s\n", o.Output.Out, o.Shard, plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
 			return err
 		})
 	}
@@ -173,8 +174,11 @@ func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path stri
 	if len(o.Prefill) > 0 {
 		prefill = o.Prefill
 	}
-	if o.decodeSet {
+	switch {
+	case o.decodeSet:
 		decode = o.Decode
+	case c.Layers == 0: // without a cache there are no decode steps
+		decode = 0
 	}
 	r := pipeline.Calibration{
 		Model: m, Contract: c, Random: o.Text.Random > 0, Threads: o.Threads, CreatedBy: createdBy(),

@@ -19,8 +19,6 @@ import (
 	"github.com/trtforge/trtforge/report"
 )
 
-type writer = io.Writer
-
 // TableOutput are the flags that say what becomes of observations.
 type TableOutput struct {
 	Out          string

@@ -70,7 +70,8 @@ func showObservations(g *globals, path string) error {
 	if err != nil {
 		return err
 	}
-	shown := shownObservations{seen.Model, seen.Text, seen.Of, seen.Parts, seen.Done, seen.Batches, seen.Samples, seen.Tokens, outliers}
+	shown := shownOf(seen)
+	shown.Outliers = outliers
 	return g.print(shown, func(w io.Writer) error {
 		_, _ = fmt.Fprintf(w, "observations, %s, %d of %d batches, %s of %s\n", plural(len(seen.Tensors), "tensor"), seen.Done, seen.Batches,
 			plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
@@ -91,7 +92,11 @@ type shownObservations struct {
 	Batches  int             `json:"batches"`
 	Samples  int             `json:"samples"`
 	Tokens   int64           `json:"tokens"`
-	Outliers []calib.Outlier `json:"outliers"`
+	Outliers []calib.Outlier `json:"outliers,omitempty"`
+}
+
+func shownOf(o *calib.Observations) shownObservations {
+	return shownObservations{Model: o.Model, Text: o.Text, Of: o.Of, Parts: o.Parts, Done: o.Done, Batches: o.Batches, Samples: o.Samples, Tokens: o.Tokens}
 }
 
 func writeTable(w io.Writer, in *tableio.File) error {

@@ -77,13 +77,16 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newProfilesCommand(g),
 		newExplainCommand(g),
 		newCalibrateCommand(g),
+		newBuildCommand(g),
+		newEnginesCommand(g),
+		newPackageCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),
 		newDocsCommand(),
 	)
 	usageErrors(root)
 	for _, c := range root.Commands() {
-		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" {
+		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" || c.Name() == "package" {
 			leaveAtOnce(c)
 		}
 	}

@@ -127,8 +127,10 @@ func files(t *testing.T, m *engine.Manifest, dir string) {
 	if digest, err := fsx.Digest(filepath.Join(dir, m.File)); err != nil || digest != m.FileDigest {
 		t.Errorf("the manifest says digest %s, %s has %s (%v)", m.FileDigest, m.File, digest, err)
 	}
-	if m.Account != "" {
-		want = append(want, m.Account)
+	for _, name := range []string{m.Account, m.Log} {
+		if name != "" {
+			want = append(want, name)
+		}
 	}
 	slices.Sort(want)
 	if got := names(t, dir); !slices.Equal(got, want) {

@@ -54,6 +54,9 @@ type Input struct {
 	// MaxBatch is Triton's max_batch_size: 0 makes the batch a dimension as any
 	// other; more lets Triton batch requests, and takes the batch out of dims.
 	MaxBatch int
+	// Accelerator is further parameters of Triton's TensorRT accelerator, by their
+	// names there; the other syntaxes do not look at them.
+	Accelerator map[string]string
 }
 
 // syntax is one way to write profiles.

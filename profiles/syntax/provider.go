@@ -115,6 +115,20 @@ func options(keys [3]string, all []profiles.Profile) (names, values []string, er
 	return names, values, nil
 }
 
+// TensorRTOptions are the profiles as options of ONNX Runtime's TensorRT EP, for a
+// program that gives them to a session itself. Its errors are those of [Emit].
+func TensorRTOptions(all []profiles.Profile) (map[string]string, error) {
+	names, values, err := options(ortKeys, all)
+	if err != nil {
+		return nil, err
+	}
+	o := map[string]string{}
+	for i := range names {
+		o[names[i]] = values[i]
+	}
+	return o, nil
+}
+
 // emitPlain writes KEY=VALUE, one a line.
 func emitPlain(keys [3]string) func(Input) (string, error) {
 	return func(in Input) (string, error) {

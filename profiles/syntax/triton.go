@@ -3,7 +3,9 @@ package syntax
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,6 +66,9 @@ func emitTriton(in Input) (string, error) {
 		for k, key := range ortKeys {
 			fmt.Fprintf(b, "        parameters { key: %q value: %s }\n", key, quoteProto(lists[k]))
 		}
+		for _, key := range slices.Sorted(maps.Keys(in.Accelerator)) {
+			fmt.Fprintf(b, "        parameters { key: %s value: %s }\n", quoteProto(key), quoteProto(in.Accelerator[key]))
+		}
 		b.WriteString("      }\n    ]\n  }\n}\n")
 	})
 }
@@ -120,6 +125,14 @@ func config(in Input, backend string, more func(b *strings.Builder, lists [3]str
 	}
 	more(&b, lists)
 	return b.String(), nil
+}
+
+// TritonType is Triton's name of an ONNX type ("TYPE_FP16" of "float16"), or "".
+func TritonType(onnx string) string {
+	if t := tritonTypes[onnx]; t != "" {
+		return "TYPE_" + t
+	}
+	return ""
 }
 
 // tritonTypes is Triton's name of ONNX's types.

@@ -185,12 +185,22 @@ func trtexecName(name string) string {
 // emitTrtexec writes the arguments on one line, numbered where there are several
 // profiles.
 func emitTrtexec(in Input) (string, error) {
-	if err := check(in.Profiles, 32, trtexecName); err != nil {
-		return "", err
+	args, err := TrtexecArguments(in.Profiles)
+	for i, a := range args {
+		args[i] = shellQuote(a)
+	}
+	return strings.Join(args, " ") + "\n", err
+}
+
+// TrtexecArguments are the profiles as arguments of trtexec, unquoted, for a program
+// that starts it. Its errors are those of [Emit].
+func TrtexecArguments(all []profiles.Profile) ([]string, error) {
+	if err := check(all, 32, trtexecName); err != nil {
+		return nil, err
 	}
 	var args []string
-	for i, p := range in.Profiles {
-		if len(in.Profiles) > 1 {
+	for i, p := range all {
+		if len(all) > 1 {
 			args = append(args, fmt.Sprintf("%s=%d", trtexecProfile, i))
 		}
 		var lists [3][]string
@@ -204,8 +214,8 @@ func emitTrtexec(in Input) (string, error) {
 			}
 		}
 		for k, flag := range trtexecFlags {
-			args = append(args, shellQuote(flag+"="+strings.Join(lists[k], ",")))
+			args = append(args, flag+"="+strings.Join(lists[k], ","))
 		}
 	}
-	return strings.Join(args, " ") + "\n", nil
+	return args, nil
 }

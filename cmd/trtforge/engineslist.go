@@ -1,0 +1,129 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/store"
+)
+
+// listedEngine is a line of `engines ls`.
+type listedEngine struct {
+	Key       string           `json:"key"`
+	Backend   string           `json:"backend,omitempty"`
+	Precision engine.Precision `json:"precision,omitempty"`
+	Target    string           `json:"target,omitempty"`
+	Profiles  int              `json:"profiles"`
+	Bytes     int64            `json:"bytes"`
+	Used      string           `json:"used,omitempty"` // RFC 3339
+	Damage    string           `json:"damage,omitempty"`
+}
+
+func newEnginesListCommand(g *globals, open opener) *cobra.Command {
+	return &cobra.Command{
+		Use: "ls", Short: "List the engines of the store", Args: cobra.NoArgs,
+		Long:    "Ls lists what stands in the store, whole engines only; one that cannot be proved says why.\n" + exitStatus,
+		Example: "  trtforge engines ls --json",
+		RunE: func(*cobra.Command, []string) error {
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			all, err := s.List()
+			if err != nil {
+				return err
+			}
+			return g.printEngines(all)
+		},
+	}
+}
+
+// printEngines prints entries as lines.
+func (g *globals) printEngines(all []store.Listed) error {
+	lines := make([]listedEngine, 0, len(all))
+	for _, l := range all {
+		line := listedEngine{Key: l.Key, Bytes: l.Bytes}
+		if l.Damage != nil {
+			line.Damage = l.Damage.Error()
+		} else {
+			m := l.Entry.Manifest
+			line.Backend, line.Precision, line.Target, line.Profiles = m.Backend, m.Precision, m.Target, len(m.Profiles)
+			line.Used = l.Entry.Used.UTC().Format(time.RFC3339)
+		}
+		lines = append(lines, line)
+	}
+	return g.print(lines, func(w io.Writer) error {
+		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		for _, l := range lines {
+			if l.Damage != "" {
+				_, _ = fmt.Fprintf(t, "%.12s\tdamaged\t%s\n", l.Key, l.Damage)
+				continue
+			}
+			_, _ = fmt.Fprintf(t, "%.12s\t%s\t%s\t%s\t%s\t%s\tused %s\n", l.Key, l.Backend, l.Precision, orDash(l.Target), plural(l.Profiles, "profile"), bytesText(l.Bytes), l.Used)
+		}
+		return t.Flush()
+	})
+}
+
+func orDash(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func newEnginesShowCommand(g *globals, open opener) *cobra.Command {
+	return &cobra.Command{
+		Use: "show KEY", Short: "Show the manifest of an engine, proved", Args: cobra.ExactArgs(1),
+		Long:    "Show proves an engine and prints what was asked for, what was built and where it is.\n" + exitStatus,
+		Example: "  trtforge engines show 3f2a9c",
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			e, err := chosen(s, args[0])
+			if err != nil {
+				return err
+			}
+			return g.print(e.Manifest, func(w io.Writer) error { return writeEngine(w, e) })
+		},
+	}
+}
+
+// writeEngine is an engine in words.
+func writeEngine(w io.Writer, e *store.Entry) error {
+	m := e.Manifest
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	line := func(name, value string) { _, _ = fmt.Fprintf(t, "%s\t%s\n", name, value) }
+	line("key", m.Key)
+	line("file", e.File())
+	line("size", bytesText(m.Bytes))
+	line("backend", m.Backend)
+	line("builder", m.Builder)
+	line("precision", fmt.Sprintf("%s asked for, %s built", m.Precision, m.Achieved))
+	line("target", orDash(m.Target))
+	for i, p := range m.Profiles {
+		line(fmt.Sprintf("profile %d", i), p.Name)
+	}
+	var layers []string
+	for _, k := range slices.Sorted(maps.Keys(m.Layers)) {
+		layers = append(layers, fmt.Sprintf("%d %s", m.Layers[k], k))
+	}
+	line("layers", strings.Join(layers, ", "))
+	line("built in", fmt.Sprintf("%.1f s", m.Measured.BuildMS/1000))
+	for _, note := range append(slices.Clone(m.Warnings), m.Licence) {
+		if note != "" {
+			line("note", note)
+		}
+	}
+	return t.Flush()
+}

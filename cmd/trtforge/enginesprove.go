@@ -1,0 +1,223 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"text/tabwriter"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtforge/trtforge/engine/store"
+	"github.com/trtforge/trtforge/internal/fault"
+)
+
+// reasons is what `engines why` prints.
+type reasons struct {
+	Key     string             `json:"key"`
+	Inputs  map[string]string  `json:"inputs"`
+	Nearest string             `json:"nearest,omitempty"`
+	Differs []store.Difference `json:"differs"`
+}
+
+func newEnginesWhyCommand(g *globals, open opener) *cobra.Command {
+	return &cobra.Command{
+		Use: "why KEY", Short: "Show what a key is made of, and how it differs from the nearest engine", Args: cobra.ExactArgs(1),
+		Long: `Why prints the inputs that were hashed to the key of an engine, and in which of them
+it differs from the nearest other engine of the store.
+` + exitStatus,
+		Example: "  trtforge engines why 3f2a9c",
+		RunE: func(_ *cobra.Command, args []string) error {
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			e, err := chosen(s, args[0])
+			if err != nil {
+				return err
+			}
+			r := reasons{Key: e.Manifest.Key, Inputs: e.Manifest.Inputs, Differs: []store.Difference{}}
+			near, diff, err := s.Nearest(r.Inputs, r.Key)
+			if err != nil {
+				return err
+			}
+			if near != nil {
+				r.Nearest, r.Differs = near.Manifest.Key, diff
+			}
+			return g.print(r, r.write)
+		},
+	}
+}
+
+func (r reasons) write(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, k := range slices.Sorted(maps.Keys(r.Inputs)) {
+		_, _ = fmt.Fprintf(t, "%s\t%s\n", k, orDash(r.Inputs[k]))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if r.Nearest == "" {
+		_, err := fmt.Fprintln(w, "\nThe store has no other engine.")
+		return err
+	}
+	_, err := fmt.Fprintf(w, "\nThe nearest other engine is %.12s. It differs in:\n%s", r.Nearest, differText(r.Differs))
+	return err
+}
+
+// differText is a line for each difference.
+func differText(all []store.Difference) string {
+	var b strings.Builder
+	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	for _, d := range all {
+		_, _ = fmt.Fprintf(t, "  %s\t%s\tthere %s\n", d.Input, orDash(d.Want), orDash(d.Have))
+	}
+	_ = t.Flush() // into memory
+	return b.String()
+}
+
+func newEnginesVerifyCommand(g *globals, open opener) *cobra.Command {
+	return &cobra.Command{
+		Use: "verify [KEY]...", Short: "Prove engines: key, manifest and every file",
+		Long: `Verify recomputes the key from the inputs, the seal of the manifest and the sha256 of
+every file, of the engines named or of all. Damage is exit status 4.
+` + exitStatus,
+		Example: "  trtforge engines verify",
+		RunE:    func(_ *cobra.Command, args []string) error { return runEnginesVerify(g, open, args) },
+	}
+}
+
+func runEnginesVerify(g *globals, open opener, args []string) error {
+	s, err := open()
+	if err != nil {
+		return err
+	}
+	var keys []string
+	for _, a := range args {
+		key, err := s.Find(a)
+		if err != nil {
+			return err
+		}
+		keys = append(keys, key)
+	}
+	if len(args) == 0 {
+		all, err := s.List()
+		if err != nil {
+			return err
+		}
+		for _, l := range all {
+			keys = append(keys, l.Key)
+		}
+	}
+	var errs []error
+	proved := []string{}
+	for _, k := range keys {
+		if _, err := s.Get(k); err != nil {
+			errs = append(errs, err)
+			continue
+		}
+		proved = append(proved, k)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return g.print(map[string][]string{"proved": proved}, func(w io.Writer) error {
+		_, err := fmt.Fprintln(w, plural(len(proved), "engine")+" proved")
+		return err
+	})
+}
+
+// PruneOptions are the flags of engines prune.
+type PruneOptions struct {
+	MaxSize   string
+	OlderThan string
+	Damaged   bool
+	DryRun    bool
+}
+
+// AddFlags declares the flags.
+func (o *PruneOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.MaxSize, "max-size", "", "keep at most `SIZE`, for instance 20GiB; the least recently used go first")
+	f.StringVar(&o.OlderThan, "older-than", "", "remove what was not used for an `AGE`, for instance 30d or 12h")
+	f.BoolVar(&o.Damaged, "damaged", false, "remove engines that cannot be proved")
+	f.BoolVar(&o.DryRun, "dry-run", false, "say what would be removed, and remove nothing")
+}
+
+func newEnginesPruneCommand(g *globals, open opener) *cobra.Command {
+	var opts PruneOptions
+	c := &cobra.Command{
+		Use: "prune", Short: "Remove engines by size, by age, or because they are damaged", Args: cobra.NoArgs,
+		Long: `Prune removes engines beyond the limits given, and what killed builds left. It says
+which. An engine that is being built is left alone.
+` + exitStatus,
+		Example: "  trtforge engines prune --max-size 20GiB --older-than 30d --dry-run",
+		RunE: func(c *cobra.Command, _ []string) error {
+			limits, err := opts.limits()
+			if err != nil {
+				return err
+			}
+			s, err := open()
+			if err != nil {
+				return err
+			}
+			removed, err := s.Prune(c.Context(), limits, opts.DryRun)
+			return errors.Join(g.printEngines(removed), err)
+		},
+	}
+	opts.AddFlags(c.Flags())
+	return c
+}
+
+func (o PruneOptions) limits() (l store.Limits, err error) {
+	l.Damaged = o.Damaged
+	if o.MaxSize != "" {
+		if l.MaxBytes, err = parseSize(o.MaxSize); err != nil {
+			return l, fault.Wrap(fault.Usage, "", "", err, "write --max-size 20GiB or 500MiB")
+		}
+	}
+	if o.OlderThan != "" {
+		if l.MaxAge, err = parseAge(o.OlderThan); err != nil {
+			return l, fault.Wrap(fault.Usage, "", "", err, "write --older-than 30d or 12h")
+		}
+	}
+	if l == (store.Limits{}) {
+		return l, fault.New(fault.Usage, "", "", "prune was given no limit", "give --max-size, --older-than or --damaged")
+	}
+	return l, nil
+}
+
+// parseSize reads a number of bytes with KiB, MiB, GiB or TiB.
+func parseSize(text string) (int64, error) {
+	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
+		if number, ok := strings.CutSuffix(text, unit); ok {
+			n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
+			if err != nil || n <= 0 || n > 1<<20 {
+				break
+			}
+			return int64(n * float64(int64(1)<<(10*(i+1)))), nil
+		}
+	}
+	return 0, fmt.Errorf("%q is not a size", text)
+}
+
+// parseAge reads a duration; days too, which Go's own parser does not know.
+func parseAge(text string) (time.Duration, error) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseFloat(days, 64)
+		if err == nil && n > 0 && n < 1<<16 {
+			return time.Duration(n * 24 * float64(time.Hour)), nil
+		}
+		return 0, fmt.Errorf("%q is not an age", text)
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not an age", text)
+	}
+	return d, nil
+}

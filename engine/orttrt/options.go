@@ -1,0 +1,182 @@
+package orttrt
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/profiles/syntax"
+)
+
+// Choices are what one may ask of the TensorRT EP's builder; the zero value is
+// what engines want. Names, types and defaults: ONNX Runtime 1.31,
+// core/providers/tensorrt/tensorrt_execution_provider_info.cc.
+type Choices struct {
+	Level              *int     // builder optimization level, 0 to 5; nil is the builder's default, 3
+	WorkspaceBytes     int64    // 0 is all of the device
+	AuxStreams         *int     // 0 is the least memory; nil is the builder's choice
+	HardwareCompatible bool     // one engine for compute capability 8.0 and above
+	Sequential         bool     // build one engine at a time
+	DetailedLog        bool     // the build log in full
+	TacticSources      []string // "+CUBLAS", "-CUDNN"
+	Plugins            []string // paths of libraries
+	ContextModel       string   // path of an EPContext model to write; "" writes none
+	EmbedEngine        bool     // the engine inside of it, 2 GB at most
+	UserInitializers   bool     // weights are handed over, as graphs over 2 GB need
+	// Implicit is the precision of TensorRT 10 and older that comes from flags and
+	// tables instead of from the graph; nil is explicit. TensorRT 11 has none.
+	Implicit *Implicit
+}
+
+// Implicit is precision by flag. TensorRT 11 ignores the flags with a warning and
+// builds FP32, so they are refused there.
+type Implicit struct {
+	FP16, BF16, INT8 bool
+	Table            string // file name of the calibration table in the cache directory
+	NativeTable      bool   // of TensorRT's own cache format, not ONNX Runtime's
+	LayerNormFP32    bool   // layer norms in FP32 beside FP16
+}
+
+// implicitUntil is the last major version of TensorRT that has implicit precision.
+const implicitUntil = 10
+
+// Options are the provider's options for a session whose engine is kept in cache,
+// a directory of this engine alone: the provider names its files after node names,
+// not after weights, so engines that share a directory replace each other. timing
+// is the directory of the timing cache, which engines share. major is TensorRT's.
+// All that is wrong is told at once, as class usage.
+func (c Choices) Options(all []profiles.Profile, cache, prefix, timing string, major int) (map[string]string, error) {
+	if err := c.check(all, cache, prefix, major); err != nil {
+		return nil, err
+	}
+	o := map[string]string{
+		"trt_engine_cache_enable": "1", "trt_engine_cache_path": cache, "trt_engine_cache_prefix": prefix,
+		"trt_timing_cache_enable": "1", "trt_timing_cache_path": timing,
+		// Stated although they are the defaults: an ORT_TENSORRT_* variable left in the
+		// environment must not decide.
+		"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0", "trt_dla_enable": "0",
+		"trt_weight_stripped_engine_enable": "0", "trt_dump_ep_context_model": "0",
+	}
+	profile, err := syntax.TensorRTOptions(all)
+	if err != nil {
+		return nil, err
+	}
+	maps.Copy(o, profile)
+	c.tune(o)
+	if c.Implicit != nil {
+		c.Implicit.set(o)
+	}
+	return o, nil
+}
+
+// check finds every choice that cannot be.
+func (c Choices) check(all []profiles.Profile, cache, prefix string, major int) error {
+	var errs []error
+	bad := func(cause, fix string) {
+		errs = append(errs, fault.New(fault.Usage, "choosing options of", "the TensorRT EP", cause, fix))
+	}
+	if len(all) != 1 {
+		bad(fmt.Sprintf("%d profiles, and a session only ever runs its first", len(all)), "derive one wide profile, or give each phase a session of its own (--split)")
+	}
+	if cache == "" || prefix == "" || strings.ContainsRune(prefix, filepath.Separator) {
+		bad(fmt.Sprintf("engine cache %q with prefix %q", cache, prefix), "give a directory of its own and a plain prefix")
+	}
+	if c.Level != nil && (*c.Level < 0 || *c.Level > 5) {
+		bad(fmt.Sprintf("builder optimization level %d", *c.Level), "want 0 to 5")
+	}
+	if c.WorkspaceBytes < 0 {
+		bad(fmt.Sprintf("a workspace of %d bytes", c.WorkspaceBytes), "want 0 for all of the device, or a size")
+	}
+	if c.AuxStreams != nil && *c.AuxStreams < 0 {
+		bad(fmt.Sprintf("%d auxiliary streams", *c.AuxStreams), "want 0 or more")
+	}
+	if c.EmbedEngine && c.ContextModel == "" {
+		bad("an engine to embed, and no context model to embed it in", "name the context model")
+	}
+	for _, s := range c.TacticSources {
+		if len(s) < 2 || !strings.ContainsAny(s[:1], "+-") || strings.Contains(s, ",") {
+			bad(fmt.Sprintf("tactic source %q", s), "write +CUBLAS or -CUDNN")
+		}
+	}
+	for _, p := range c.Plugins {
+		if p == "" || strings.Contains(p, ";") {
+			bad(fmt.Sprintf("plugin library %q", p), "give a path without a semicolon")
+		}
+	}
+	if c.Implicit != nil {
+		errs = append(errs, c.Implicit.check(major))
+	}
+	return errors.Join(errs...)
+}
+
+func (i Implicit) check(major int) error {
+	bad := func(cause, fix string) error {
+		return fault.New(fault.Usage, "choosing options of", "the TensorRT EP", cause, fix)
+	}
+	switch {
+	case major > implicitUntil:
+		return bad(fmt.Sprintf("implicit precision on TensorRT %d, which ignores its flags and would build FP32", major),
+			"quantize the graph (`trtforge quantize`): explicit precision means the same on every TensorRT")
+	case i.INT8 != (i.Table != ""):
+		return bad("implicit INT8 needs a calibration table, and a table needs INT8", "give both or neither")
+	case i.Table != filepath.Base(i.Table) && i.Table != "":
+		return bad(fmt.Sprintf("calibration table %q: the provider looks for it in the cache directory", i.Table), "give a file name")
+	case !i.FP16 && !i.BF16 && !i.INT8:
+		return bad("implicit precision without a precision", "ask for FP16, BF16 or INT8")
+	}
+	return nil
+}
+
+// tune adds the options that differ from the provider's defaults.
+func (c Choices) tune(o map[string]string) {
+	if c.Level != nil {
+		o["trt_builder_optimization_level"] = strconv.Itoa(*c.Level)
+	}
+	if c.WorkspaceBytes > 0 {
+		o["trt_max_workspace_size"] = strconv.FormatInt(c.WorkspaceBytes, 10)
+	}
+	if c.AuxStreams != nil {
+		o["trt_auxiliary_streams"] = strconv.Itoa(*c.AuxStreams)
+	}
+	for name, on := range map[string]bool{
+		"trt_engine_hw_compatible": c.HardwareCompatible, "trt_force_sequential_engine_build": c.Sequential,
+		"trt_detailed_build_log": c.DetailedLog, "trt_load_user_initializer": c.UserInitializers,
+	} {
+		if on {
+			o[name] = "1"
+		}
+	}
+	if len(c.TacticSources) > 0 {
+		o["trt_tactic_sources"] = strings.Join(c.TacticSources, ",")
+	}
+	if len(c.Plugins) > 0 {
+		o["trt_extra_plugin_lib_paths"] = strings.Join(c.Plugins, ";")
+	}
+	if c.ContextModel != "" {
+		o["trt_dump_ep_context_model"], o["trt_ep_context_file_path"] = "1", c.ContextModel
+		o["trt_ep_context_embed_mode"] = "0"
+		if c.EmbedEngine {
+			o["trt_ep_context_embed_mode"] = "1"
+		}
+	}
+}
+
+// set adds the flags of implicit precision.
+func (i Implicit) set(o map[string]string) {
+	for name, on := range map[string]bool{
+		"trt_fp16_enable": i.FP16, "trt_bf16_enable": i.BF16, "trt_int8_enable": i.INT8,
+		"trt_layer_norm_fp32_fallback": i.LayerNormFP32, "trt_int8_use_native_calibration_table": i.NativeTable,
+	} {
+		if on {
+			o[name] = "1"
+		}
+	}
+	if i.Table != "" {
+		o["trt_int8_calibration_table_name"] = i.Table
+	}
+}

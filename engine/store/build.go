@@ -1,0 +1,126 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/progress"
+)
+
+// Get is the proved engine of a key. Where there is none the error is
+// [fs.ErrNotExist]; where it is damaged, of class input.
+func (s *Store) Get(key string) (*Entry, error) {
+	if _, err := os.Stat(s.path(key)); err != nil {
+		return nil, fmt.Errorf("engine %.12s: %w", key, fs.ErrNotExist)
+	}
+	e, err := read(s.path(key))
+	if err != nil {
+		return nil, err
+	}
+	if err := e.prove(); err != nil {
+		return nil, err
+	}
+	e.touch()
+	return e, nil
+}
+
+// Build is the engine of a request: from the store where it is proved, else
+// built now. While another process builds it, this one waits. A damaged engine
+// is replaced; when a build fails, what was there is gone only if it was damaged.
+func (s *Store) Build(ctx context.Context, b engine.Builder, r engine.Request, p progress.Counter) (*Entry, error) {
+	inputs := engine.Inputs(r, b.Revision())
+	key := engine.KeyOf(inputs)
+	// Before the lock, so that a store that cannot be written to still serves.
+	if e, err := s.hit(key); e != nil || err != nil {
+		return e, err
+	}
+	unlock, err := s.lock(ctx, key)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	if e, err := s.hit(key); e != nil || err != nil {
+		return e, err
+	}
+	if err := s.sweep(key); err != nil {
+		return nil, err
+	}
+	if err := s.room(r); err != nil {
+		return nil, err
+	}
+	err = fsx.WriteDir(s.path(key), func(tmp string) error {
+		m, err := b.Build(ctx, r, tmp, p)
+		if err != nil {
+			return err
+		}
+		if m.Key != key {
+			return fault.New(fault.Runtime, "building", r.Name, fmt.Sprintf("the builder says its key is %.12s, asked for was %.12s", m.Key, key), "report this")
+		}
+		if s.CreatedBy != "" {
+			m.CreatedBy = s.CreatedBy
+		}
+		return seal(tmp, m, inputs)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return s.Get(key)
+}
+
+// hit is the engine of a key where it can be used; nil where it must be built.
+func (s *Store) hit(key string) (*Entry, error) {
+	e, err := s.Get(key)
+	switch {
+	case err == nil:
+		e.Cached = true
+		return e, nil
+	case errors.Is(err, fs.ErrNotExist), fault.Classify(err) == fault.Input:
+		return nil, nil
+	}
+	return nil, err
+}
+
+// sweep removes what killed builds of a key left. The caller holds its lock.
+func (s *Store) sweep(key string) error {
+	left, err := filepath.Glob(filepath.Join(s.engines(), fsx.TempPrefix+key+"-*"))
+	if err != nil {
+		return fmt.Errorf("sweeping %.12s: %w", key, err)
+	}
+	for _, dir := range left {
+		if err := os.RemoveAll(dir); err != nil {
+			return fsx.Explain("removing", dir, err)
+		}
+	}
+	return nil
+}
+
+// Sweep removes what killed builds left and nobody is at work on.
+func (s *Store) Sweep() error {
+	entries, err := os.ReadDir(s.engines())
+	if err != nil {
+		return fsx.Explain("reading", s.engines(), err)
+	}
+	for _, e := range entries {
+		rest, temporary := strings.CutPrefix(e.Name(), fsx.TempPrefix)
+		key, _, _ := strings.Cut(rest, "-")
+		if !temporary || !keyForm.MatchString(key) {
+			continue
+		}
+		if unlock, got := s.tryLock(key); got {
+			err := s.sweep(key)
+			unlock()
+			if err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}

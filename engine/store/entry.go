@@ -1,0 +1,188 @@
+package store
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+)
+
+const (
+	manifestFile = "manifest.json"
+	sealFile     = "seal" // the sha256 of the manifest
+	usedFile     = "used" // its time is that of the last use
+)
+
+// Entry is an engine in a store.
+type Entry struct {
+	Dir      string
+	Manifest *engine.Manifest
+	Used     time.Time // when it was last built or given out
+	Cached   bool      // whether it was there before it was asked for
+}
+
+// File is the engine's file.
+func (e *Entry) File() string { return filepath.Join(e.Dir, e.Manifest.File) }
+
+// read reads an entry and its seal. The engine's files are not read.
+func read(dir string) (*Entry, error) {
+	path := filepath.Join(dir, manifestFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fsx.Explain("reading", path, err)
+	}
+	seal, err := os.ReadFile(filepath.Join(dir, sealFile))
+	if err != nil {
+		return nil, fsx.Explain("reading", filepath.Join(dir, sealFile), err)
+	}
+	m, err := engine.ReadManifest(strings.NewReader(string(b)), path)
+	if err != nil {
+		return nil, err
+	}
+	sum := sha256.Sum256(b)
+	if got := strings.TrimSpace(string(seal)); got != hex.EncodeToString(sum[:]) {
+		return nil, damaged(path, "it is not what was sealed: it was edited or cut")
+	}
+	e := &Entry{Dir: dir, Manifest: m}
+	if info, err := os.Stat(filepath.Join(dir, usedFile)); err == nil {
+		e.Used = info.ModTime()
+	}
+	return e, nil
+}
+
+func damaged(path, cause string) error {
+	return fault.New(fault.Input, "proving engine", path, cause, "build it again; `trtforge engines prune --damaged` removes it")
+}
+
+// prove recomputes everything that the manifest claims: the key from the inputs,
+// and the digest of each file. All that is wrong is told at once.
+func (e *Entry) prove() error { return e.whole(filepath.Base(e.Dir)) }
+
+// whole is prove for an engine that stands under another name than its key.
+func (e *Entry) whole(key string) error {
+	m := e.Manifest
+	var errs []error
+	if m.Key != key || engine.KeyOf(m.Inputs) != key {
+		errs = append(errs, damaged(e.Dir, "its inputs do not make its key"))
+	}
+	if len(m.Digests) == 0 || m.Digests[m.File] == "" {
+		errs = append(errs, damaged(e.Dir, "its manifest has no digests"))
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Digests)) {
+		path := filepath.Join(e.Dir, name)
+		if !filepath.IsLocal(name) {
+			errs = append(errs, damaged(e.Dir, fmt.Sprintf("its manifest names %q, which lies outside", name)))
+			continue
+		}
+		switch d, err := fsx.Digest(path); {
+		case errors.Is(err, fs.ErrNotExist):
+			errs = append(errs, damaged(path, "it is missing"))
+		case err != nil:
+			errs = append(errs, err)
+		case d != m.Digests[name]:
+			errs = append(errs, damaged(path, fmt.Sprintf("its sha256 is %.12s, built was %.12s", d, m.Digests[name])))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// seal writes the manifest, complete with inputs and digests, and its seal.
+func seal(dir string, m *engine.Manifest, inputs map[string]string) error {
+	m.Inputs, m.Digests = inputs, map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		m.Digests[filepath.ToSlash(name)], err = fsx.Digest(path)
+		return err
+	})
+	if err != nil {
+		return fsx.Explain("reading", dir, err)
+	}
+	path := filepath.Join(dir, manifestFile)
+	if err := fsx.WriteJSON(path, m); err != nil {
+		return err
+	}
+	sum, err := fsx.Digest(path)
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string]string{sealFile: sum + "\n", usedFile: ""} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			return fsx.Explain("writing", name, err)
+		}
+	}
+	return nil
+}
+
+// touch notes that the engine was used. It is advice for pruning, so a store that
+// cannot be written to is no failure.
+func (e *Entry) touch() {
+	e.Used = time.Now()
+	_ = os.Chtimes(filepath.Join(e.Dir, usedFile), e.Used, e.Used)
+}
+
+// Export puts a copy of the engine, its manifest and its seal into dir, which it
+// replaces. A directory that holds
+// anything but an engine is refused, as class usage.
+func (e *Entry) Export(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if _, err := os.Stat(filepath.Join(dir, sealFile)); err != nil {
+			return fault.New(fault.Usage, "writing an engine to", dir, "the directory holds something else", "choose another one")
+		}
+	}
+	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
+	return fsx.WriteDir(dir, func(tmp string) error {
+		for _, name := range names {
+			if err := place(filepath.Join(e.Dir, name), filepath.Join(tmp, name)); err != nil {
+				return fsx.Explain("writing", filepath.Join(dir, name), err)
+			}
+		}
+		return nil
+	})
+}
+
+// place copies a file. It is no link, so that who edits the copy does not damage
+// the store.
+func place(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = in.Close() }()
+	out, err := os.Create(to)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(out, in)
+	return errors.Join(err, out.Close())
+}
+
+// Prove proves an engine that was taken out of a store. A directory that holds no
+// manifest is no engine, and nothing is said of it.
+func Prove(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err != nil {
+		return nil
+	}
+	e, err := read(dir)
+	if err != nil {
+		return err
+	}
+	return e.whole(e.Manifest.Key)
+}

@@ -1,0 +1,139 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/gofrs/flock"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+)
+
+// Version is the layout of the store that this program writes and the newest
+// that it reads.
+const Version = 1
+
+// Store is a directory of engines.
+type Store struct {
+	dir string
+	// Waiting is told the key whose build another process is doing; nil tells nobody.
+	Waiting func(key string)
+	// CreatedBy stands in the manifests.
+	CreatedBy string
+}
+
+// Open opens the store at dir and makes it where there is none. A store of a
+// later program is an error of class input.
+func Open(dir string) (*Store, error) {
+	s := &Store{dir: dir}
+	for _, d := range []string{s.engines(), s.locks()} {
+		if err := fsx.MkdirAll(d); err != nil {
+			return nil, err
+		}
+	}
+	path := filepath.Join(dir, "version")
+	b, err := os.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return s, fsx.WriteJSON(path, Version)
+	}
+	if err != nil {
+		return nil, fsx.Explain("reading", path, err)
+	}
+	if got := strings.TrimSpace(string(b)); got != fmt.Sprint(Version) {
+		return nil, fault.New(fault.Input, "opening the engine store", dir,
+			fmt.Sprintf("its layout is version %.20q, this program knows version %d", got, Version),
+			"use the trtforge that made it, or another store (TRTFORGE_HOME)")
+	}
+	return s, nil
+}
+
+func (s *Store) engines() string { return filepath.Join(s.dir, "engines") }
+func (s *Store) locks() string   { return filepath.Join(s.dir, "locks") }
+
+// path is where the engine of that key stands.
+func (s *Store) path(key string) string { return filepath.Join(s.engines(), key) }
+
+var keyForm = regexp.MustCompile(`^[0-9a-f]{64}$`)
+
+// Find completes a key from its first characters, six at least. None and several
+// are errors of class usage.
+func (s *Store) Find(prefix string) (string, error) {
+	bad := func(cause string) (string, error) {
+		return "", fault.New(fault.Usage, "finding engine", prefix, cause, "see `trtforge engines ls`")
+	}
+	if len(prefix) < 6 {
+		return bad("a key is named by six characters or more")
+	}
+	keys, err := s.keys()
+	if err != nil {
+		return "", err
+	}
+	var found []string
+	for _, k := range keys {
+		if strings.HasPrefix(k, prefix) {
+			found = append(found, k)
+		}
+	}
+	switch len(found) {
+	case 0:
+		return bad("the store has no such engine")
+	case 1:
+		return found[0], nil
+	}
+	return bad(fmt.Sprintf("%d engines begin like that", len(found)))
+}
+
+// keys are the names under which engines stand, proved or not, in order.
+func (s *Store) keys() ([]string, error) {
+	entries, err := os.ReadDir(s.engines())
+	if err != nil {
+		return nil, fsx.Explain("reading", s.engines(), err)
+	}
+	var keys []string
+	for _, e := range entries {
+		if e.IsDir() && keyForm.MatchString(e.Name()) {
+			keys = append(keys, e.Name())
+		}
+	}
+	return keys, nil
+}
+
+// poll is how often a waiting process asks for a lock.
+const poll = 100 * time.Millisecond
+
+// lock takes the lock of a key and waits for it. The file stays: removing it
+// would let two hold "the" lock.
+func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error) {
+	l := flock.New(filepath.Join(s.locks(), key))
+	got, err := l.TryLock()
+	if err == nil && !got {
+		if s.Waiting != nil {
+			s.Waiting(key)
+		}
+		got, err = l.TryLockContext(ctx, poll)
+	}
+	switch {
+	case got:
+		return func() { _ = l.Unlock() }, nil
+	case ctx.Err() != nil:
+		return nil, fmt.Errorf("waiting for the build of %.12s: %w", key, context.Cause(ctx))
+	}
+	return nil, fault.Wrap(fault.Runtime, "locking", l.Path(), err, "keep the store on a local file system that you may write to (TRTFORGE_HOME)")
+}
+
+// tryLock takes the lock of a key where nobody holds it.
+func (s *Store) tryLock(key string) (unlock func(), got bool) {
+	l := flock.New(filepath.Join(s.locks(), key))
+	if got, err := l.TryLock(); err != nil || !got {
+		return nil, false
+	}
+	return func() { _ = l.Unlock() }, true
+}

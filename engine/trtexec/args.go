@@ -1,0 +1,32 @@
+package trtexec
+
+import (
+	"path/filepath"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/profiles/syntax"
+)
+
+// The files of an engine.
+const (
+	planFile  = "engine.plan"
+	layerFile = "layers.json"
+	logFile   = "trtexec.log"
+)
+
+// arguments are those of a build into dir. TF32 is off, so that FP32 is FP32, and
+// nothing is timed: bench does that.
+func (t Tool) arguments(r engine.Request, model, dir, timing string) ([]string, error) {
+	args := []string{
+		"--onnx=" + model, "--saveEngine=" + filepath.Join(dir, planFile),
+		"--skipInference", "--noTF32", "--profilingVerbosity=detailed", "--exportLayerInfo=" + filepath.Join(dir, layerFile),
+	}
+	if t.Major == 10 {
+		args = append(args, "--stronglyTyped") // 11 knows nothing else
+	}
+	if timing != "" {
+		args = append(args, "--timingCacheFile="+timing)
+	}
+	shapes, err := syntax.TrtexecArguments(r.Plan.Profiles)
+	return append(args, shapes...), err
+}
