@@ -300,3 +300,23 @@ func TestDemoKeepsItsPerplexity(t *testing.T) {
 		}
 	}
 }
+
+// TestLevelRoundsHalfToEven holds level against math.RoundToEven at every half
+// and beside it, and at the ends.
+func TestLevelRoundsHalfToEven(t *testing.T) {
+	try := func(v float32) {
+		t.Helper()
+		if want := int8(max(-127, min(127, math.RoundToEven(float64(v))))); level(v) != want {
+			t.Errorf("level(%v) is %d, not %d", v, level(v), want)
+		}
+	}
+	for i := -260; i <= 260; i++ {
+		half := float32(i) / 2
+		try(half)
+		try(math.Nextafter32(half, 1000))
+		try(math.Nextafter32(half, -1000))
+	}
+	for _, v := range []float32{math.MaxFloat32, -math.MaxFloat32, float32(math.Inf(1)), float32(math.Inf(-1)), math.SmallestNonzeroFloat32} {
+		try(v)
+	}
+}

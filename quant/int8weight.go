@@ -1,6 +1,8 @@
 package quant
 
 import (
+	"bufio"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -13,26 +15,16 @@ import (
 // cols], amax/127 in float32; 1 for a channel of zeros (or of subnormals whose
 // scale would be 0). axis is the dimension of the channels.
 func scales(w *onnx.Weight, axis int) ([]float32, error) {
-	cols := w.Dims[1]
 	amax := make([]float32, w.Dims[axis])
-	err := w.Each(func(base int64, values []float32) error {
-		row, col := base/cols, base%cols
-		for i, v := range values {
-			a := float32(math.Abs(float64(v)))
-			if !(a <= math.MaxFloat32) {
-				return fault.New(fault.Input, "quantizing weight", w.Name,
-					fmt.Sprintf("element %d is %v", base+int64(i), v), "export the model from a sound checkpoint")
-			}
-			channel := row
-			if axis == 1 {
-				channel = col
-			}
-			if a > amax[channel] {
-				amax[channel] = a
-			}
-			if col++; col == cols {
-				row, col = row+1, 0
-			}
+	err := eachRow(w, func(row, col int64, values []float32) error {
+		var bad bool
+		if axis == 0 {
+			amax[row], bad = greatest(amax[row], values)
+		} else {
+			bad = greater(amax[col:], values)
+		}
+		if bad {
+			return notFinite(w, row*w.Dims[1]+col, values)
 		}
 		return nil
 	})
@@ -47,6 +39,61 @@ func scales(w *onnx.Weight, axis int) ([]float32, error) {
 	return amax, nil
 }
 
+// eachRow visits the elements of a matrix in order, in pieces of one row each:
+// they begin at row, col.
+func eachRow(w *onnx.Weight, visit func(row, col int64, values []float32) error) error {
+	cols := w.Dims[1]
+	return w.Each(func(base int64, values []float32) error {
+		for len(values) > 0 {
+			row, col := base/cols, base%cols
+			n := min(int64(len(values)), cols-col)
+			if err := visit(row, col, values[:n]); err != nil {
+				return err
+			}
+			base, values = base+n, values[n:]
+		}
+		return nil
+	})
+}
+
+// magnitude is the bits of |v|, which have the order of the numbers; above most
+// it is not finite.
+func magnitude(v float32) uint32 { return math.Float32bits(v) &^ (1 << 31) }
+
+var most = math.Float32bits(math.MaxFloat32)
+
+// greatest is the largest of a and the magnitudes of values.
+func greatest(a float32, values []float32) (amax float32, bad bool) {
+	top := math.Float32bits(a)
+	for _, v := range values {
+		top = max(top, magnitude(v))
+	}
+	return math.Float32frombits(top), top > most
+}
+
+// greater raises each of amax to the magnitude of the value in its place.
+func greater(amax, values []float32) (bad bool) {
+	amax = amax[:len(values)]
+	var top uint32
+	for i, v := range values {
+		m := magnitude(v)
+		top = max(top, m)
+		amax[i] = math.Float32frombits(max(math.Float32bits(amax[i]), m))
+	}
+	return top > most
+}
+
+// notFinite names the first of values, which begin at element base, that is not.
+func notFinite(w *onnx.Weight, base int64, values []float32) error {
+	for i, v := range values {
+		if magnitude(v) > most {
+			return fault.New(fault.Input, "quantizing weight", w.Name,
+				fmt.Sprintf("element %d is %v", base+int64(i), v), "export the model from a sound checkpoint")
+		}
+	}
+	return nil
+}
+
 // quantize is w in INT8 with the given scales: divided, rounded half to even,
 // clipped to [-127, 127], while it is read.
 func quantize(w *onnx.Weight, name string, axis int, scale []float32) *onnx.Weight {
@@ -54,31 +101,44 @@ func quantize(w *onnx.Weight, name string, axis int, scale []float32) *onnx.Weig
 	return &onnx.Weight{Name: name, Type: onnx.Int8, Dims: w.Dims, Data: onnx.Generated{
 		Length: w.Dims[0] * cols,
 		Write: func(out io.Writer) error {
-			var buf []byte
-			return w.Each(func(base int64, values []float32) error {
-				buf = buf[:0]
-				row, col := base/cols, base%cols
-				for _, v := range values {
-					channel := row
-					if axis == 1 {
-						channel = col
+			all, buf := bufio.NewWriterSize(out, 256<<10), make([]byte, cols)
+			err := eachRow(w, func(row, col int64, values []float32) error {
+				buf = buf[:len(values)]
+				if axis == 0 {
+					s := scale[row]
+					for i, v := range values {
+						buf[i] = byte(level(v / s))
 					}
-					buf = append(buf, byte(level(v/scale[channel])))
-					if col++; col == cols {
-						row, col = row+1, 0
+				} else {
+					s := scale[col:][:len(values)]
+					for i, v := range values {
+						buf[i] = byte(level(v / s[i]))
 					}
 				}
-				_, err := out.Write(buf)
+				_, err := all.Write(buf)
 				return err
 			})
+			return errors.Join(err, all.Flush())
 		},
 	}}
 }
 
-// level rounds to the nearest of -127..127, ties to even.
+// level is the nearest of -127..127, ties to even. Beside 1.5 * 2^23 a float32 has
+// no room for a fraction, so the sum is rounded as the processor rounds, and its
+// last byte is the number.
 func level(v float32) int8 {
-	return int8(max(-127, min(127, math.RoundToEven(float64(v)))))
+	if v > 127 {
+		v = 127
+	}
+	if v < -127 {
+		v = -127
+	}
+	return int8(math.Float32bits(v + 3<<22))
 }
+
+// transposed is how many lines of a transpose are made at once: of every line that
+// the cache fetches, all is used.
+const transposed = 64
 
 // transpose is the INT8 weight w of shape [rows, cols] as [cols, rows]. It holds
 // that one weight in memory while it is written.
@@ -91,12 +151,15 @@ func transpose(w *onnx.Weight) *onnx.Weight {
 			if err != nil {
 				return err
 			}
-			line := make([]byte, rows)
-			for c := range cols {
+			lines := make([]byte, transposed*rows)
+			for c := int64(0); c < cols; c += transposed {
+				n := min(transposed, cols-c)
 				for r := range rows {
-					line[r] = b[r*cols+c]
+					for k, v := range b[r*cols+c:][:n] {
+						lines[int64(k)*rows+r] = v
+					}
 				}
-				if _, err := out.Write(line); err != nil {
+				if _, err := out.Write(lines[:n*rows]); err != nil {
 					return err
 				}
 			}

@@ -19,7 +19,7 @@ import (
 // say no more), the same 49 products (all with a constant weight, lm_head too),
 // symmetric, one scale an output channel of a weight. Ours are the two commands as
 // a user runs them, process start and all, without smoothing, which the others do
-// not do; of theirs only the call counts, with the imports behind it.
+// not do, and one window at a time, as the others run them; of theirs only the call counts, with the imports behind it.
 var ptqs = []struct {
 	name, method, samples string
 	runtime, tool, theirs string
@@ -103,7 +103,7 @@ func ptqSide(args []string) error {
 		start := time.Now()
 		for _, argv := range [][]string{
 			{"calibrate", graph, "--ids", ids, "--samples", samples, "--prefill", strconv.Itoa(windowTokens), "--decode", "0",
-				"--with-lm-head", "--method", method, "-o", table, "-q"},
+				"--batch", "1", "--with-lm-head", "--method", method, "-o", table, "-q"},
 			{"quantize", graph, "--table", table, "--roles", "qkv,attn_out,fc1,fc2,lm_head", "--smooth", "off", "-o", filepath.Join(out, "int8"), "-q"},
 		} {
 			cmd := exec.Command(binary, argv...)

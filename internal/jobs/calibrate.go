@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -58,7 +59,7 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	}
 	var o *calib.Observations
 	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
-		o, err = calib.Resume(ctx, s.Recycling(), r.Contract, r.Job, keeper, call.Progress)
+		o, err = calib.Resume(ctx, s.Recycling(presents(r.Contract)...), r.Contract, r.Job, keeper, call.Progress)
 		return err
 	})
 	if bad := (*calib.NotFinite)(nil); errors.As(err, &bad) {
@@ -69,6 +70,16 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 		return o, err
 	}
 	return struct{}{}, keeper.Save(o)
+}
+
+// presents are the outputs that are fed back.
+func presents(c *contract.Contract) (names []string) {
+	for _, t := range c.Outputs {
+		if t.Kind == contract.KindPresentKey || t.Kind == contract.KindPresentValue {
+			names = append(names, t.Name)
+		}
+	}
+	return names
 }
 
 // keeper keeps the observations in the file of the request.

@@ -23,20 +23,27 @@ func (s *Session) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error
 	return s.run(feeds, fetch, nil)
 }
 
-// Recycler is a session whose runs write their outputs into memory of its own,
-// two sets of it in turn: what a run returned stays as it is until the next has
-// returned, and no longer. For who only looks at large outputs this saves a copy
-// of each and the collector's work. Not safe for concurrent use.
+// Recycler is a session whose runs write their outputs into memory of its own:
+// what a run returned is good until the next begins, and of the outputs named to
+// [Session.Recycling] until the next has returned, so that they can be fed to it.
+// For who only looks at large outputs this saves a copy of each and the garbage
+// collector's work. Not safe for concurrent use.
 type Recycler struct {
 	s    *Session
-	sets [2]map[string][]byte // by output
+	back map[string]bool      // outputs that are fed back
+	sets [2]map[string][]byte // by output; the second is of those fed back only
 	turn int
 	not  bool // an output has not the shape that the model states
 }
 
-// Recycling is s with outputs in memory that is used again.
-func (s *Session) Recycling() *Recycler {
-	return &Recycler{s: s, sets: [2]map[string][]byte{{}, {}}}
+// Recycling is s with outputs in memory that is used again; those named are fed
+// back to the next run.
+func (s *Session) Recycling(back ...string) *Recycler {
+	r := &Recycler{s: s, back: map[string]bool{}, sets: [2]map[string][]byte{{}, {}}}
+	for _, name := range back {
+		r.back[name] = true
+	}
+	return r
 }
 
 // Run is Session.Run. Outputs whose shape the model's symbols do not tell are
@@ -45,9 +52,12 @@ func (r *Recycler) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, erro
 	if r.not {
 		return r.s.Run(feeds, fetch)
 	}
-	set := r.sets[r.turn]
 	r.turn = 1 - r.turn
 	out, err := r.s.run(feeds, fetch, func(name string, n int64) []byte {
+		set := r.sets[0]
+		if r.back[name] {
+			set = r.sets[r.turn]
+		}
 		if set[name] == nil || int64(cap(set[name])) < n {
 			set[name] = aligned(n)
 		}

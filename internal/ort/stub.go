@@ -36,7 +36,7 @@ func (*Session) Run([]onnx.Tensor, []string) ([]onnx.Tensor, error) { return nil
 type Recycler struct{}
 
 // Recycling is nothing.
-func (*Session) Recycling() *Recycler { return nil }
+func (*Session) Recycling(...string) *Recycler { return nil }
 
 // Run answers that this binary was built without cgo.
 func (*Recycler) Run([]onnx.Tensor, []string) ([]onnx.Tensor, error) { return nil, missing() }
