@@ -48,6 +48,9 @@ func (h *Histogram) leastDivergence() float32 {
 	n := len(d.bins)
 	best, least := n, math.Inf(1)
 	for i := n; i >= entropyLevels; i-- {
+		if d.atLeast(i) > least {
+			continue
+		}
 		if kl := d.of(i); kl < least {
 			best, least = i, kl
 		}
@@ -102,6 +105,21 @@ func xlogx(x float64) float64 {
 		return 0
 	}
 	return x * math.Log(x)
+}
+
+// atLeast is less than the divergence when the first i bins are kept: that of P and
+// Q in two parts, the last bin, which the outliers are added to, and the others (no
+// division can have a greater divergence than a finer one). Nearly all i
+// are ruled out by it, each in a sixtieth of the time.
+func (d *divergences) atLeast(i int) float64 {
+	all, kept, last := d.count[len(d.count)-1], d.count[i], float64(d.bins[i-1])
+	from := ((entropyLevels-1)*i + entropyLevels - 1) / entropyLevels
+	p := (last + all - kept) / all
+	q := (kept - d.count[from]) / (d.full[i] - d.full[from]) / kept
+	if !(p > 0 && p < 1 && q > 0 && q < 1) {
+		return 0
+	}
+	return (p*math.Log(p/q) + (1-p)*math.Log((1-p)/(1-q))) * (1 - 1e-9)
 }
 
 // of is the divergence when the first i bins are kept.

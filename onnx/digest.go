@@ -5,10 +5,12 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
-	"hash"
 	"io"
 	"math"
+	"runtime"
 	"slices"
+	"sync"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
 )
@@ -38,26 +40,45 @@ func (m *Model) Digest() (string, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	for _, name := range names {
-		if err := m.weights[name].digest(h); err != nil {
+	// A large weight takes longer than all of its neighbours, so each hasher takes
+	// the next one when it is free. Weights that are made on the spot may hold a
+	// copy meanwhile: hence few hashers.
+	sums, errs := make([]string, len(names)), make([]error, len(names))
+	var all sync.WaitGroup
+	var next atomic.Int64
+	for range min(runtime.GOMAXPROCS(0), hashers) {
+		all.Go(func() {
+			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
+				sums[i], errs[i] = m.weights[names[i]].digest()
+			}
+		})
+	}
+	all.Wait()
+	for _, err := range errs {
+		if err != nil {
 			return "", err
 		}
+	}
+	for _, sum := range sums {
+		_, _ = io.WriteString(h, sum)
 	}
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
-// digest adds a weight: name, type, shape and the sha256 of its bytes.
-func (w *Weight) digest(h hash.Hash) error {
+// hashers is how many weights are hashed at once, at most.
+const hashers = 4
+
+// digest is a weight's line: name, type, shape and the sha256 of its bytes.
+func (w *Weight) digest() (string, error) {
 	data := sha256.New()
 	n, err := io.CopyBuffer(struct{ io.Writer }{data}, w.Data.Reader(), make([]byte, 1<<20))
 	if err == nil && n != w.Data.Size() {
 		err = fmt.Errorf("%d bytes of %d: %w", n, w.Data.Size(), io.ErrUnexpectedEOF)
 	}
 	if err != nil {
-		return fmt.Errorf("reading weight %q: %w", w.Name, err)
+		return "", fmt.Errorf("reading weight %q: %w", w.Name, err)
 	}
-	_, _ = fmt.Fprintf(h, "weight %q %d %v %x\n", w.Name, w.Type, w.Dims, data.Sum(nil))
-	return nil
+	return fmt.Sprintf("weight %q %d %v %x\n", w.Name, w.Type, w.Dims, data.Sum(nil)), nil
 }
 
 // canonical is a form of a message that depends on its content alone: fields

@@ -41,25 +41,27 @@ func int8Figures(w *workshop) ([]figure, error) {
 	}
 	var all []figure
 	for _, c := range []struct {
-		name, roles     string
-		prefill, decode float64 // asked
+		name, roles string
+		asked       [2]float64 // in prefill and in decode
 	}{
-		{"int8", "", 2.0, 1.4},
-		{"int8-lmhead", "qkv,fc1,lm_head", 3.0, 1.9},
+		{"int8", "qkv,fc1", [2]float64{2.0, 1.4}},
+		{"int8-lmhead", "qkv,fc1,lm_head", [2]float64{3.0, 1.9}},
 	} {
 		dir := w.path(c.name)
 		if err := int8Engine(float, dir, c.roles); err != nil {
 			return all, err
 		}
-		for phase, asked := range map[string]float64{"prefill": c.prefill, "decode": c.decode} {
-			f, err := int8Speed(c.name+"-"+phase, dir, checkpoint, phase, asked)
+		for i, phase := range []string{"prefill", "decode"} {
+			f, err := int8Speed(c.name+"-"+phase, dir, checkpoint, phase, c.asked[i])
 			if err != nil {
 				return all, err
 			}
 			all = append(all, f)
 		}
+		if err := os.RemoveAll(dir); err != nil {
+			return all, err
+		}
 	}
-	slices.SortFunc(all, func(a, b figure) int { return int(b.asked*10) - int(a.asked*10) })
 	return all, nil
 }
 
@@ -87,11 +89,7 @@ func int8Engine(float, dir, roles string) error {
 	if err := madeUpTable(filepath.Join(float, "model.onnx"), table); err != nil {
 		return err
 	}
-	args := []string{"quantize", float, "-o", dir, "--table", table, "-q"}
-	if roles != "" {
-		args = append(args, "--roles", roles)
-	}
-	cmd := exec.Command(binary, args...)
+	cmd := exec.Command(binary, "quantize", float, "-o", dir, "--table", table, "--roles", roles, "-q")
 	cmd.Stderr = os.Stderr
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("quantizing %s: %w", float, err)
