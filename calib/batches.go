@@ -54,9 +54,9 @@ func (p Plan) Shard(i, n int) (Plan, error) {
 // Digest is that of the whole plan, whichever part of it this is.
 func (p Plan) Digest() string {
 	h := sha256.New()
-	fmt.Fprintf(h, "batch %d\n", max(1, p.Batch))
+	_, _ = fmt.Fprintf(h, "batch %d\n", max(1, p.Batch))
 	for _, s := range p.Samples {
-		fmt.Fprintf(h, "%d %d %d\n", s.Start, s.Prefill, s.Decode)
+		_, _ = fmt.Fprintf(h, "%d %d %d\n", s.Start, s.Prefill, s.Decode)
 	}
 	return hex.EncodeToString(h.Sum(nil))
 }

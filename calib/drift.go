@@ -46,9 +46,9 @@ func Compare(committed, now *Table, limit float64) *Drift {
 			continue
 		}
 		t := TensorDrift{Tensor: name, Was: was, Is: is.Amax}
-		switch {
-		case was == is.Amax:
-		case was == 0:
+		switch was {
+		case is.Amax:
+		case 0:
 			t.Percent = 100
 		default:
 			t.Percent = 100 * (float64(is.Amax)/float64(was) - 1)

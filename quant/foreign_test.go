@@ -41,7 +41,8 @@ func TestForeignExports(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			graph, ops := m, map[string]int{"MatMulIntegerToFloat": len(targets)}
+			var graph *onnx.Model
+			ops := map[string]int{"MatMulIntegerToFloat": len(targets)}
 			if p.WeightOnly {
 				// The runtime's kernel that reads INT8 weights.
 				ops = map[string]int{"MatMulNBits": len(targets), "DequantizeLinear": 0}

@@ -177,8 +177,8 @@ func subgraph(nodes ...*onnxpb.NodeProto) *onnxpb.GraphProto {
 // weight is the rounded form of a product's weight in the layout that its node
 // sees, made once a layout, and its scales.
 func (p *prober) weight(l linearNode) (string, []float32, error) {
-	t, w := l.target, l.view.as()
-	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.view.transposed)
+	t, w := l.target, l.as()
+	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, l.transposed)
 	if name, ok := p.rounded[key]; ok {
 		return name, p.chosen[key], nil
 	}
@@ -187,7 +187,7 @@ func (p *prober) weight(l linearNode) (string, []float32, error) {
 		return "", nil, err
 	}
 	level, axis := quantize(w, p.used.take(t.Weight+"/rounded"), t.Axis, scale), t.Axis
-	if l.view.transposed {
+	if l.transposed {
 		level, axis = transpose(level), 1-axis
 	}
 	p.m.SetWeight(dequantize(level, axis, scale))

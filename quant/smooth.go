@@ -363,7 +363,7 @@ func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 func (s *smoother) rescale(l linearNode, axis int, factors []float32) {
 	w := s.m.Weight(l.target.Weight)
 	seen := *w
-	seen.Dims = l.view.dims
+	seen.Dims = l.dims
 	now := scaled(&seen, axis, factors)
 	now.Dims = w.Dims
 	s.m.SetWeight(now)

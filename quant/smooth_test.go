@@ -159,7 +159,7 @@ func checkSmoothTable(t *testing.T, name string, m *onnx.Model, table *calib.Tab
 	}
 	inputs := Observe(targets)
 	want := seen(t, m, floats(t, m), nil)
-	close := func(a, b, of float32) bool { return math.Abs(float64(a)-float64(b)) <= 1e-4*float64(of) }
+	near := func(a, b, of float32) bool { return math.Abs(float64(a)-float64(b)) <= 1e-4*float64(of) }
 	for tensor, w := range want.Ranges {
 		g, known := table.Ranges[tensor]
 		if !slices.Contains(inputs, tensor) {
@@ -168,13 +168,13 @@ func checkSmoothTable(t *testing.T, name string, m *onnx.Model, table *calib.Tab
 			}
 			continue
 		}
-		if g.Channels == nil || !close(g.Lo, w.Lo, w.Amax) || !close(g.Hi, w.Hi, w.Amax) || !close(g.Amax, w.Amax, w.Amax) {
+		if g.Channels == nil || !near(g.Lo, w.Lo, w.Amax) || !near(g.Hi, w.Hi, w.Amax) || !near(g.Amax, w.Amax, w.Amax) {
 			t.Errorf("%s: the table says %g..%g of %s, the graph makes %g..%g", name, g.Lo, g.Hi, tensor, w.Lo, w.Hi)
 			continue
 		}
 		for j := range w.Channels.Lo {
 			g, w, of := g.Channels, w.Channels, max(-w.Channels.Lo[j], w.Channels.Hi[j], 1e-2)
-			if !close(g.Lo[j], w.Lo[j], of) || !close(g.Hi[j], w.Hi[j], of) || !close(g.RMS[j], w.RMS[j], 10*of) || !close(g.Mean[j], w.Mean[j], 10*of) {
+			if !near(g.Lo[j], w.Lo[j], of) || !near(g.Hi[j], w.Hi[j], of) || !near(g.RMS[j], w.RMS[j], 10*of) || !near(g.Mean[j], w.Mean[j], 10*of) {
 				t.Fatalf("%s: channel %d of %s: the table says %g..%g rms %g mean %g, the graph makes %g..%g rms %g mean %g", name, j, tensor,
 					g.Lo[j], g.Hi[j], g.RMS[j], g.Mean[j], w.Lo[j], w.Hi[j], w.RMS[j], w.Mean[j])
 			}

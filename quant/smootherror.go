@@ -111,7 +111,7 @@ func (s *smoother) errorModel(g *group, c *calib.Channels) (*errorModel, error) 
 		t := l.target
 		e.amax = max(e.amax, s.table.Ranges[t.Activation].Amax)
 		seen := *s.m.Weight(t.Weight)
-		seen.Dims = l.view.dims
+		seen.Dims = l.dims
 		ew := errorWeight{&seen, 1 - t.Axis}
 		e.weights = append(e.weights, ew)
 		amax, squares, err := rowsOf(ew.w, ew.inputs)

@@ -24,7 +24,7 @@ func (s *smoother) shiftBias(l linearNode, c []float32) {
 	n, input := bias(s.m, s.x, l)
 	b := held(s.m, s.x, n.GetInput()[input])
 	w := *s.m.Weight(l.target.Weight)
-	w.Dims = l.view.dims
+	w.Dims = l.dims
 	shifted := *b
 	shifted.Name = s.used.take(b.Name + "/shifted")
 	shifted.Data = onnx.Generated{Length: b.Data.Size(), Write: func(out io.Writer) error {

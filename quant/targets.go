@@ -185,6 +185,6 @@ func (l *linearNode) describe() {
 	if l.transposed != (l.node.GetOpType() == "Gemm" && onnx.AttrInt(l.node, "transB", 0) != 0) {
 		axis = 0
 	}
-	l.target.Weight, l.target.Axis = l.Weight.Name, axis
+	l.target.Weight, l.target.Axis = l.Name, axis
 	l.target.In, l.target.Out = l.dims[1-axis], l.dims[axis]
 }

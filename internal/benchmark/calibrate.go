@@ -36,7 +36,7 @@ const (
 )
 
 func calibrateFigures(w *workshop) ([]figure, error) {
-	checkpoint, err := w.checkpoint("gpt2", small)
+	checkpoint, err := w.gpt2()
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,7 @@ const (
 // decodeFigures: a step through lm.Decoder against Python's onnxruntime with IO
 // binding, on the same graph with the same threads.
 func decodeFigures(w *workshop) ([]figure, error) {
-	checkpoint, err := w.checkpoint("gpt2", small)
+	checkpoint, err := w.gpt2()
 	if err != nil {
 		return nil, err
 	}

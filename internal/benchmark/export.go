@@ -24,7 +24,7 @@ const peakAsked = 300
 // exportFigures: time against torch.onnx.export, and peak memory of the whole
 // process at two sizes.
 func exportFigures(w *workshop) ([]figure, error) {
-	checkpoint, err := w.checkpoint("gpt2", small)
+	checkpoint, err := w.gpt2()
 	if err != nil {
 		return nil, err
 	}

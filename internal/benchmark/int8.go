@@ -31,7 +31,7 @@ const promptTokens = 8
 // what is quantized by default and with lm_head too, in prefill and in decode. The
 // weights are random, so their speed is all that counts: ranges are made up.
 func int8Figures(w *workshop) ([]figure, error) {
-	checkpoint, err := w.checkpoint("gpt2", small)
+	checkpoint, err := w.gpt2()
 	if err != nil {
 		return nil, err
 	}

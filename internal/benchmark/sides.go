@@ -61,16 +61,16 @@ func pythonArgs(runtime, script string, args ...string) ([]string, error) {
 	return append([]string{r.Python, "-c", string(text)}, args...), nil
 }
 
-// checkpoint is a random checkpoint of that shape in the workshop, made once.
-func (w *workshop) checkpoint(name string, s export.Shape) (string, error) {
-	dir := w.path(name)
+// gpt2 is a random checkpoint of GPT-2 124M in the workshop, made once.
+func (w *workshop) gpt2() (string, error) {
+	dir := w.path("gpt2")
 	if _, err := os.Stat(filepath.Join(dir, "config.json")); err == nil {
 		return dir, nil
 	}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return "", err
 	}
-	return dir, export.Random(dir, s, 1)
+	return dir, export.Random(dir, small, 1)
 }
 
 // withModel infers the contract of a graph.

@@ -15,7 +15,7 @@ var staticCapacities = []int64{depth + steps + 1, 1024}
 // staticFigures inform of what a static cache costs in ONNX Runtime on a CPU: a
 // step of it against a step, at the same depth, of a cache that concatenates.
 func staticFigures(w *workshop) ([]figure, error) {
-	checkpoint, err := w.checkpoint("gpt2", small)
+	checkpoint, err := w.gpt2()
 	if err != nil {
 		return nil, err
 	}
