@@ -294,7 +294,7 @@ func (s *smoother) channels(g *group) *calib.Channels {
 // private tells whether a product's weight is used by it alone, however it
 // reaches it, and of a type that can be rescaled.
 func (s *smoother) private(l linearNode) bool {
-	if l.view.Type != onnx.Float32 {
+	if l.Type != onnx.Float32 {
 		return false
 	}
 	value := l.node.GetInput()[1]
