@@ -258,8 +258,8 @@ func TestChosenScales(t *testing.T) {
 	}
 }
 
-// TestDemoKeepsItsPerplexity holds the demo model to what issue 3 promises:
-// FP16 within 0.1 % of FP32, INT8 of QKV and FC1 within 0.5 %, alone and with
+// TestDemoKeepsItsPerplexity holds the demo model to what is promised:
+// FP16 within 0.05 % of FP32, INT8 of QKV and FC1 within 0.2 %, alone and with
 // FP16 around it, calibrated on the demo's calibration text.
 func TestDemoKeepsItsPerplexity(t *testing.T) {
 	testenv.Python(t, "oracle")
@@ -292,11 +292,11 @@ func TestDemoKeepsItsPerplexity(t *testing.T) {
 	for _, line := range oracle(t, args...) {
 		ppl = append(ppl, decode[float64](t, line))
 	}
-	for i, limit := range []float64{0, 0.001, 0.005, 0.005} {
+	for i, limit := range []float64{0, 0.0005, 0.002, 0.002} {
 		cost := ppl[i]/ppl[0] - 1
 		t.Logf("%s: perplexity %.4f, %+.4f %%", filepath.Base(args[2+i]), ppl[i], 100*cost)
 		if cost > limit {
-			t.Errorf("%s costs %.3f %%, %.1f %% are allowed", filepath.Base(args[2+i]), 100*cost, 100*limit)
+			t.Errorf("%s costs %.3f %%, %.2f %% are allowed", filepath.Base(args[2+i]), 100*cost, 100*limit)
 		}
 	}
 }
