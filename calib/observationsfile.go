@@ -120,7 +120,11 @@ func (c *Curve) check(o *Observations) error {
 	if _, err := ParseMethod(c.Method); err != nil {
 		return err
 	}
-	for _, name := range slices.Sorted(maps.Keys(c.Amax)) {
+	names := maps.Clone(c.Amax)
+	for name := range o.Tensors { // each has an amax at every point: going on adds to all
+		names[name] = c.Amax[name]
+	}
+	for _, name := range slices.Sorted(maps.Keys(names)) {
 		unfit := slices.ContainsFunc(c.Amax[name], func(a float32) bool { return !(a >= 0 && float64(a) <= math.MaxFloat32) })
 		if o.Tensors[name] == nil || len(c.Amax[name]) != len(c.Samples) || unfit {
 			return fmt.Errorf("the curve of tensor %q does not fit its points", name)

@@ -81,6 +81,7 @@ func TestObservationsRefusals(t *testing.T) {
 		"channels vary":    {`"varies":true`, `"varies":false,"channels":{"rows":1,"lo":"","hi":"","sums":"","squares":""}`, "do not fit together"},
 		"moment":           {`"m4":`, `"m4":1e999,"x":`, "1e999"},
 		"tensor is null":   {`"/never":{`, `"/nothing":null,"/never":{`, `tensor "/nothing": nothing`},
+		"curve of a few":   {`,"/never":[0]`, ``, "does not fit its points"},
 		"curve of nothing": {`"amax":{`, `"amax":{"/other":[1],`, "/other"},
 	} {
 		bad := strings.Replace(good, c.old, c.with, 1)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -98,14 +99,17 @@ func (r Calibration) cut() (path string, remove func(), err error) {
 	return path, remove, nil
 }
 
-// sweepOf removes what lies in dir under names that begin with prefix.
+// numbered is the end of a temporary name. Another end is that of a longer name.
+var numbered = regexp.MustCompile(`^(cut-)?[0-9]+$`)
+
+// sweepOf removes what lies in dir under temporary names that begin with prefix.
 func sweepOf(dir, prefix string) error {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return fsx.Explain("reading", dir, err)
 	}
 	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), prefix) {
+		if end, mine := strings.CutPrefix(e.Name(), prefix); mine && numbered.MatchString(end) {
 			if err := os.RemoveAll(filepath.Join(dir, e.Name())); err != nil {
 				return fsx.Explain("removing", e.Name(), err)
 			}

@@ -66,7 +66,7 @@ const mostRefused = 20
 func (t *table) refuse(where, format string, args ...any) {
 	switch {
 	case len(t.errs) < mostRefused:
-		t.errs = append(t.errs, fmt.Errorf(where+": "+format, args...))
+		t.errs = append(t.errs, fmt.Errorf("%s: "+format, append([]any{where}, args...)...))
 	case len(t.errs) == mostRefused:
 		t.errs = append(t.errs, errors.New("and more"))
 	}

@@ -1,6 +1,7 @@
 package tableio
 
 import (
+	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -59,7 +60,7 @@ type File struct {
 	Notes []string // what the form could not tell
 }
 
-// maxFile bounds an untrusted file, as package calib bounds its own.
+// maxFile bounds a foreign file; package calib bounds our own, which has channels.
 const maxFile = 32 << 20
 
 // headBytes are enough for [Detect].
@@ -69,14 +70,24 @@ const headBytes = 4096
 // input and name every entry that no calibration can have made: a magnitude that
 // is not a positive finite float32, a name that occurs twice.
 func Read(r io.Reader, path string) (*File, error) {
-	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	in := bufio.NewReaderSize(r, headBytes)
+	head, _ := in.Peek(headBytes) // an error comes again
+	f := &File{Form: Detect(head)}
+	if text := bytes.TrimLeft(head, " \t\r\n"); f.Form == "" && len(text) > 0 && text[0] == '{' {
+		f.Form = JSON
+	}
+	if f.Form == JSON {
+		var err error
+		f.Table, err = calib.Read(in, path)
+		return f, err
+	}
+	b, err := io.ReadAll(io.LimitReader(in, maxFile+1))
 	if err == nil && len(b) > maxFile {
 		err = fmt.Errorf("it is larger than %d bytes", maxFile)
 	}
 	if err != nil {
 		return nil, bad(path, err)
 	}
-	f := &File{Form: Detect(b[:min(len(b), headBytes)])}
 	switch f.Form {
 	case TRT:
 		f.Table, err = parseTRT(b)
@@ -87,12 +98,7 @@ func Read(r io.Reader, path string) (*File, error) {
 	case ORTJSON:
 		f.Table, err = parseORTJSON(b)
 	default:
-		if text := bytes.TrimLeft(b, " \t\r\n"); len(text) == 0 || text[0] != '{' {
-			return nil, bad(path, errors.New("it is no calibration table: neither ours, nor TensorRT's cache, nor one of ONNX Runtime's"))
-		}
-		f.Form = JSON
-		f.Table, err = calib.Read(bytes.NewReader(b), path)
-		return f, err
+		return nil, bad(path, errors.New("it is no calibration table: neither ours, nor TensorRT's cache, nor one of ONNX Runtime's"))
 	}
 	if err != nil {
 		return nil, bad(path, err)

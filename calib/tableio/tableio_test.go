@@ -304,3 +304,35 @@ func TestFormats(t *testing.T) {
 		}
 	}
 }
+
+// TestOurTableIsReadWhateverItsSize reads what package calib wrote: the channels of
+// a large model take more than a foreign file may.
+func TestOurTableIsReadWhateverItsSize(t *testing.T) {
+	const n = 1 << 16
+	channels := &calib.Channels{Lo: make([]float32, n), Hi: make([]float32, n), RMS: make([]float32, n)}
+	for i := range n {
+		channels.Lo[i], channels.Hi[i], channels.RMS[i] = -1.2345678, 1.2345678, 0.12345678
+	}
+	table := sample()
+	for i := range 16 {
+		table.Ranges[fmt.Sprint("/h/", i)] = calib.Range{Lo: -2, Hi: 2, Amax: 2, Channels: channels}
+	}
+	path := filepath.Join(t.TempDir(), "table.json")
+	if err := table.WriteFile(path); err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(path); err != nil || info.Size() <= maxFile {
+		t.Fatalf("the table is too small to tell: %v, %v", info.Size(), err)
+	}
+	if in, err := ReadFile(path); err != nil || len(in.Table.Ranges) != len(table.Ranges) {
+		t.Error(err)
+	}
+}
+
+// TestAFaultNamesItsTensorAsItIs reads a name that would be a verb of a format.
+func TestAFaultNamesItsTensorAsItIs(t *testing.T) {
+	_, err := Read(strings.NewReader(`{"a%sb": {"CLS": "TensorData", "lowest": 1}}`), "x")
+	if err == nil || !strings.Contains(err.Error(), `tensor "a%sb": lowest or highest is missing`) {
+		t.Errorf("%v", err)
+	}
+}

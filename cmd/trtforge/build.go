@@ -88,6 +88,7 @@ type built struct {
 	Cached   bool               `json:"cached"`
 	Nearest  string             `json:"nearest,omitempty"`
 	Differs  []store.Difference `json:"differs,omitempty"`
+	Damage   string             `json:"damage,omitempty"`
 	Manifest *engine.Manifest   `json:"manifest,omitempty"`
 }
 
@@ -137,7 +138,13 @@ func foresee(g *globals, s *store.Store, r engine.Request, b engine.Builder) err
 	}
 	out := built{Key: engine.KeyOf(inputs), Differs: diff}
 	if near != nil {
-		out.Nearest, out.Cached = near.Manifest.Key, len(diff) == 0
+		out.Nearest = near.Manifest.Key
+	}
+	if near != nil && len(diff) == 0 {
+		_, err := s.Get(out.Key)
+		if out.Cached = err == nil; err != nil {
+			out.Damage = err.Error()
+		}
 	}
 	return g.print(out, func(w io.Writer) error {
 		if out.Cached {
@@ -145,8 +152,12 @@ func foresee(g *globals, s *store.Store, r engine.Request, b engine.Builder) err
 			return err
 		}
 		_, _ = fmt.Fprintf(w, "to build: %.12s\n", out.Key)
-		if near == nil {
+		switch {
+		case near == nil:
 			_, err := fmt.Fprintln(w, "the store is empty")
+			return err
+		case out.Damage != "":
+			_, err := fmt.Fprintln(w, "the one in the store is damaged: "+out.Damage)
 			return err
 		}
 		_, err := fmt.Fprintf(w, "the nearest engine is %.12s; what differs:\n%s", out.Nearest, differText(diff))

@@ -60,6 +60,9 @@ func (o TableOutput) open() (*sink, error) {
 	case o.Check == "" && (o.JUnit != "" || o.GitHub):
 		return nil, fault.New(fault.Usage, "", "", "--junit and --github report a check, and nothing is checked", "name the committed table with --check")
 	}
+	if err := o.distinct(); err != nil {
+		return nil, err
+	}
 	var err error
 	if s.drift, err = parsePercent("--drift", o.Drift); err != nil {
 		return nil, err
@@ -81,6 +84,22 @@ func (o TableOutput) open() (*sink, error) {
 		}
 	}
 	return s, nil
+}
+
+// distinct refuses a file that two flags name: the second would replace what the
+// first wrote, or the table that was committed.
+func (o TableOutput) distinct() error {
+	seen := map[string]string{}
+	for _, f := range []struct{ flag, path string }{
+		{"-o", o.Out}, {"--observations", o.Observations}, {"--html", o.HTML}, {"--check", o.Check}, {"--junit", o.JUnit},
+	} {
+		path := filepath.Clean(f.path)
+		if other := seen[path]; f.path != "" && other != "" {
+			return fault.New(fault.Usage, "", "", fmt.Sprintf("%s and %s are one file, %s", other, f.flag, f.path), "name a file for each")
+		}
+		seen[path] = f.flag
+	}
+	return nil
 }
 
 // calibrated is what calibrate and merge print.

@@ -197,7 +197,7 @@ func parseSize(text string) (int64, error) {
 	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
 		if number, ok := strings.CutSuffix(text, unit); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
-			if err != nil || n <= 0 || n > 1<<20 {
+			if err != nil || !(n > 0 && n <= 1<<20) { // NaN is neither
 				break
 			}
 			return int64(n * float64(int64(1)<<(10*(i+1)))), nil

@@ -139,12 +139,12 @@ func (e *Entry) touch() {
 }
 
 // Export puts a copy of the engine, its manifest and its seal into dir, which it
-// replaces. A directory that holds
-// anything but an engine is refused, as class usage.
+// replaces. A directory that holds anything but an engine is refused, as class
+// usage.
 func (e *Entry) Export(dir string) error {
 	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		if _, err := os.Stat(filepath.Join(dir, sealFile)); err != nil {
-			return fault.New(fault.Usage, "writing an engine to", dir, "the directory holds something else", "choose another one")
+		if other := stranger(dir); other != "" {
+			return fault.New(fault.Usage, "writing an engine to", dir, "the directory holds something else: "+other, "choose another one")
 		}
 	}
 	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
@@ -158,6 +158,26 @@ func (e *Entry) Export(dir string) error {
 	})
 }
 
+// stranger is something in dir that is no part of the engine there, or "".
+func stranger(dir string) (other string) {
+	e, err := read(dir)
+	if err != nil {
+		return "what is no engine"
+	}
+	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		name, _ := filepath.Rel(dir, path)
+		name = filepath.ToSlash(name)
+		switch own := e.Manifest.Digests[name] != "" || name == manifestFile || name == sealFile || name == usedFile; {
+		case err == nil && (d.IsDir() || own):
+			return nil
+		default:
+			other = name
+			return filepath.SkipAll
+		}
+	})
+	return other
+}
+
 // place copies a file. It is no link, so that who edits the copy does not damage
 // the store.
 func place(from, to string) error {
@@ -166,6 +186,9 @@ func place(from, to string) error {
 		return err
 	}
 	defer func() { _ = in.Close() }()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return err
+	}
 	out, err := os.Create(to)
 	if err != nil {
 		return err

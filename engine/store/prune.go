@@ -2,10 +2,13 @@ package store
 
 import (
 	"context"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
 
@@ -36,13 +39,16 @@ func (s *Store) List() ([]Listed, error) {
 
 // size is the bytes of the files in a directory; what cannot be read has none.
 func size(dir string) int64 {
-	entries, _ := os.ReadDir(dir)
 	var sum int64
-	for _, e := range entries {
-		if info, err := e.Info(); err == nil {
+	_ = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return nil
+		}
+		if info, err := d.Info(); err == nil {
 			sum += info.Size()
 		}
-	}
+		return nil
+	})
 	return sum
 }
 
@@ -54,7 +60,8 @@ type Limits struct {
 }
 
 // Prune removes engines beyond the limits and says which. With dry it only says.
-// An engine that is being built or replaced is left alone.
+// An engine that is being built or replaced is left alone. Damage is looked for in
+// the engines' files too.
 func (s *Store) Prune(ctx context.Context, l Limits, dry bool) ([]Listed, error) {
 	all, err := s.List()
 	if err != nil {
@@ -65,20 +72,23 @@ func (s *Store) Prune(ctx context.Context, l Limits, dry bool) ([]Listed, error)
 			return nil, err
 		}
 	}
+	for i := range all {
+		if l.Damaged && all[i].Damage == nil {
+			all[i].Damage = all[i].Entry.prove()
+		}
+	}
 	var removed []Listed
 	for _, e := range surplus(all, l, time.Now()) {
 		if err := ctx.Err(); err != nil {
 			return removed, context.Cause(ctx)
 		}
 		if !dry {
-			unlock, got := s.tryLock(e.Key)
-			if !got {
-				continue
-			}
-			err := s.remove(e.Key)
-			unlock()
+			gone, err := s.discard(e)
 			if err != nil {
 				return removed, err
+			}
+			if !gone {
+				continue
 			}
 		}
 		removed = append(removed, e)
@@ -109,6 +119,22 @@ func surplus(all []Listed, l Limits, now time.Time) []Listed {
 		gone, total = append(gone, e), total-e.Bytes
 	}
 	return gone
+}
+
+// discard removes an engine, unless another process is at work on it or has built
+// it again since it was found damaged. What only could not be read is not damaged.
+func (s *Store) discard(l Listed) (gone bool, err error) {
+	unlock, got := s.tryLock(l.Key)
+	if !got {
+		return false, nil
+	}
+	defer unlock()
+	if l.Damage != nil {
+		if _, err := s.Get(l.Key); err == nil || fault.Classify(err) != fault.Input {
+			return false, nil
+		}
+	}
+	return true, s.remove(l.Key)
 }
 
 // remove takes an engine away. It loses its key first, so that a kill in between

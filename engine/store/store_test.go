@@ -232,3 +232,66 @@ func TestFind(t *testing.T) {
 		}
 	}
 }
+
+// TestPruneFindsWhatVerifyFinds damages an engine in a way that only its own bytes
+// tell; what was built again since the listing stays.
+func TestPruneFindsWhatVerifyFinds(t *testing.T) {
+	s, r := open(t), request(t)
+	good := build(t, s, enginetest.Fake{}, r)
+	r.Target = "sm86"
+	bad := build(t, s, enginetest.Fake{}, r)
+	rewrite(t, bad.File(), func(s string) string { return s[1:] + "x" })
+	for _, dry := range []bool{true, false} {
+		removed, err := s.Prune(t.Context(), Limits{Damaged: true}, dry)
+		must(t, err)
+		if len(removed) != 1 || removed[0].Key != bad.Manifest.Key || removed[0].Damage == nil {
+			t.Errorf("dry %v: removed %+v", dry, removed)
+		}
+	}
+	// Damaged when it was listed, and built again since.
+	if gone, err := s.discard(Listed{Key: good.Manifest.Key, Damage: errors.New("was damaged")}); gone || err != nil {
+		t.Errorf("removed %v, %v", gone, err)
+	}
+	if _, err := s.Get(good.Manifest.Key); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestExportLeavesWhatIsNoEngine(t *testing.T) {
+	s, r := open(t), request(t)
+	e, dir := build(t, s, enginetest.Fake{}, r), filepath.Join(t.TempDir(), "out")
+	must(t, e.Export(dir))
+	must(t, e.Export(dir)) // an engine is replaced
+	notes := filepath.Join(dir, "notes.txt")
+	must(t, os.WriteFile(notes, []byte("mine"), 0o600))
+	if err := e.Export(dir); fault.Classify(err) != fault.Usage {
+		t.Errorf("err %v", err)
+	}
+	if _, err := os.Stat(notes); err != nil {
+		t.Error(err)
+	}
+}
+
+// deep is a builder that leaves a file in a directory.
+type deep struct{ engine.Builder }
+
+func (d deep) Build(ctx context.Context, r engine.Request, dir string, p progress.Counter) (*engine.Manifest, error) {
+	if err := os.Mkdir(filepath.Join(dir, "parts"), 0o755); err != nil {
+		return nil, err
+	}
+	if err := os.WriteFile(filepath.Join(dir, "parts", "1"), make([]byte, 100_000), 0o600); err != nil {
+		return nil, err
+	}
+	return d.Builder.Build(ctx, r, dir, p)
+}
+
+func TestAnEngineInDirectories(t *testing.T) {
+	s, r := open(t), request(t)
+	e, dir := build(t, s, deep{enginetest.Fake{}}, r), filepath.Join(t.TempDir(), "out")
+	must(t, e.Export(dir))
+	must(t, e.Export(dir))
+	must(t, Prove(dir))
+	if all, err := s.List(); err != nil || len(all) != 1 || all[0].Bytes < 100_000 {
+		t.Errorf("%+v, %v", all, err)
+	}
+}

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -11,6 +12,7 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -40,7 +42,12 @@ func Calibrate(ctx context.Context, c Caller, r CalibrateRequest, p progress.Cou
 		return nil, err
 	}
 	if r.Checkpoint != "" { // of a large model they do not fit a frame
-		return calib.ReadObservationsFile(r.Checkpoint)
+		seen, err := calib.ReadObservationsFile(r.Checkpoint)
+		if err == nil && !seen.Whole() {
+			err = fault.New(fault.Runtime, "calibrating", r.Checkpoint,
+				fmt.Sprintf("it ended, and the file has %d of %d batches: another calibration writes it too", seen.Done, seen.Batches), "give each a file of its own")
+		}
+		return seen, err
 	}
 	return o, nil
 }
