@@ -134,11 +134,26 @@ func TestInt8Refusals(t *testing.T) {
 	}
 	values[7] = float32(math.Inf(1))
 	nan.SetWeight(onnx.Floats(w.Name, w.Dims, values...))
+	with := func(nodes ...*onnxpb.NodeProto) *onnx.Model {
+		c := m.Clone()
+		c.SetWeight(onnx.Floats("none", []int64{0, 4}))
+		c.SetWeight(onnx.Ints("open", []int64{2}, 0, -1))
+		c.Graph().Node = append(c.Graph().Node, nodes...)
+		return c
+	}
+	in := slices.IndexFunc(m.Graph().GetNode(), func(n *onnxpb.NodeProto) bool { return nodeName(n) == targets[0].Node })
+	product := m.Graph().GetNode()[in].GetOutput()[0]
 	for name, c := range map[string]struct {
 		m     *onnx.Model
 		table *calib.Table
 		want  []string
 	}{
+		"a cycle":          {with(onnx.Node("Identity", "", []string{"b"}, []string{"a"}), onnx.Node("Identity", "", []string{"a"}, []string{"b"})), table(nothing), []string{`"b" is made by no earlier node`}},
+		"half an Add":      {with(onnx.Node("Add", "half", []string{product}, []string{"a"})), table(nothing), []string{"half", "1 inputs"}},
+		"IsNaN of nothing": {with(onnx.Node("IsNaN", "test", nil, []string{"a"})), table(nothing), []string{"test", "0 inputs"}},
+		"an open shape of nothing": {with(onnx.Node("Reshape", "open", []string{"none", "open"}, []string{"a"}),
+			onnx.Node("MatMul", "empty", []string{first, "a"}, []string{"c"}), onnx.Node("MatMul", "next", []string{"c", targets[0].Weight}, []string{"d"})),
+			table(nothing), []string{"empty", "[0 -1]"}},
 		"missing ranges": {m, table(func(r map[string]calib.Range) { delete(r, first); delete(r, last) }), []string{first, last, "missing"}},
 		"zero range":     {m, table(func(r map[string]calib.Range) { r[first] = calib.Range{} }), []string{first, "zero"}},
 		"infinite range": {m, table(func(r map[string]calib.Range) { r[last] = calib.Range{Amax: float32(math.Inf(1))} }), []string{last, "not finite"}},

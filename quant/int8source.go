@@ -145,7 +145,10 @@ func shapeOf(m *onnx.Model, x *index, n *onnxpb.NodeProto, dims []int64) ([]int6
 		}
 		product *= to[i]
 	}
-	if open >= 0 && product > 0 {
+	if open >= 0 && product == 0 {
+		return nil, fmt.Errorf("the shape is %v", to)
+	}
+	if open >= 0 {
 		to[open] = total / product
 		product *= to[open]
 	}

@@ -132,6 +132,7 @@ type group struct {
 	tensors []string // it and its reshaped forms that are an input of a product
 	users   []int    // of linears
 	taken   []int    // those that are quantized
+	first   Target   // of them
 	other   string   // what else takes the value; empty where nothing does
 }
 
@@ -148,7 +149,7 @@ func (s *smoother) groups() []*group {
 			continue
 		}
 		known[root] = true
-		g := &group{root: root}
+		g := &group{root: root, first: l.target}
 		s.collect(g, root)
 		slices.Sort(g.users)
 		g.taken = slices.DeleteFunc(slices.Clone(g.users), func(i int) bool { return !s.takes(s.linears[i].target) })
@@ -206,7 +207,7 @@ func (s *smoother) collect(g *group, value string) {
 	for _, n := range s.x.consumers[value] {
 		i, linear := s.linear[n]
 		switch {
-		case linear && n.GetInput()[0] == value && !slices.Contains(n.GetInput()[1:], value):
+		case linear && n.GetInput()[0] == value && !slices.Contains(n.GetInput()[1:], value) && onnx.AttrInt(n, "transA", 0) == 0:
 			g.users = append(g.users, i)
 			if !slices.Contains(g.tensors, value) {
 				g.tensors = append(g.tensors, value)
@@ -224,8 +225,7 @@ var sizes = map[string]bool{"Shape": true, "Size": true}
 
 // fold judges one group and, where it pays, folds it.
 func (s *smoother) fold(g *group) (Fold, error) {
-	first := s.linears[g.taken[0]].target
-	f := Fold{Tensor: g.root, Role: first.Role, Layer: first.Layer}
+	f := Fold{Tensor: g.root, Role: g.first.Role, Layer: g.first.Layer}
 	for _, i := range g.users {
 		f.Nodes = append(f.Nodes, s.linears[i].target.Node)
 	}
@@ -234,7 +234,7 @@ func (s *smoother) fold(g *group) (Fold, error) {
 	}
 	s.left = maxWalk
 	p, why := s.absorb(g.root, nil)
-	if p == nil && !s.inserts(f.Role) {
+	if p == nil && (!s.inserts(f.Role) || s.x.producer[g.root] == nil) {
 		f.Reason = why
 		return f, nil
 	}
@@ -274,7 +274,7 @@ func (s *smoother) obstacle(g *group) string {
 			return fmt.Sprintf("weight %q is not float32 or has other users", l.target.Weight)
 		}
 	}
-	in := s.linears[g.taken[0]].target.In
+	in := g.first.In
 	if c := s.channels(g); c == nil || int64(len(c.Lo)) != in || int64(len(c.Hi)) != in || int64(len(c.RMS)) != in {
 		return "the table has no channels of it"
 	}
@@ -345,7 +345,7 @@ func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 		}
 		insert("Add", "shift", moved)
 	}
-	s.rerange(g, value, b)
+	s.rerange(g, value, b, p != nil)
 	for _, i := range g.users {
 		l := s.linears[i]
 		if b.shift != nil {

@@ -94,6 +94,9 @@ func checkSmooth(t *testing.T, all map[string]*onnx.Model) {
 		added := 0
 		for i, f := range folds {
 			added += len(f.Added)
+			if _, known := after.Ranges[f.Tensor]; !known {
+				t.Errorf("%s: the table has lost %s, by which float16 is judged", name, f.Tensor)
+			}
 			if want := into[name][i%4]; !f.Folded || ops[f.Into] != want || f.KV != (f.Role == AttnOut) || f.Layer != i/4 {
 				t.Errorf("%s: %+v, want it folded into %q", name, f, want)
 			}
@@ -284,6 +287,37 @@ func TestSmoothRefuses(t *testing.T) {
 		"a computed gain": {"RMSNormalization", func(m *onnx.Model) {
 			m.Graph().Node[0].Input[1] = "x"
 		}, channels, "no constant gain"},
+		"no gain":         {"RMSNormalization", func(m *onnx.Model) { m.Graph().Node[0].Input = []string{"x"} }, channels, "has no gain"},
+		"a gain left out": {"LayerNormalization", func(m *onnx.Model) { m.Graph().Node[0].Input = []string{"x", "", "gain"} }, channels, "has no gain"},
+		"channels that are rows": {"RMSNormalization", func(m *onnx.Model) {
+			m.Graph().Input[0] = onnx.ValueInfo("x", onnx.Float32, onnx.Fixed(4), onnx.Fixed(4))
+			m.Graph().Node[1] = onnx.Node("Gemm", "product", []string{"normed", "w"}, []string{"y"}, "transA", 1)
+		}, channels, `also goes to node "product"`},
+		"its own bias": {"RMSNormalization", func(m *onnx.Model) {
+			m.Graph().Node[1] = onnx.Node("Gemm", "product", []string{"normed", "w", "normed"}, []string{"y"})
+		}, channels, `also goes to node "product"`},
+		"a square": {"Relu", func(m *onnx.Model) {
+			m.SetWeight(onnx.Floats("up", []int64{4, 4}, 1, 2, 3, 4, 5, 6, 7, 8, 9, 8, 7, 6, 5, 4, 3, 2))
+			m.Graph().Node = []*onnxpb.NodeProto{
+				onnx.Node("Mul", "double", []string{"x", "gain"}, []string{"scaled"}),
+				onnx.Node("Relu", "relu", []string{"scaled"}, []string{"positive"}),
+				onnx.Node("Mul", "square", []string{"positive", "positive"}, []string{"normed"}),
+				onnx.Node("MatMul", "product", []string{"normed", "w"}, []string{"y"}),
+			}
+		}, channels, `positive goes to node "square" twice`},
+		"columns that are summed": {"Identity", func(m *onnx.Model) {
+			three := []onnx.Dim{onnx.Fixed(1), onnx.Fixed(1), onnx.Fixed(4)}
+			m.Graph().Input[0], m.Graph().Output[0] = onnx.ValueInfo("x", onnx.Float32, three...), onnx.ValueInfo("y", onnx.Float32, three...)
+			m.SetWeight(onnx.Floats("wide", []int64{4, 16}, make([]float32, 64)...))
+			m.SetWeight(onnx.Ints("square", []int64{3}, 1, 4, 4))
+			m.Graph().Node = []*onnxpb.NodeProto{
+				onnx.Node("MatMul", "all", []string{"x", "wide"}, []string{"flat"}),
+				onnx.Node("Reshape", "cut", []string{"flat", "square"}, []string{"made"}),
+				onnx.Node("Identity", "same", []string{"x"}, []string{"left"}),
+				onnx.Node("MatMul", "use", []string{"left", "made"}, []string{"normed"}),
+				onnx.Node("MatMul", "product", []string{"normed", "w"}, []string{"y"}),
+			}
+		}, channels, "cannot be followed to its values"},
 		"a softmax": {"Softmax", func(m *onnx.Model) { m.Graph().Node[0].Input = []string{"x"} }, channels, "does not commute"},
 	} {
 		m := small(c.op, c.change)
@@ -292,7 +326,7 @@ func TestSmoothRefuses(t *testing.T) {
 		if err != nil || len(folds) == 0 {
 			t.Fatalf("%s: %v, %v", name, folds, err)
 		}
-		f := folds[0]
+		f := folds[slices.IndexFunc(folds, func(f Fold) bool { return f.Tensor == "normed" })]
 		if f.Folded != (c.want == "") || !strings.Contains(f.Reason, c.want) {
 			t.Errorf("%s: %+v, want %q", name, f, c.want)
 		}
@@ -318,6 +352,55 @@ func TestKeepKV(t *testing.T) {
 		if kv || marked || len(folds) == 0 {
 			t.Errorf("%s: %+v, marked %v", name, folds, marked)
 		}
+	}
+}
+
+// TestFirstPassKV: the values that a graph without a past gives out are a cache,
+// too (optimum's decoder_model.onnx).
+func TestFirstPassKV(t *testing.T) {
+	m := gpt2(t)
+	g := m.Graph()
+	past := func(name string) bool { return strings.HasPrefix(name, "past_key_values") }
+	for _, n := range g.GetNode() {
+		if n.GetOpType() == "Concat" && past(n.GetInput()[0]) {
+			n.OpType, n.Input, n.Attribute = "Identity", n.GetInput()[1:], nil
+		}
+	}
+	g.Input = slices.DeleteFunc(g.Input, func(v *onnxpb.ValueInfoProto) bool { return past(v.GetName()) })
+	ranges := map[string]calib.Range{}
+	all, err := Linears(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, target := range all {
+		c := &calib.Channels{Lo: make([]float32, target.In), Hi: make([]float32, target.In), RMS: make([]float32, target.In)}
+		for j := range c.Hi {
+			c.Hi[j], c.RMS[j] = float32(j+1), 1
+		}
+		ranges[target.Activation] = calib.Range{Hi: float32(target.In), Amax: float32(target.In), Channels: c}
+	}
+	for _, keep := range []bool{false, true} {
+		s, _, folds := smoothed(t, m, &calib.Table{Ranges: ranges}, SmoothOptions{Policy: Policy{Roles: []Role{AttnOut}}, Alphas: []float64{0.5}, KeepKV: keep})
+		marked := slices.ContainsFunc(s.Proto.GetMetadataProps(), func(p *onnxpb.StringStringEntryProto) bool { return p.GetKey() == contract.MetaKVScale })
+		if f := folds[0]; f.Folded == keep || f.KV == keep || marked == keep {
+			t.Errorf("keep %v: %+v, marked %v", keep, f, marked)
+		}
+	}
+}
+
+// TestNodesNeedWhatMakesTheirInput: behind an input of the graph no node is added.
+func TestNodesNeedWhatMakesTheirInput(t *testing.T) {
+	m := small("RMSNormalization", func(m *onnx.Model) {
+		m.Graph().Node[1] = onnx.Node("MatMul", "bias", []string{"normed", "gain2"}, []string{"b"})
+		m.Graph().Node = append(m.Graph().Node, onnx.Node("Gemm", "product", []string{"z", "w", "b"}, []string{"y"}))
+		m.Graph().Input = append(m.Graph().Input, onnx.ValueInfo("z", onnx.Float32, onnx.Sym("n"), onnx.Fixed(4)))
+		m.SetWeight(onnx.Floats("gain2", []int64{4, 4}, make([]float32, 16)...))
+	})
+	channels := &calib.Channels{Lo: []float32{-1, -2, -30, -4}, Hi: []float32{4, 3, 2, 1}, RMS: []float32{1, 1, 1, 1}}
+	s, _, folds := smoothed(t, m, &calib.Table{Ranges: map[string]calib.Range{"z": {Lo: -30, Hi: 4, Amax: 30, Channels: channels}}},
+		SmoothOptions{Policy: Policy{Roles: []Role{FC2}}, Alphas: []float64{0.5}})
+	if len(folds) != 1 || folds[0].Folded || onnx.Check(s) != nil {
+		t.Errorf("%+v, %v", folds, onnx.Check(s))
 	}
 }
 

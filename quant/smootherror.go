@@ -80,7 +80,7 @@ func (s *smoother) balance(g *group, p *path) (balanced, error) {
 
 // centre is the middle of each channel's range, where an Add may move it to 0.
 func (s *smoother) centre(g *group, c *calib.Channels) []float32 {
-	if len(c.Mean) != len(c.Lo) || !s.inserts(s.linears[g.taken[0]].target.Role) || !s.biases(g) {
+	if len(c.Mean) != len(c.Lo) || !s.inserts(g.first.Role) || !s.biases(g) {
 		return nil
 	}
 	centre := make([]float32, len(c.Lo))

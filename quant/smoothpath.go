@@ -78,6 +78,9 @@ func (s *smoother) seen(value string, via *onnxpb.NodeProto) string {
 			return value + " also goes to " + label(n)
 		}
 	}
+	if in := via.GetInput(); slices.Contains(in[slices.Index(in, value)+1:], value) {
+		return value + " goes to " + label(via) + " twice" // a square
+	}
 	return ""
 }
 
@@ -90,6 +93,9 @@ func ending(n *onnxpb.NodeProto, edits ...func([]float32)) *path {
 func (s *smoother) norm(n *onnxpb.NodeProto) (*path, string) {
 	p := ending(n)
 	in := n.GetInput()
+	if len(in) < 2 || in[1] == "" {
+		return nil, label(n) + " has no gain"
+	}
 	d := s.width(in[0])
 	if axis := onnx.AttrInt(n, "axis", -1); axis != -1 && axis != int64(len(s.trace.Dims(in[0])))-1 {
 		return nil, label(n) + " does not stand on the last axis"

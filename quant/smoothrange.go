@@ -7,10 +7,11 @@ import (
 )
 
 // rerange makes the table's ranges those of the smoothed group, whose products
-// take value from now on.
-func (s *smoother) rerange(g *group, value string, b balanced) {
+// take value from now on; absorbed tells that no node takes the factors.
+func (s *smoother) rerange(g *group, value string, b balanced, absorbed bool) {
 	c := s.channels(g)
 	r := smoothedRange(c, b)
+	root, known := s.table.Ranges[g.root]
 	for _, name := range append(g.tensors, g.root) {
 		if _, known := s.table.Ranges[name]; known {
 			s.table.Ranges[name] = r
@@ -20,7 +21,13 @@ func (s *smoother) rerange(g *group, value string, b balanced) {
 		return
 	}
 	s.table.Ranges[value] = r
-	delete(s.table.Ranges, g.root)
+	if absorbed { // the shift alone stands behind it
+		b.shift = nil
+		root = smoothedRange(c, b)
+	}
+	if known { // float16 is judged by it
+		s.table.Ranges[g.root] = root
+	}
 	for _, n := range s.x.consumers[g.root] {
 		for i, in := range n.GetInput() {
 			if in == g.root {

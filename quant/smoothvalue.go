@@ -77,14 +77,14 @@ func (s *smoother) values(result string) (*path, string) {
 		mine[column] = true
 	}
 	p := ending(proj.node)
-	p.tied, p.kv = l.at, m.kv
+	p.tied = l.at
 	for _, st := range m.steps {
 		if why := m.alone(st, mine); why != "" {
 			return nil, why
 		}
 		p.inside[st.value] = m.laid[st.value].at
 	}
-	if p.kv && s.o.KeepKV {
+	if p.kv = m.kv; p.kv && s.o.KeepKV {
 		return nil, "the cache is to stay interchangeable"
 	}
 	p.edits = append(p.edits, func(factors []float32) {
@@ -156,8 +156,10 @@ func (m *mover) node(n *onnxpb.NodeProto, value string) *laid {
 	}
 	switch n.GetOpType() {
 	case "MatMul":
-		if s.x.producer[in[0]] != nil && s.x.producer[in[1]] != nil {
-			return m.find(in[1], n)
+		if s.x.producer[in[0]] != nil && s.x.producer[in[1]] != nil && in[0] != in[1] {
+			if l := m.find(in[1], n); l != nil && len(l.dims) > 1 && l.dims[len(l.dims)-2] == 1 { // sums over tokens, not columns
+				return l
+			}
 		}
 	case "Add":
 		for i := range in {
@@ -295,8 +297,11 @@ func (m *mover) dims(value string) []int64 {
 // its columns, or it is an output that carries no cache.
 func (m *mover) alone(st step, mine map[int]bool) (why string) {
 	s := m.s
-	if s.x.outputs[st.value] && !slices.Contains(s.states, st.value) {
-		return "the graph gives out " + st.value
+	if s.x.outputs[st.value] {
+		if !slices.Contains(s.states, st.value) {
+			return "the graph gives out " + st.value
+		}
+		m.kv = true // of a first pass, which has no past
 	}
 	for _, n := range s.x.consumers[st.value] {
 		cuts := n.GetOpType() == "Split" || n.GetOpType() == "Slice"

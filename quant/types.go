@@ -25,12 +25,6 @@ func elementTypes(stage string, m *onnx.Model) (map[string]onnx.DType, error) {
 		types[t.GetName()] = onnx.DType(t.GetDataType())
 	}
 	for _, n := range g.GetNode() {
-		for _, in := range n.GetInput() {
-			if _, known := types[in]; in != "" && !known {
-				return nil, fault.New(fault.Input, stage, label(n), "its input \""+in+"\" is made by no earlier node",
-					"check the model (trtforge inspect)")
-			}
-		}
 		for i, out := range n.GetOutput() {
 			if out == "" {
 				continue
