@@ -156,9 +156,6 @@ func (q quantized) found(b *strings.Builder) {
 	}
 	if final := q.Search.Final; final != nil {
 		fmt.Fprintf(b, "smoothed for the choice alone, as it is written: %s\n", cost(final.Measured))
-		if !q.Search.Gate.Holds(final.Measured) {
-			b.WriteString("that is beyond the gate: search with --smooth off, or within a tighter limit\n")
-		}
 	}
 }
 
