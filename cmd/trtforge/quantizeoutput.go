@@ -169,8 +169,12 @@ func (q quantized) page(path string, d *quant.Decisions) error {
 	if err := makeParent(path); err != nil {
 		return err
 	}
+	title := "dry run"
+	if !q.dry {
+		title = filepath.Base(filepath.Clean(q.Out))
+	}
 	p := report.Quantization{
-		CreatedBy: createdBy(), Title: filepath.Base(filepath.Clean(q.Out)), Decisions: d, Search: q.Search,
+		CreatedBy: createdBy(), Title: title, Decisions: d, Search: q.Search,
 		Before: q.Before, After: q.After, Read: q.Read, ReadAfter: q.ReadAfter, Notes: q.Notes,
 	}
 	return fsx.WriteFile(path, func(w io.Writer) error { return report.QuantizationHTML(w, p) })
