@@ -59,7 +59,7 @@ func CheckIDs(ids []int64, vocab int) error {
 	if count == 0 {
 		return nil
 	}
-	return fault.New(fault.Input, "calibrating", fmt.Sprintf("on a text of %d tokens", len(ids)),
+	return fault.New(fault.Input, "running", fmt.Sprintf("a text of %d tokens", len(ids)),
 		fmt.Sprintf("token %d is %d, the model's vocabulary has %d; %d such tokens in all", first, ids[first], vocab, count),
 		"encode the text with the tokenizer of this model")
 }

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -290,7 +291,7 @@ func (j *job) runSearch(ctx context.Context, table *stage, dir string, p progres
 			Model: m, Contract: c, Table: ranges, Recipe: j.recipe(quant.INT8), IDs: ids, Windows: j.config.Quantize.Windows,
 			Gate: j.config.Quantize.gate(), Threads: j.threads, Dir: dir,
 		}.Run(ctx, client, p)
-		if err != nil {
+		if err := cmp.Or(err, found.Err()); err != nil {
 			return err
 		}
 		return fsx.WriteJSON(filepath.Join(dir, searchFile), found)

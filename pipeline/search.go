@@ -49,7 +49,10 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 	if s.Gate != (search.Gate{}) {
 		r.Confirm = s.Windows
 	}
-	var err error
+	err := calib.CheckIDs(Widen(s.IDs), s.Contract.Vocab)
+	if err != nil {
+		return nil, nil, err
+	}
 	if r.IDs, err = s.windows(r.Windows, r.Confirm); err != nil {
 		return nil, nil, err
 	}

@@ -45,7 +45,7 @@ func (o *QuantizeOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.Out, "out", "o", "", "the `DIR` that gets model.onnx, its weights, contract.json, decisions.json and table.json")
 	f.StringVar(&o.Precision, "precision", "", "what the graph computes in: "+strings.Join(precisionNames(), ", ")+" (default int8, or that of --decisions)")
 	f.StringVar(&o.Table, "table", "", "the calibrated ranges in `FILE`, which int8 needs; fp16 keeps in float32 what does not fit")
-	f.StringSliceVar(&o.Roles, "roles", nil, "the kinds of matrix products that become INT8: qkv, attn_out, fc1, fc2, lm_head (default qkv,fc1; with --search or w8 all but lm_head)")
+	f.StringSliceVar(&o.Roles, "roles", nil, "the kinds of matrix products that become INT8: qkv, scores, values, attn_out, fc1, fc2, lm_head, other (default qkv,fc1; with --search or w8 all but lm_head)")
 	f.StringVar(&o.Include, "include", "", "take the nodes whose name matches `REGEX` whatever their role")
 	f.StringVar(&o.Exclude, "exclude", "", "leave the nodes whose name matches `REGEX` alone")
 	f.StringVar(&o.Smooth, "smooth", "", "how far outliers move from activations to weights: auto, off or an alpha from 0 to 1 (default auto, or that of --decisions)")
@@ -85,7 +85,9 @@ every product what became of it and why; it can be edited and given back with
 float model on windows of --text. --search then chooses: the most bytes that hold
 --ppl-ratio-max and --kl-max, with the upper end of the 95 % interval, confirmed on
 windows that the search does not see. Up to 10 products the choice is exact, beyond
-that never less than the greedy one by sensitivity. The text should be neither what
+that never less than the greedy one by sensitivity. What is written is measured once
+more as it is; where nothing holds the limits, nothing is written and the status is 1.
+The text should be neither what
 ranges come from nor what is evaluated.
 ` + exitStatus,
 		Example: `  trtforge quantize build/gpt2 -o build/int8 --table table.json
@@ -93,7 +95,10 @@ ranges come from nor what is evaluated.
   trtforge quantize build/gpt2 -o build/best --precision int8+fp16 --table table.json --search --text held-out.txt --tokenizer gpt2/ --ppl-ratio-max 1.01 --html search.html
   trtforge quantize build/gpt2 -o build/mine --table table.json --decisions edited.json`,
 		Args: cobra.ExactArgs(1),
-		RunE: func(c *cobra.Command, args []string) error { return runQuantize(c.Context(), opts, g, args[0]) },
+		RunE: func(c *cobra.Command, args []string) error {
+			opts.Measure.budgetSet = c.Flags().Changed("budget")
+			return runQuantize(c.Context(), opts, g, args[0])
+		},
 	}
 	opts.AddFlags(c.Flags())
 	return c
@@ -129,9 +134,15 @@ func runQuantize(ctx context.Context, o QuantizeOptions, g *globals, path string
 	}
 	var found *search.Result
 	if o.Measure.asked() {
-		if found, err = o.search(ctx, g, path, m, table, &r); err != nil {
+		_, before := os.Stat(o.Out)
+		found, err = o.search(ctx, g, path, m, table, &r)
+		if !o.DryRun && errors.Is(before, fs.ErrNotExist) {
+			_ = os.Remove(o.Out) // where the probe lay
+		}
+		if err != nil {
 			return err
 		}
+		o.DryRun = o.DryRun || found.Err() != nil // then it is shown, and not written
 	}
 	return o.finish(g, m, table, r, found)
 }
@@ -166,7 +177,18 @@ func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r
 			return err
 		}
 	}
-	return g.print(s, s.write)
+	failed := found.Err()
+	if failed != nil {
+		p := describe(failed)
+		s.Error = &p
+	}
+	if err := g.print(s, s.write); err != nil || failed == nil {
+		return err
+	}
+	if g.JSON {
+		return printed{failed}
+	}
+	return failed
 }
 
 // recipe reads the flags, and the decision list where one is given.
@@ -218,9 +240,6 @@ func (o QuantizeOptions) names(r *quant.Recipe) error {
 			return err
 		}
 		r.Roles = append(r.Roles, quant.Role(role))
-	}
-	if r.Roles == nil && o.Measure.asked() {
-		r.Roles = []quant.Role{quant.QKV, quant.AttnOut, quant.FC1, quant.FC2}
 	}
 	for _, p := range []struct {
 		flag, text string

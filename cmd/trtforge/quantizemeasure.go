@@ -28,6 +28,7 @@ type MeasureOptions struct {
 	Search      bool
 	Gate        search.Gate
 	Budget      int
+	budgetSet   bool
 	Text        string
 	IDs         string
 	Tokenizer   string
@@ -40,12 +41,12 @@ type MeasureOptions struct {
 
 // AddFlags declares the flags.
 func (o *MeasureOptions) AddFlags(f *pflag.FlagSet) {
-	f.BoolVar(&o.Sensitivity, "sensitivity", false, "measure what each product costs alone; needs --text")
+	f.BoolVar(&o.Sensitivity, "sensitivity", false, "measure what each product costs alone, of all roles but lm_head where --roles names none; what is written does not depend on it; needs --text")
 	f.BoolVar(&o.Parts, "parts", false, "with --sensitivity or --search: what its activation and its weight cost apart, too")
 	f.BoolVar(&o.Search, "search", false, "quantize as much as --ppl-ratio-max and --kl-max allow; needs --text")
 	f.Float64Var(&o.Gate.PPLRatioMax, "ppl-ratio-max", 0, "with --search: the most that perplexity may grow, as `RATIO` to the float model's, like 1.01")
 	f.Float64Var(&o.Gate.KLMax, "kl-max", 0, "with --search: the most that the mean KL divergence from the float model may be, in `NATS` a token")
-	f.IntVar(&o.Budget, "budget", 0, "with --search: measurements at most, `N` (default all 2^n of up to 10 products, six a product beyond)")
+	f.IntVar(&o.Budget, "budget", 0, "with --search: stop trying choices after `N` measurements; those of each product alone and of the greedy choice count, and are made in any case, as are confirmations (default all 2^n of up to 10 products, six a product beyond)")
 	f.StringVar(&o.Text, "text", "", "a `FILE` of text in UTF-8 to measure on")
 	f.StringVar(&o.IDs, "ids", "", "a `FILE` of token ids instead: whole numbers with spaces or commas between")
 	f.StringVar(&o.Tokenizer, "tokenizer", "", "the `DIR` with tokenizer.json, or vocab.json and merges.txt (default: the model's)")
@@ -63,6 +64,12 @@ func (o MeasureOptions) check(p quant.Precision) error {
 	usage := func(cause, fix string) error { return fault.New(fault.Usage, "", "", cause, fix) }
 	gate := o.Gate != (search.Gate{})
 	switch {
+	case o.Budget < 0 || o.budgetSet && o.Budget == 0:
+		return usage(fmt.Sprintf("--budget %d is no number of measurements", o.Budget), "give 1 or more, or leave it out")
+	case o.budgetSet && !o.Search:
+		return usage("--budget limits a search, and none is asked for", "add --search")
+	case o.Threads < 0 || o.Length < 0 || o.Windows < 1:
+		return usage(fmt.Sprintf("%d windows of %d tokens on %d threads cannot be", o.Windows, o.Length, o.Threads), "give positive numbers; --threads 0 and --window 0 are the defaults")
 	case !o.asked() && (o.Text != "" || o.IDs != "" || gate || o.Parts):
 		return usage("--text, --ids, --parts and the limits belong to a measurement, and none is asked for", "add --sensitivity or --search")
 	case !o.asked():
@@ -106,6 +113,9 @@ func (o QuantizeOptions) search(ctx context.Context, g *globals, path string, m 
 	defer func() { _ = client.Close() }()
 	measured := *r
 	measured.Choices = nil // a list is measured among all candidates
+	if measured.Roles == nil {
+		measured.Roles = []quant.Role{quant.QKV, quant.AttnOut, quant.FC1, quant.FC2}
+	}
 	s := pipeline.Search{
 		Model: m, Contract: c, Table: table, Recipe: measured, IDs: ids, Windows: o.Measure.Windows, Length: o.Measure.Length,
 		Parts: o.Measure.Parts, Gate: o.Measure.Gate, Budget: o.Measure.Budget, Threads: o.Measure.Threads, Dir: o.Out,

@@ -30,6 +30,8 @@ type quantized struct {
 	Notes     []string        `json:"notes,omitempty"`
 	Decisions []quant.Choice  `json:"decisions,omitempty"`
 	Search    *search.Result  `json:"search,omitempty"`
+	Pass      *bool           `json:"pass,omitempty"` // of a search: something holds its limits
+	Error     *problem        `json:"error,omitempty"`
 
 	dry bool
 }
@@ -47,6 +49,10 @@ func summarise(o QuantizeOptions, m *onnx.Model, out *quant.Result, d *quant.Dec
 	}
 	if o.DryRun {
 		q.Out = ""
+	}
+	if o.Measure.Search {
+		pass := found.Err() == nil
+		q.Pass = &pass
 	}
 	at := map[quant.Role]int{}
 	for _, c := range d.Decisions {

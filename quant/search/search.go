@@ -92,6 +92,21 @@ func (r *Result) Retreat() {
 	r.Chosen, r.Exact = next, false
 }
 
+// Err is nil where something was chosen, or where nothing was to be. Otherwise it
+// is an error of class gate that names the candidate that takes the least of the
+// gate alone.
+func (r *Result) Err() error {
+	if r == nil || r.Gate == (Gate{}) || r.Chosen.Chosen.Count() > 0 || len(r.Effects) == 0 {
+		return nil
+	}
+	least := slices.MinFunc(r.Effects, func(a, b Effect) int { return cmp.Compare(r.Gate.use(a.Both), r.Gate.use(b.Both)) })
+	cause := fmt.Sprintf("no product fits the gate: the least costly alone, %s, has a KL divergence up to %.2e and perplexity up to × %.5f", least.Node, least.Both.KL.Hi, least.Both.PPL.Hi)
+	if r.Gate.Holds(least.Both) {
+		cause += ", which windows that the search did not see, or the graph as it is written, did not confirm"
+	}
+	return fault.New(fault.Gate, "searching", "", cause, "allow more of --kl-max or --ppl-ratio-max, or measure more --windows: intervals get narrower")
+}
+
 // searcher is one search; everything that it measures, it measures once.
 type searcher struct {
 	ctx        context.Context
