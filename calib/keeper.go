@@ -59,24 +59,25 @@ func (o *Observations) continues(fresh *Observations) error {
 
 // differs is what two observations must have in common to belong together.
 func (o *Observations) differs(p *Observations) (errs []error) {
-	for _, f := range []struct{ what, was, is string }{
-		{"model", o.Model, p.Model}, {"text", o.Text, p.Text}, {"plan", o.Plan, p.Plan},
-		{"number of parts", fmt.Sprint(o.Of), fmt.Sprint(p.Of)},
-		{"stop rule", o.Until.String(), p.Until.String()},
-		{"method of the curve", o.Curve.method(), p.Curve.method()},
+	for _, f := range []struct{ what, was, is, flags string }{
+		{"model", o.Model, p.Model, ""}, {"text", o.Text, p.Text, ""},
+		{"plan", o.Plan, p.Plan, ": another --samples, --prefill, --decode, --batch or --seed, or another length of the text"},
+		{"number of parts", fmt.Sprint(o.Of), fmt.Sprint(p.Of), " (--shard)"},
+		{"stop rule", o.Until.String(), p.Until.String(), " (--until-stable)"},
+		{"method of the curve", o.Curve.method(), p.Curve.method(), " (--method)"},
 	} {
 		if f.was != f.is {
-			errs = append(errs, fmt.Errorf("their %s is %s, not %s", f.what, f.was, f.is))
+			errs = append(errs, fmt.Errorf("their %s is %s, not %s%s", f.what, f.was, f.is, f.flags))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.Tensors)) {
 		if o.Tensors[name] == nil {
-			errs = append(errs, fmt.Errorf("they lack tensor %s", name))
+			errs = append(errs, fmt.Errorf("they lack tensor %s (--also)", name))
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Tensors)) {
 		if p.Tensors[name] == nil {
-			errs = append(errs, fmt.Errorf("they have tensor %s, which is not observed", name))
+			errs = append(errs, fmt.Errorf("they have tensor %s, which is not observed (--also)", name))
 		}
 	}
 	return errs

@@ -53,10 +53,10 @@ func fits(parts []*Observations) error {
 	times := map[int]int{}
 	for _, p := range parts {
 		for _, err := range p.differs(first) {
-			errs = append(errs, fmt.Errorf("parts %v: %w", plusOne(p.Parts), err))
+			errs = append(errs, fmt.Errorf("%s: %w", p.label(), err))
 		}
 		if !p.Whole() {
-			errs = append(errs, fmt.Errorf("parts %v: only %d of %d batches were run", plusOne(p.Parts), p.Done, p.Batches))
+			errs = append(errs, fmt.Errorf("%s: only %d of %d batches were run", p.label(), p.Done, p.Batches))
 		}
 		for _, i := range p.Parts {
 			if times[i]++; times[i] == 2 {
@@ -70,6 +70,14 @@ func fits(parts []*Observations) error {
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// label names observations in an error: by their file, or by their parts.
+func (o *Observations) label() string {
+	if o.path != "" {
+		return o.path
+	}
+	return fmt.Sprintf("parts %v", plusOne(o.Parts))
 }
 
 // plusOne is how people count parts.

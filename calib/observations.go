@@ -31,6 +31,7 @@ type Observations struct {
 	Curve         *Curve                  `json:"curve,omitempty"`
 	Tensors       map[string]*Observation `json:"tensors"`
 
+	path  string      // of the file that they were read from; "" of none
 	extra keep.Fields // fields of writers that know more
 }
 

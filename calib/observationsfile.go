@@ -51,7 +51,7 @@ func ReadObservations(r io.Reader, path string) (*Observations, error) {
 		Tensors map[string]json.RawMessage `json:"tensors"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return bad(err)
+		return bad(keep.Explain(err))
 	}
 	switch {
 	case head.Kind != observationsKind:
@@ -64,7 +64,7 @@ func ReadObservations(r io.Reader, path string) (*Observations, error) {
 	}
 	o := &Observations{}
 	if err := json.Unmarshal(b, o); err != nil {
-		return bad(err)
+		return bad(keep.Explain(err))
 	}
 	if err := o.check(); err != nil {
 		return bad(err)
@@ -79,7 +79,11 @@ func ReadObservationsFile(path string) (*Observations, error) {
 		return nil, fsx.Explain("reading the observations", path, err)
 	}
 	defer func() { _ = f.Close() }()
-	return ReadObservations(f, path)
+	o, err := ReadObservations(f, path)
+	if err == nil {
+		o.path = path
+	}
+	return o, err
 }
 
 // WriteFile writes the observations, whole or not at all.

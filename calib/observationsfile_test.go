@@ -46,7 +46,7 @@ func TestObservationsAreReadBack(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		o.extra, back.extra = nil, nil
+		o.extra, back.extra, back.path = nil, nil, ""
 		if d := cmp.Diff(o, back, cmp.AllowUnexported(Observations{})); d != "" {
 			t.Errorf("%s:\n%s", name, d)
 		}
@@ -61,7 +61,7 @@ func TestObservationsRefusals(t *testing.T) {
 	bins := func(b ...byte) string { return `"bins":"` + base64.StdEncoding.EncodeToString(b) + `"` }
 	counts := small(t).Tensors["/h.0/ln_1"].Counts
 	for name, c := range map[string]struct{ old, with, want string }{
-		"not JSON":         {`{`, `TRT`, "invalid character"},
+		"not JSON":         {`{`, `TRT`, "it is no JSON"},
 		"other kind":       {`"kind":"observations"`, `"kind":"table"`, `kind is "table"`},
 		"newer":            {`"schema_version":1`, `"schema_version":2`, "version is 2"},
 		"parts":            {`"parts":[1]`, `"parts":[1,1]`, "parts [1 1] of 2"},

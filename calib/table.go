@@ -32,6 +32,9 @@ type Table struct {
 	Samples       int              `json:"samples"`
 	Tokens        int64            `json:"tokens"`
 	Ranges        map[string]Range `json:"ranges"` // by tensor name
+	// FoldedFrom is the digest of the model whose table this was before smoothing
+	// folded that model into another; "" where nothing was folded.
+	FoldedFrom string `json:"folded_from,omitempty"`
 
 	extra keep.Fields // fields of writers that know more
 }
@@ -79,7 +82,7 @@ func Read(r io.Reader, path string) (*Table, error) {
 	}
 	t := &Table{}
 	if err := json.Unmarshal(b, t); err != nil {
-		return bad(err)
+		return bad(keep.Explain(err))
 	}
 	if t.Kind != tableKind {
 		return bad(fmt.Errorf("its kind is %q, not %q", t.Kind, tableKind))
@@ -129,8 +132,12 @@ func (t *Table) check() error {
 	return errors.Join(errs...)
 }
 
+// amaxSlack is how far amax may be above the greatest magnitude seen: decimals that
+// were rounded, and no more, for no method gives a greater one.
+const amaxSlack = 1.001
+
 // Check tells why a range cannot be used: not finite, lo above hi, a magnitude
-// that is negative, or channels that do not fit together.
+// that is negative or above all that was seen, or channels that do not fit together.
 func (r Range) Check() error {
 	for _, v := range []float32{r.Lo, r.Hi, r.Amax} {
 		if f := float64(v); math.IsNaN(f) || math.IsInf(f, 0) {
@@ -142,6 +149,8 @@ func (r Range) Check() error {
 		return fmt.Errorf("lo %g is above hi %g", r.Lo, r.Hi)
 	case r.Amax < 0:
 		return fmt.Errorf("amax %g is negative", r.Amax)
+	case float64(r.Amax) > amaxSlack*max(-float64(r.Lo), float64(r.Hi)):
+		return fmt.Errorf("amax %g is above all that was seen, from %g to %g", r.Amax, r.Lo, r.Hi)
 	case r.Channels != nil:
 		return r.Channels.check()
 	}
@@ -169,6 +178,10 @@ func (c *Channels) check() error {
 func (t *Table) Fits(model string) error {
 	if t.Model == model {
 		return nil
+	}
+	if t.FoldedFrom != "" && t.FoldedFrom == model {
+		return fault.New(fault.Input, "using the calibration table", "of model "+t.Model,
+			"it is the table of this model as smoothing folded it, which quantize writes beside its graph", "give the table that calibrate wrote")
 	}
 	return fault.New(fault.Input, "using the calibration table", "of model "+t.Model,
 		"the model at hand is "+model, "calibrate this model, or give the table that belongs to it")

@@ -68,11 +68,13 @@ func TestTableKeepsUnknownFields(t *testing.T) {
 
 func TestTableRefusals(t *testing.T) {
 	for name, c := range map[string]struct{ in, want string }{
-		"not JSON":     {`TRT-100-EntropyCalibration2`, "invalid character"},
+		"not JSON":     {`TRT-100-EntropyCalibration2`, "it is no JSON"},
 		"other kind":   {`{"kind":"plan","schema_version":1}`, `kind is "plan"`},
 		"newer":        {`{"kind":"table","schema_version":9}`, "version is 9"},
 		"no version":   {`{"kind":"table"}`, "version is 0"},
 		"lo above hi":  {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":2,"hi":1,"amax":2},"y":{"lo":0,"hi":1,"amax":-1}}}`, "\"y\": amax -1 is negative"},
+		"beyond all":   {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":-2,"hi":1,"amax":1e30}}}`, "amax 1e+30 is above all that was seen"},
+		"a text":       {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":"-2","hi":1,"amax":1}}}`, "lo\" wants a number"},
 		"channels":     {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1,"amax":1,"channels":{"lo":[0],"hi":[1,1],"rms":[1]}}}}`, "1, 2 and 1 channels"},
 		"channel":      {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1,"amax":1,"channels":{"lo":[2],"hi":[1],"rms":[1]}}}}`, "channel 0"},
 		"beyond float": {`{"kind":"table","schema_version":1,"ranges":{"x":{"lo":0,"hi":1e39,"amax":1}}}`, "1e39"},

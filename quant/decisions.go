@@ -1,6 +1,7 @@
 package quant
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -8,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -138,9 +140,12 @@ func ReadDecisions(r io.Reader, path string) (*Decisions, error) {
 	if len(b) > maxDecisions {
 		return bad(fmt.Errorf("it is larger than %d bytes", maxDecisions))
 	}
+	if err := checkEntries(b); err != nil {
+		return bad(err)
+	}
 	d := &Decisions{}
 	if err := json.Unmarshal(b, d); err != nil {
-		return bad(err)
+		return bad(keep.Explain(err))
 	}
 	if d.Kind != decisionsKind {
 		return bad(fmt.Errorf("its kind is %q, not %q", d.Kind, decisionsKind))
@@ -153,6 +158,36 @@ func ReadDecisions(r io.Reader, path string) (*Decisions, error) {
 		return bad(err)
 	}
 	return d, nil
+}
+
+// checkEntries finds decisions with a field of another type or one that is not
+// known, which an edit that misspelt `quantized` would leave without effect. Of the
+// list itself unknown fields are kept.
+func checkEntries(b []byte) error {
+	var list struct {
+		Decisions []json.RawMessage `json:"decisions"`
+	}
+	if json.Unmarshal(b, &list) != nil {
+		return nil // who reads the whole says it
+	}
+	var errs []error
+	for i, entry := range list.Decisions {
+		var named struct {
+			Node string `json:"node"`
+		}
+		_ = json.Unmarshal(entry, &named) // for the error alone
+		d := json.NewDecoder(bytes.NewReader(entry))
+		d.DisallowUnknownFields()
+		err := d.Decode(&Choice{})
+		var kind *json.UnmarshalTypeError
+		if errors.As(err, &kind) {
+			kind.Field = strings.TrimPrefix(kind.Field, "Decision.") // Choice embeds it
+		}
+		if err != nil {
+			errs = append(errs, fmt.Errorf("decision %d, node %q: %w", i+1, named.Node, keep.Explain(err)))
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // check finds everything that no list can say.

@@ -83,7 +83,7 @@ func TestDecisionsDecide(t *testing.T) {
 
 func TestDecisionsThatCannotBe(t *testing.T) {
 	for text, want := range map[string]string{
-		`[]`:               "cannot unmarshal",
+		`[]`:               "it wants to be an object, not a list",
 		`{"kind":"table"}`: `its kind is "table"`,
 		`{"kind":"decisions","schema_version":2}`:                                                            "reads up to 1",
 		`{"kind":"decisions","schema_version":1,"precision":"fp8"}`:                                          "fp8",
@@ -91,6 +91,8 @@ func TestDecisionsThatCannotBe(t *testing.T) {
 		`{"kind":"decisions","schema_version":1,"decisions":[{"node":"a"},{"node":""},{"node":"a"}]}`:        "names no node",
 		`{"kind":"decisions","schema_version":1,"decisions":[{"node":"a"},{"node":"b"},{"node":"a"}]}`:       `"a" stands there twice`,
 		`{"kind":"decisions","schema_version":1,"decisions":[{"node":"a","sensitivity":{"kl":"infinite"}}]}`: "not a number",
+		`{"kind":"decisions","schema_version":1,"decisions":[{"node":"a","quantised":false},{"node":"b"}]}`:  `decision 1, node "a": field "quantised" is not known`,
+		`{"kind":"decisions","schema_version":1,"decisions":[{"node":"a"},{"node":"b","quantized":"no"}]}`:   `decision 2, node "b": field "quantized" wants true or false, not a text`,
 	} {
 		if _, err := ReadDecisions(strings.NewReader(text), "d.json"); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v, want an input error with %q", text, err, want)

@@ -196,10 +196,21 @@ func (r Recipe) quantize(out *Result) error {
 		}
 		out.Decisions[i].Reason = reason
 	}
+	if m := cmp.Or(method(out.Table), "absmax"); m != "absmax" && slices.ContainsFunc(out.Folds, func(f Fold) bool { return f.Folded }) {
+		out.Notes = append(out.Notes, fmt.Sprintf("inputs that smoothing folded have absmax ranges, not those of the table's method %s, which holds for the others (smooth off: for all)", m))
+	}
 	if slices.ContainsFunc(out.Folds, func(f Fold) bool { return f.Folded && f.KV }) {
 		out.Notes = append(out.Notes, "the cache's values are rescaled by channel: it cannot be handed to or taken from a graph that is not (contract.json: kv_scale)")
 	}
 	return nil
+}
+
+// method is that of a table; "" without one.
+func method(t *calib.Table) string {
+	if t == nil {
+		return ""
+	}
+	return t.Method
 }
 
 // policy takes what was picked and nothing else.

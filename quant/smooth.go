@@ -92,6 +92,7 @@ func Smooth(m *onnx.Model, t *calib.Table, o SmoothOptions) (*onnx.Model, *calib
 	}
 	s.splice()
 	c.Prune()
+	table.FoldedFrom = t.Model
 	table.Model, err = c.Digest()
 	return c, &table, folds, err
 }

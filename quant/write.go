@@ -1,6 +1,9 @@
 package quant
 
 import (
+	"errors"
+	"io/fs"
+	"os"
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/contract"
@@ -18,12 +21,13 @@ const (
 
 // Write writes what Apply made into dir: the graph with its weights, which stream,
 // its contract, and where there are any the decisions and the table that belongs
-// to the graph. Each file is whole or absent; the graph comes first, for it is
+// to the graph. Those of a graph that stood in dir before go with it. Each file is whole or absent; the graph comes first, for it is
 // what may not fit.
 func Write(dir, createdBy string, out *Result, d *Decisions, bound ...contract.Binding) error {
 	if err := fsx.MkdirAll(dir); err != nil {
 		return err
 	}
+	_, before := os.Stat(filepath.Join(dir, ModelFile))
 	c, err := contract.Infer(out.Model, bound...)
 	if err != nil {
 		return err
@@ -35,14 +39,24 @@ func Write(dir, createdBy string, out *Result, d *Decisions, bound ...contract.B
 	if err := c.Save(filepath.Join(dir, ContractFile)); err != nil {
 		return err
 	}
+	writes := map[string]func(string) error{}
 	if out.Table != nil {
-		if err := out.Table.WriteFile(filepath.Join(dir, TableFile)); err != nil {
-			return err
+		writes[TableFile] = out.Table.WriteFile
+	}
+	if d != nil && out.Decisions != nil {
+		d.CreatedBy = createdBy
+		writes[DecisionsFile] = d.WriteFile
+	}
+	for _, name := range []string{TableFile, DecisionsFile} {
+		path := filepath.Join(dir, name)
+		if write := writes[name]; write != nil {
+			err = write(path)
+		} else if err = nil; before == nil { // that of the graph which was replaced
+			err = os.Remove(path)
+		}
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fsx.Explain("replacing", path, err)
 		}
 	}
-	if d == nil || out.Decisions == nil {
-		return nil
-	}
-	d.CreatedBy = createdBy
-	return d.WriteFile(filepath.Join(dir, DecisionsFile))
+	return nil
 }
