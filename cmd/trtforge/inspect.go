@@ -16,6 +16,7 @@ import (
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/quant"
 )
 
 // InspectOptions are the flags of inspect.
@@ -34,7 +35,7 @@ func newInspectCommand(g *globals) *cobra.Command {
 	var opts InspectOptions
 	c := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a file is: a graph and its contract, a checkpoint, profiles, a calibration table",
+		Short: "Show what a file is: a graph and its contract, a checkpoint, profiles, a calibration table, decisions",
 		Long: `Inspect tells the kind of a file by its content. Of an ONNX model it shows what
 every input and output is for, which of its dimensions is batch, sequence, past or
 their sum, how that is known (from the nodes, from names, or because --bind says
@@ -69,6 +70,7 @@ var inspectors = []inspector{
 	{"onnx", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".onnx") || len(head) > 0 && head[0] == 0x08 // ir_version, the first field
 	}, inspectONNX},
+	{"decisions", jsonOf("decisions"), inspectDecisions},
 	{"profiles", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".profile") || jsonOf(formPlan)(name, head) || jsonOf(formManifest)(name, head) || bytes.HasPrefix(head, []byte("# trtforge profiles"))
 	}, inspectProfiles},
@@ -145,6 +147,23 @@ func jsonOf(kind string) func(string, []byte) bool {
 		head = bytes.Join(bytes.Fields(head), nil)
 		return bytes.HasPrefix(head, []byte(`{"kind":"`+kind+`"`))
 	}
+}
+
+// inspectDecisions shows what became of each product, as a dry run does.
+func inspectDecisions(_ InspectOptions, g *globals, path string) error {
+	d, err := quant.ReadDecisionsFile(path)
+	if err != nil {
+		return err
+	}
+	return g.print(d, func(w io.Writer) error {
+		q := quantized{Precision: d.Precision, Products: len(d.Decisions), Decisions: d.Decisions}
+		q.count()
+		var b strings.Builder
+		q.table(&b)
+		q.headline(&b)
+		_, err := io.WriteString(w, b.String())
+		return err
+	})
 }
 
 // inspectProfiles shows what an engine's manifest, a plan, a lock or a .profile

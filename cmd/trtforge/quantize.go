@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/calib/tableio"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx"
@@ -42,9 +43,9 @@ type QuantizeOptions struct {
 
 // AddFlags declares the flags.
 func (o *QuantizeOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVarP(&o.Out, "out", "o", "", "the `DIR` that gets model.onnx, its weights, contract.json, decisions.json and table.json")
+	f.StringVarP(&o.Out, "out", "o", "", "the `DIR` that gets model.onnx, its weights, contract.json, decisions.json and table.json (that of the smoothed graph); those of a graph that stood there go")
 	f.StringVar(&o.Precision, "precision", "", "what the graph computes in: "+strings.Join(precisionNames(), ", ")+" (default int8, or that of --decisions)")
-	f.StringVar(&o.Table, "table", "", "the calibrated ranges in `FILE`, which int8 needs; fp16 keeps in float32 what does not fit")
+	f.StringVar(&o.Table, "table", "", "the calibrated ranges in `FILE`, as calibrate wrote them, which int8 needs; fp16 keeps in float32 what does not fit")
 	f.StringSliceVar(&o.Roles, "roles", nil, "the kinds of matrix products that become INT8: qkv, scores, values, attn_out, fc1, fc2, lm_head, other (default qkv,fc1; with --search or w8 all but lm_head)")
 	f.StringVar(&o.Include, "include", "", "take the nodes whose name matches `REGEX` whatever their role")
 	f.StringVar(&o.Exclude, "exclude", "", "leave the nodes whose name matches `REGEX` alone")
@@ -109,11 +110,9 @@ func runQuantize(ctx context.Context, o QuantizeOptions, g *globals, path string
 	if err != nil {
 		return err
 	}
-	var table *calib.Table
-	if o.Table != "" {
-		if table, err = calib.ReadFile(o.Table); err != nil {
-			return err
-		}
+	table, err := o.ranges(g)
+	if err != nil {
+		return err
 	}
 	m, err := loadGraph(path)
 	if err != nil {
@@ -147,6 +146,32 @@ func runQuantize(ctx context.Context, o QuantizeOptions, g *globals, path string
 	return o.finish(g, m, table, r, found)
 }
 
+// ranges reads --table. Files that another command makes a table of are told.
+func (o QuantizeOptions) ranges(g *globals) (*calib.Table, error) {
+	if o.Table == "" {
+		return nil, nil
+	}
+	table, err := calib.ReadFile(o.Table)
+	if err == nil {
+		if table.Text == calib.RandomText {
+			g.Log.Warn("the ranges are those of random token ids, not of text: accuracy on text is not what they promise", "table", o.Table)
+		}
+		return table, nil
+	}
+	head, failed := headOf(o.Table)
+	if failed != nil {
+		return nil, err
+	}
+	const doing = "reading the calibration table"
+	if isObservations(o.Table, head) {
+		return nil, fault.New(fault.Input, doing, o.Table, "it holds observations, of which a method has not made a table yet", "make one: trtforge calibrate merge "+o.Table+" -o table.json")
+	}
+	if form := tableio.Detect(head); form != "" && form != tableio.JSON {
+		return nil, fault.New(fault.Input, doing, o.Table, fmt.Sprintf("its form is another tool's (%s)", form), "translate it: trtforge calibrate convert "+o.Table+" --to json --model MODEL -o table.json")
+	}
+	return nil, err
+}
+
 // finish applies the recipe, writes what it gives and prints what was done.
 func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r quant.Recipe, found *search.Result) error {
 	out, err := quant.Apply(m, table, r)
@@ -172,6 +197,9 @@ func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r
 		}
 	}
 	s := summarise(o, m, out, d, found)
+	if r.Precision.Quantizes() && s.Quantized == 0 && !o.Measure.Search {
+		g.Log.Warn("nothing is quantized: the graph is the float one", "products", s.Products)
+	}
 	if o.HTML != "" {
 		if err := s.page(o.HTML, d); err != nil {
 			return err
@@ -230,6 +258,9 @@ func (o QuantizeOptions) recipe() (*quant.Decisions, quant.Recipe, error) {
 	if err := r.Smooth.Check(); err != nil {
 		return nil, r, err
 	}
+	if !r.Precision.Quantizes() && (list != nil || len(o.Roles) > 0 || o.Include != "" || o.Exclude != "" || o.Smooth != "" || o.KeepKV) {
+		return usage(fmt.Sprintf("%s quantizes no product, and --decisions, --roles, --include, --exclude, --smooth and --keep-kv are about products that are quantized", r.Precision), "leave them out, or choose --precision int8 or w8")
+	}
 	return list, r, o.names(&r)
 }
 
@@ -271,6 +302,9 @@ func (o QuantizeOptions) apart(path string) error {
 	from, err2 := os.Stat(filepath.Dir(file))
 	if err != nil || err2 != nil { // what is not there is not overwritten
 		return nil
+	}
+	if !into.IsDir() {
+		return fault.New(fault.Usage, "quantizing", path, "-o "+o.Out+" is a file, and a directory is wanted", "name a directory with -o")
 	}
 	if os.SameFile(into, from) {
 		return fault.New(fault.Usage, "quantizing", path, "the output directory is the model's own, and its weights would be replaced while they are read", "choose another directory with -o")

@@ -54,8 +54,14 @@ func summarise(o QuantizeOptions, m *onnx.Model, out *quant.Result, d *quant.Dec
 		pass := found.Err() == nil
 		q.Pass = &pass
 	}
+	q.count()
+	return q
+}
+
+// count adds up the decisions by role.
+func (q *quantized) count() {
 	at := map[quant.Role]int{}
-	for _, c := range d.Decisions {
+	for _, c := range q.Decisions {
 		i, known := at[c.Role]
 		if !known {
 			i = len(q.Roles)
@@ -67,7 +73,6 @@ func summarise(o QuantizeOptions, m *onnx.Model, out *quant.Result, d *quant.Dec
 			q.Roles[i].Quantized++
 		}
 	}
-	return q
 }
 
 func (q quantized) write(w io.Writer) error {
@@ -77,21 +82,7 @@ func (q quantized) write(w io.Writer) error {
 	} else {
 		fmt.Fprintln(&b, filepath.Join(q.Out, quant.ModelFile))
 	}
-	if q.Products > 0 {
-		var roles []string
-		for _, r := range q.Roles {
-			if r.Quantized > 0 {
-				roles = append(roles, fmt.Sprintf("%d %s", r.Quantized, r.Role))
-			}
-		}
-		fmt.Fprintf(&b, "%s: %d of %s INT8", q.Precision, q.Quantized, plural(q.Products, "product"))
-		if len(roles) > 0 {
-			fmt.Fprintf(&b, " (%s)", strings.Join(roles, ", "))
-		}
-		b.WriteByte('\n')
-	} else {
-		fmt.Fprintf(&b, "%s\n", q.Precision)
-	}
+	q.headline(&b)
 	fmt.Fprintf(&b, "weights %s, were %s; a decode step reads %s of them, was %s\n", sizeOf(q.After), sizeOf(q.Before), sizeOf(q.ReadAfter), sizeOf(q.Read))
 	if q.Single > 0 {
 		fmt.Fprintf(&b, "%s in float32\n", plural(q.Single, "node"))
@@ -102,6 +93,25 @@ func (q quantized) write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// headline prints what of the products is INT8.
+func (q quantized) headline(b *strings.Builder) {
+	if q.Products > 0 {
+		var roles []string
+		for _, r := range q.Roles {
+			if r.Quantized > 0 {
+				roles = append(roles, fmt.Sprintf("%d %s", r.Quantized, r.Role))
+			}
+		}
+		fmt.Fprintf(b, "%s: %d of %s INT8", q.Precision, q.Quantized, plural(q.Products, "product"))
+		if len(roles) > 0 {
+			fmt.Fprintf(b, " (%s)", strings.Join(roles, ", "))
+		}
+		b.WriteByte('\n')
+	} else {
+		fmt.Fprintf(b, "%s\n", q.Precision)
+	}
 }
 
 // table prints a line for each product.
