@@ -88,6 +88,34 @@ func (c *Curve) Settled(percent float64) map[string]int {
 	return settled
 }
 
+// settledPercent is how near to its end a range must have stayed to count as
+// settled where the calibration had no stop rule of its own.
+const settledPercent = 1
+
+// Near is how near to its end, in percent, a range counts as settled.
+func (o *Observations) Near() float64 {
+	if o.Until != nil {
+		return o.Until.Percent
+	}
+	return settledPercent
+}
+
+// Moving are the tensors whose amax still moved by more than Near in the second
+// half of the samples, by name; nil too where no curve tells.
+func (o *Observations) Moving() (names []string) {
+	if o.Curve == nil || len(o.Curve.Samples) == 0 {
+		return nil
+	}
+	last := o.Curve.Samples[len(o.Curve.Samples)-1]
+	for name, n := range o.Curve.Settled(o.Near()) {
+		if 2*n > last {
+			names = append(names, name)
+		}
+	}
+	slices.Sort(names)
+	return names
+}
+
 // shift is by how many percent of is something differs from it.
 func shift(was, is float32) float64 {
 	if was == is {

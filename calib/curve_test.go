@@ -109,3 +109,20 @@ func TestParseUntil(t *testing.T) {
 		t.Errorf("from 0 to 3 is %v %%", by)
 	}
 }
+
+// TestMovingIsTheSecondHalf: what came to rest in the first half of the samples has
+// settled, and a stop rule's percentage is what counts.
+func TestMovingIsTheSecondHalf(t *testing.T) {
+	o := NewObservations([]string{"calm", "late"})
+	if got := o.Moving(); got != nil {
+		t.Errorf("without a curve: %v", got)
+	}
+	o.Curve = &Curve{Every: 1, Samples: []int{4, 8, 12, 16}, Amax: map[string][]float32{"calm": {1, 2, 2, 2}, "late": {1, 2, 2, 2.1}}}
+	if got := o.Moving(); len(got) != 1 || got[0] != "late" {
+		t.Errorf("moving: %v, want late", got)
+	}
+	o.Until = &Until{Percent: 10}
+	if got := o.Moving(); got != nil {
+		t.Errorf("within 10 %%: %v", got)
+	}
+}

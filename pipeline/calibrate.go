@@ -18,6 +18,7 @@ import (
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/text"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/onnxpb"
 	"github.com/trtforge/trtforge/quant"
 )
 
@@ -77,7 +78,11 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 func (r Calibration) cut() (path string, remove func(), err error) {
 	cut, err := calib.Cut(r.Model, r.Observe)
 	if err == nil && len(r.Observe) == 0 {
-		err = fault.New(fault.Input, "calibrating", "", "the graph has no matrix product with a constant weight: there is nothing to quantize", "give the float graph of a model")
+		cause := "the graph has no matrix product with a constant weight: there is nothing to quantize"
+		if t := narrow(r.Model); t != "" {
+			cause = "the graph computes in " + t + ", and ranges are those of the float32 graph"
+		}
+		err = fault.New(fault.Input, "calibrating", "", cause, "give the float32 graph of the model")
 	}
 	if err != nil {
 		return "", nil, err
@@ -97,6 +102,19 @@ func (r Calibration) cut() (path string, remove func(), err error) {
 		return "", nil, err
 	}
 	return path, remove, nil
+}
+
+// narrow is FP16 or BF16 where weights of the graph are; "" elsewhere.
+func narrow(m *onnx.Model) string {
+	for _, w := range m.Graph().GetInitializer() {
+		switch onnxpb.TensorProto_DataType(w.GetDataType()) {
+		case onnxpb.TensorProto_FLOAT16:
+			return "FP16"
+		case onnxpb.TensorProto_BFLOAT16:
+			return "BF16"
+		}
+	}
+	return ""
 }
 
 // numbered is the end of a temporary name. Another end is that of a longer name.

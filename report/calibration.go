@@ -22,10 +22,6 @@ type Calibration struct {
 	Drift        *calib.Drift        // from a committed table; nil where none was checked
 }
 
-// settledPercent is how near to its end a range must have stayed to count as
-// settled where the calibration had no stop rule of its own.
-const settledPercent = 1
-
 // shownTensors is how many tensors the picture of channels shows.
 const shownTensors = 12
 
@@ -83,27 +79,19 @@ func (c Calibration) curve() *calib.Curve {
 
 // percent is how near counts as settled.
 func (c Calibration) percent() float64 {
-	if o := c.Observations; o != nil && o.Until != nil {
-		return o.Until.Percent
+	if c.Observations == nil {
+		return 0
 	}
-	return settledPercent
+	return c.Observations.Near()
 }
 
 // moving are the tensors whose range still moved in the second half of the
 // samples.
-func (c Calibration) moving() (names []string) {
-	curve := c.curve()
-	if curve == nil {
+func (c Calibration) moving() []string {
+	if c.Observations == nil {
 		return nil
 	}
-	last := curve.Samples[len(curve.Samples)-1]
-	for name, n := range curve.Settled(c.percent()) {
-		if 2*n > last {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	return names
+	return c.Observations.Moving()
 }
 
 // verdict is the page's first line and what to add to it.

@@ -50,7 +50,7 @@ func (o *CalibrateOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Samples, "samples", 64, "windows of the text that are run, `N`, spread over all of it")
 	f.IntSliceVar(&o.Prefill, "prefill", nil, "their prefill lengths in `TOKENS`, used in turn (default 16,64,128, or half of the model's positions)")
 	f.IntVar(&o.Decode, "decode", 8, "decode steps of each, `N`, on the cache that the model itself produced; 0 for none")
-	f.IntVar(&o.Batch, "batch", 0, "windows of one length that are run together, `N` (default 4); it decides order and rounding, not the ranges")
+	f.IntVar(&o.Batch, "batch", 4, "windows of one length that are run together, `N`; it decides order and rounding, not the ranges")
 	f.Uint64Var(&o.Seed, "seed", 1, "decides where windows lie and in what order they are run")
 	f.StringVar(&o.Until, "until-stable", "", "stop when no range moved by more than `PERCENT` while the samples doubled, as 1%; --samples is then the most")
 	f.StringVar(&o.Shard, "shard", "", "run part `I/N` of the plan only, from 1; -o gets its observations, for calibrate merge")
@@ -138,7 +138,7 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 	}
 	if o.Shard != "" {
 		return g.print(shownOf(seen), func(w io.Writer) error {
-			_, err := fmt.Fprintf(w, "%s: part %s, %s of %s\n", o.Output.Out, o.Shard, plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
+			_, err := fmt.Fprintf(w, "%s: part %s, %s, %s in all\n", o.Output.Out, o.Shard, plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
 			return err
 		})
 	}
@@ -155,6 +155,14 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 // check finds flags that contradict each other.
 func (o CalibrateOptions) check() error {
 	usage := func(cause, fix string) error { return fault.New(fault.Usage, "", "", cause, fix) }
+	for _, n := range []struct {
+		flag      string
+		is, least int
+	}{{"--samples", o.Samples, 1}, {"--batch", o.Batch, 1}, {"--decode", o.Decode, 0}, {"--threads", o.Threads, 0}} {
+		if n.is < n.least {
+			return usage(fmt.Sprintf("%s %d", n.flag, n.is), fmt.Sprintf("give %d or more", n.least))
+		}
+	}
 	if o.Shard == "" {
 		return nil
 	}

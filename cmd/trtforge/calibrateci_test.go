@@ -73,7 +73,7 @@ func TestCalibrateCI(t *testing.T) {
 	if !amax.MatchString(lock) {
 		t.Fatalf("%s is not in the table", tensor)
 	}
-	write("table.lock.json", []byte(amax.ReplaceAllString(lock, "${1}100,")))
+	write("table.lock.json", []byte(amax.ReplaceAllString(lock, "${1}0.01,")))
 	out, err := run(scripts[len(scripts)-1])
 	if err == nil || !strings.Contains(out, tensor) || !strings.Contains(out, "::error file=table.lock.json") {
 		t.Errorf("a drift passed: %v\n%s", err, out)

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -29,7 +30,7 @@ func driftSummary(d *calib.Drift) string {
 	if len(d.New) > 0 {
 		parts = append(parts, fmt.Sprintf("%d are new", len(d.New)))
 	}
-	return strings.Join(append(parts, d.Other...), "; ")
+	return strings.Join(append(slices.Clone(d.Other), parts...), "; ") // ranges of another model differ for that
 }
 
 // driftText is how a tensor moved.

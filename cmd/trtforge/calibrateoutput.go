@@ -110,6 +110,8 @@ type calibrated struct {
 	Tokens   int64           `json:"tokens"`
 	Tensors  int             `json:"tensors"`
 	Stopped  string          `json:"stopped,omitempty"`
+	Unstable string          `json:"unstable,omitempty"` // the stop rule that was never met
+	Moving   []string        `json:"moving,omitempty"`   // tensors whose range was not settled
 	Outliers []calib.Outlier `json:"outliers"`
 	Drift    *calib.Drift    `json:"drift,omitempty"`
 	Error    *problem        `json:"error,omitempty"`
@@ -128,8 +130,12 @@ func (s *sink) save(seen *calib.Observations) (out calibrated, err error) {
 	if out.Outliers, err = seen.Outliers(s.method, dominant); err != nil {
 		return out, err
 	}
-	if seen.Stopped != nil {
+	out.Moving = seen.Moving()
+	switch {
+	case seen.Stopped != nil:
 		out.Stopped = seen.Stopped.String()
+	case seen.Until != nil:
+		out.Unstable = fmt.Sprintf("never stable within %g %%: all %s were run", seen.Until.Percent, plural(seen.Samples, "sample"))
 	}
 	if s.lock != nil {
 		out.Drift = calib.Compare(s.lock, table, s.drift)
@@ -149,6 +155,12 @@ func (s *sink) save(seen *calib.Observations) (out calibrated, err error) {
 
 // tell prints the result; a drift decides the exit status.
 func (s *sink) tell(g *globals, out calibrated) error {
+	if out.Unstable != "" {
+		g.Log.Warn(out.Unstable)
+	}
+	if n := len(out.Moving); n > 0 {
+		g.Log.Warn(fmt.Sprintf("%d of %d ranges were still moving in the second half of the samples: take more --samples", n, out.Tensors))
+	}
 	if out.Drift == nil {
 		return g.print(out, out.write)
 	}
@@ -172,7 +184,7 @@ func (s *sink) tell(g *globals, out calibrated) error {
 
 func (c calibrated) write(w io.Writer) error {
 	name := cmp.Or(c.Out, "calibration")
-	_, _ = fmt.Fprintf(w, "%s: %s, %s, %s of %s\n", name, plural(c.Tensors, "tensor"), c.Method, plural(c.Samples, "sample"), plural(int(c.Tokens), "token"))
+	_, _ = fmt.Fprintf(w, "%s: %s, %s, %s, %s in all\n", name, plural(c.Tensors, "tensor"), c.Method, plural(c.Samples, "sample"), plural(int(c.Tokens), "token"))
 	if c.Stopped != "" {
 		_, _ = fmt.Fprintln(w, c.Stopped)
 	}

@@ -73,7 +73,7 @@ func showObservations(g *globals, path string) error {
 	shown := shownOf(seen)
 	shown.Outliers = outliers
 	return g.print(shown, func(w io.Writer) error {
-		_, _ = fmt.Fprintf(w, "observations, %s, %d of %d batches, %s of %s\n", plural(len(seen.Tensors), "tensor"), seen.Done, seen.Batches,
+		_, _ = fmt.Fprintf(w, "observations, %s, %d of %d batches, %s, %s in all\n", plural(len(seen.Tensors), "tensor"), seen.Done, seen.Batches,
 			plural(seen.Samples, "sample"), plural(int(seen.Tokens), "token"))
 		if seen.Of > 1 {
 			_, _ = fmt.Fprintf(w, "%s of the %d that the plan was divided into\n", plural(len(seen.Parts), "part"), seen.Of)
@@ -103,7 +103,7 @@ func writeTable(w io.Writer, in *tableio.File) error {
 	t := in.Table
 	_, _ = fmt.Fprintf(w, "%s, %s, method %s\n", in.Form, plural(len(t.Ranges), "tensor"), t.Method)
 	if t.Samples > 0 {
-		_, _ = fmt.Fprintf(w, "%d samples of %d tokens\n", t.Samples, t.Tokens)
+		_, _ = fmt.Fprintf(w, "%d samples, %d tokens in all\n", t.Samples, t.Tokens)
 	}
 	if t.Model != "" {
 		_, _ = fmt.Fprintf(w, "model %.12s, text %.12s\n", t.Model, t.Text)

@@ -189,6 +189,8 @@ func Explain(doing, path string, err error) error {
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fault.Wrap(fault.Runtime, doing, path, err, "free some space, or choose another output directory")
+	case errors.Is(err, fs.ErrPermission) && strings.HasPrefix(doing, "reading"):
+		return fault.Wrap(fault.Input, doing, path, err, "make it readable for this user: chmod u+r")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fault.Wrap(fault.Runtime, doing, path, err, "choose a directory that you may write to")
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ENOTDIR):

@@ -60,12 +60,15 @@ func TestWriteDirReplacesAndSweeps(t *testing.T) {
 
 func TestExplainClasses(t *testing.T) {
 	for err, want := range map[error]fault.Code{
-		os.ErrNotExist: fault.Input, os.ErrPermission: fault.Runtime, syscall.ENOSPC: fault.Runtime,
+		os.ErrNotExist: fault.Input, os.ErrPermission: fault.Input, syscall.ENOSPC: fault.Runtime,
 	} {
 		var f *fault.Error
 		if !errors.As(Explain("reading", "x", err), &f) || f.Code != want || f.Fix == "" {
 			t.Errorf("%v: %+v", err, f)
 		}
+	}
+	if err := Explain("writing", "x", os.ErrPermission); fault.Classify(err) != fault.Runtime {
+		t.Errorf("writing what may not be written: %v", err)
 	}
 	for doing, want := range map[string]fault.Code{"creating": fault.Runtime, "creating a directory in": fault.Runtime, "reading": fault.Input} {
 		var f *fault.Error
