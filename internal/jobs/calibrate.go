@@ -37,6 +37,12 @@ type CalibrateRequest struct {
 // observed tensor is an error of class input that names the first node that makes
 // one.
 func Calibrate(ctx context.Context, c Caller, r CalibrateRequest, p progress.Counter) (*calib.Observations, error) {
+	if r.Contract != nil {
+		if err := calib.CheckIDs(r.Job.IDs, r.Contract.Vocab); err != nil {
+			return nil, err
+		}
+	}
+	r.Job = r.Job.Windows()
 	o := &calib.Observations{}
 	if err := c.Call(ctx, calibrateJob, r, o, p); err != nil {
 		return nil, err
