@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/trtforge/trtforge/calib"
@@ -57,6 +58,9 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nearly all of the heap is the outputs' memory, which is used again: room for as
+	// much garbage besides would never be used.
+	defer debug.SetGCPercent(debug.SetGCPercent(calibrateGC))
 	var o *calib.Observations
 	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
 		o, err = calib.Resume(ctx, s.Recycling(presents(r.Contract)...), r.Contract, r.Job, keeper, call.Progress)
@@ -71,6 +75,10 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	}
 	return struct{}{}, keeper.Save(o)
 }
+
+// calibrateGC is by how many percent the heap of a calibration may grow before its
+// garbage is collected.
+const calibrateGC = 20
 
 // presents are the outputs that are fed back.
 func presents(c *contract.Contract) (names []string) {
