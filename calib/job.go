@@ -1,7 +1,9 @@
 package calib
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
@@ -21,6 +23,7 @@ type Job struct {
 
 	Model     string // digest of the model, recorded
 	Text      string // recorded; "" means TextDigest(IDs)
+	Whole     string // digest of the plan, recorded; "" means Plan.Digest()
 	CreatedBy string // recorded
 }
 
@@ -40,7 +43,7 @@ func (j *Job) begin(from *Observations) (*Observations, error) {
 		return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("%d tensors", len(j.Observe)), fmt.Sprintf("that is more than %d", maxTensors), "observe fewer of them")
 	}
 	o := NewObservations(j.Observe)
-	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, j.Plan.Digest()
+	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, cmp.Or(j.Whole, j.Plan.Digest())
 	if o.Text == "" {
 		o.Text = TextDigest(j.IDs)
 	}
@@ -54,6 +57,23 @@ func (j *Job) begin(from *Observations) (*Observations, error) {
 		return nil, err
 	}
 	return from, nil
+}
+
+// Windows is the job with no more of the text than its windows, for a text may be
+// larger than what crosses to another process. It is the same job otherwise: what
+// it records is of the whole text.
+func (j Job) Windows() Job {
+	w := j
+	w.Text, w.Whole = cmp.Or(j.Text, TextDigest(j.IDs)), cmp.Or(j.Whole, j.Plan.Digest())
+	w.IDs, w.Plan.Samples = nil, slices.Clone(j.Plan.Samples)
+	for i, s := range j.Plan.Samples {
+		if s.Start < 0 || s.Len() < 0 || s.Start > len(j.IDs)-s.Len() {
+			return j // it is refused where it is run
+		}
+		w.Plan.Samples[i].Start = len(w.IDs)
+		w.IDs = append(w.IDs, j.IDs[s.Start:s.Start+s.Len()]...)
+	}
+	return w
 }
 
 // check finds everything in the job that cannot be run.

@@ -260,7 +260,7 @@ func (j *job) decided(m *onnx.Model, path string, r *quant.Recipe) error {
 	return nil
 }
 
-// runSearch chooses on text that is neither the ranges' nor the evaluation's.
+// runSearch chooses on text that is not the evaluation's.
 func (j *job) runSearch(ctx context.Context, table *stage, dir string, p progress.Counter) error {
 	ids, err := j.ids(j.config.Quantize.Search)
 	if err != nil {

@@ -58,17 +58,23 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 		return result, targets, err
 	}
 	// The graph that is written is smoothed for what was chosen, the probe was for
-	// all candidates: measure what is written.
-	p.Note("what was chosen")
-	chosen := s.Recipe
-	chosen.Choices = Choices(result)
-	final := r
+	// all candidates: measure what is written, and choose less where that breaks the gate.
+	chosen, final := s.Recipe, r
 	final.IDs, final.Confirm, final.Gate, final.Only = r.IDs[s.Windows*s.Length:], 0, search.Gate{}, true
-	measured, _, err := s.measure(ctx, c, final, chosen, p)
-	if err == nil {
-		result.Final = &measured.Points[0]
+	for result.Chosen.Chosen.Count() > 0 {
+		p.Note("what was chosen")
+		chosen.Choices = Choices(result)
+		measured, _, err := s.measure(ctx, c, final, chosen, p)
+		if err != nil {
+			return nil, nil, err
+		}
+		if s.Gate.Holds(measured.Points[0].Measured) {
+			result.Final = &measured.Points[0]
+			break
+		}
+		result.Retreat()
 	}
-	return result, targets, err
+	return result, targets, nil
 }
 
 // measure runs one job on the products that a recipe takes.

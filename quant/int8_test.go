@@ -174,6 +174,9 @@ func TestInt8Refusals(t *testing.T) {
 			}
 		}
 	}
+	if _, _, err := Int8(nan, table(nothing), Policy{Scales: RoundScales(onnx.Float16, nil)}); fault.Classify(err) != fault.Input {
+		t.Errorf("a bad weight with narrow scales: %v is of class %s", err, fault.Classify(err))
+	}
 	if _, _, err := Int8(m, nil, Policy{}); fault.Classify(err) != fault.Usage {
 		t.Errorf("without a table: %v", err)
 	}

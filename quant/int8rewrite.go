@@ -166,7 +166,10 @@ func (q *quantizer) scales(w *onnx.Weight, axis int) ([]float32, error) {
 		return scales(w, axis)
 	}
 	scale, err := q.policy.Scales(w, axis)
-	if err == nil && int64(len(scale)) != w.Dims[axis] {
+	if err != nil {
+		return nil, err // it says of what class
+	}
+	if int64(len(scale)) != w.Dims[axis] {
 		err = fmt.Errorf("%d scales for %d channels", len(scale), w.Dims[axis])
 	}
 	for i, s := range scale {

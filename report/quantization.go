@@ -83,10 +83,12 @@ func (q Quantization) verdict() (headline, lead string) {
 		return headline, lead
 	}
 	m := q.Search.Chosen.Measured
-	if q.Search.Chosen.Confirmed != nil {
-		if m = *q.Search.Chosen.Confirmed; q.Search.Final != nil {
-			m = q.Search.Final.Measured
-		}
+	unseen := q.Search.Chosen.Confirmed
+	if q.Search.Final != nil {
+		unseen = &q.Search.Final.Measured
+	}
+	if unseen != nil {
+		m = *unseen
 		lead += " On windows that the search did not see:"
 	}
 	lead += fmt.Sprintf(" KL divergence %s nats a token (at most %s), perplexity %s (at most %s).", scientific(m.KL.Value), scientific(m.KL.Hi), percent(m.PPL.Value), percent(m.PPL.Hi))

@@ -156,9 +156,6 @@ func (q quantized) found(b *strings.Builder) {
 	}
 	if final := q.Search.Final; final != nil {
 		fmt.Fprintf(b, "smoothed for the choice alone, as it is written: %s\n", cost(final.Measured))
-		if !q.Search.Gate.Holds(final.Measured) {
-			b.WriteString("that is beyond the gate: search with --smooth off, or within a tighter limit\n")
-		}
 	}
 }
 
@@ -172,8 +169,12 @@ func (q quantized) page(path string, d *quant.Decisions) error {
 	if err := makeParent(path); err != nil {
 		return err
 	}
+	title := "dry run"
+	if !q.dry {
+		title = filepath.Base(filepath.Clean(q.Out))
+	}
 	p := report.Quantization{
-		CreatedBy: createdBy(), Title: filepath.Base(filepath.Clean(q.Out)), Decisions: d, Search: q.Search,
+		CreatedBy: createdBy(), Title: title, Decisions: d, Search: q.Search,
 		Before: q.Before, After: q.After, Read: q.Read, ReadAfter: q.ReadAfter, Notes: q.Notes,
 	}
 	return fsx.WriteFile(path, func(w io.Writer) error { return report.QuantizationHTML(w, p) })

@@ -118,7 +118,9 @@ func (r referenceRow) against(logits []float32, target int) (kl, dnll float64) {
 	}
 	sum := 0.0
 	for k, p := range r.p {
-		sum += float64(p) * float64(r.logits[k]-logits[k])
+		if p > 0 { // a masked token's logits are -Inf, whose difference is no number
+			sum += float64(p) * float64(r.logits[k]-logits[k])
+		}
 	}
 	return sum + lse - r.lse, lse - float64(logits[target]) - r.nll
 }

@@ -1,6 +1,7 @@
 package search
 
 import (
+	"errors"
 	"math"
 	"math/rand/v2"
 	"testing"
@@ -76,5 +77,23 @@ func TestComparisonIsTheDefinition(t *testing.T) {
 	}
 	if _, err := NewReference(windows, 1<<27); fault.Classify(err) != fault.Usage {
 		t.Errorf("a reference beyond the bound: %v", err)
+	}
+}
+
+// TestTokensThatNeverCome: what both models mask with -Inf costs nothing.
+func TestTokensThatNeverCome(t *testing.T) {
+	windows := validate.Convention{Name: validate.HFNonOverlap, Length: 2}.Windows([]int{1, 2, 2, 1})
+	never := float32(math.Inf(-1))
+	reference, err := NewReference(windows, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := [][]float32{{never, 1, 2, 3}, {never, 3, 2, 1}}
+	c := reference.Compare()
+	if err := errors.Join(reference.Keep(0, rows), c.Add(0, rows)); err != nil {
+		t.Fatal(err)
+	}
+	if got, err := c.Measurement(); err != nil || got.KL.Value != 0 || got.PPL.Value != 1 {
+		t.Errorf("the float model against itself: %+v, %v", got, err)
 	}
 }

@@ -80,6 +80,18 @@ func Run(ctx context.Context, e Evaluator, candidates []Candidate, o Options, p 
 		Points: s.points, Measurements: len(s.points), Exact: exact}, nil
 }
 
+// Retreat gives up what was chosen for the next best that was measured within the
+// gate, in the end for nothing.
+func (r *Result) Retreat() {
+	next := r.Points[0] // nothing is measured first
+	for _, p := range r.Points {
+		if r.Gate.Holds(p.Measured) && better(r.Chosen, p) < 0 && better(p, next) < 0 {
+			next = p
+		}
+	}
+	r.Chosen, r.Exact = next, false
+}
+
 // searcher is one search; everything that it measures, it measures once.
 type searcher struct {
 	ctx        context.Context
