@@ -2,6 +2,8 @@ package calib
 
 import (
 	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"slices"
 	"time"
@@ -38,12 +40,12 @@ type Keeper struct {
 }
 
 // begin is the observations that the job adds to.
-func (j *Job) begin(from *Observations) (*Observations, error) {
+func (j *Job) begin(c *contract.Contract, from *Observations) (*Observations, error) {
 	if len(j.Observe) > maxTensors {
 		return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("%d tensors", len(j.Observe)), fmt.Sprintf("that is more than %d", maxTensors), "observe fewer of them")
 	}
 	o := NewObservations(j.Observe)
-	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, cmp.Or(j.Whole, j.Plan.Digest())
+	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, fed(c, cmp.Or(j.Whole, j.Plan.Digest()))
 	if o.Text == "" {
 		o.Text = TextDigest(j.IDs)
 	}
@@ -57,6 +59,20 @@ func (j *Job) begin(from *Observations) (*Observations, error) {
 		return nil, err
 	}
 	return from, nil
+}
+
+// fed is the digest of a plan with what its windows are fed to: inputs that are
+// bound otherwise make another job.
+func fed(c *contract.Contract, plan string) string {
+	h := sha256.New()
+	fmt.Fprintln(h, plan)
+	for _, t := range slices.Concat(c.Inputs, c.Outputs) {
+		fmt.Fprintln(h, t.Name, t.Kind, t.Type, t.Layer)
+		for _, d := range t.Dims {
+			fmt.Fprintln(h, d.Role, d.Size)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Windows is the job with no more of the text than its windows, for a text may be
