@@ -39,7 +39,7 @@ func Resume(ctx context.Context, r Runner, c *contract.Contract, job Job, k Keep
 	if err != nil {
 		return nil, err
 	}
-	o, err := d.job.begin(k.From)
+	o, err := d.job.begin(c, k.From)
 	if err != nil {
 		return nil, err
 	}

@@ -106,3 +106,23 @@ func TestCollectRefusals(t *testing.T) {
 		t.Errorf("tensors without values: %v, want an input error that names both", err)
 	}
 }
+
+// TestAnotherBindingIsAnotherJob goes on from what was seen with an input that
+// meant something else.
+func TestAnotherBindingIsAnotherJob(t *testing.T) {
+	c, job := fakeJob(t, 12, PlanOptions{})
+	seen := collect(t, c, job)
+	if _, err := Resume(context.Background(), &fake{width: 8}, c, job, Keeper{From: seen}, progress.Noop); err != nil {
+		t.Error(err)
+	}
+	other := *c
+	other.Inputs = slices.Clone(c.Inputs)
+	for i, in := range other.Inputs {
+		if in.Kind == contract.KindMask {
+			other.Inputs[i].Kind = contract.KindPositions
+		}
+	}
+	if _, err := Resume(context.Background(), &fake{width: 8}, &other, job, Keeper{From: seen}, progress.Noop); fault.Classify(err) != fault.Usage {
+		t.Errorf("gone on from: %v", err)
+	}
+}

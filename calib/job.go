@@ -1,7 +1,11 @@
 package calib
 
 import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
@@ -21,6 +25,7 @@ type Job struct {
 
 	Model     string // digest of the model, recorded
 	Text      string // recorded; "" means TextDigest(IDs)
+	Whole     string // digest of the plan, recorded; "" means Plan.Digest()
 	CreatedBy string // recorded
 }
 
@@ -35,12 +40,12 @@ type Keeper struct {
 }
 
 // begin is the observations that the job adds to.
-func (j *Job) begin(from *Observations) (*Observations, error) {
+func (j *Job) begin(c *contract.Contract, from *Observations) (*Observations, error) {
 	if len(j.Observe) > maxTensors {
 		return nil, fault.New(fault.Usage, "calibrating", fmt.Sprintf("%d tensors", len(j.Observe)), fmt.Sprintf("that is more than %d", maxTensors), "observe fewer of them")
 	}
 	o := NewObservations(j.Observe)
-	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, j.Plan.Digest()
+	o.CreatedBy, o.Model, o.Text, o.Plan = j.CreatedBy, j.Model, j.Text, fed(c, cmp.Or(j.Whole, j.Plan.Digest()))
 	if o.Text == "" {
 		o.Text = TextDigest(j.IDs)
 	}
@@ -54,6 +59,37 @@ func (j *Job) begin(from *Observations) (*Observations, error) {
 		return nil, err
 	}
 	return from, nil
+}
+
+// fed is the digest of a plan with what its windows are fed to: inputs that are
+// bound otherwise make another job.
+func fed(c *contract.Contract, plan string) string {
+	h := sha256.New()
+	fmt.Fprintln(h, plan)
+	for _, t := range slices.Concat(c.Inputs, c.Outputs) {
+		fmt.Fprintln(h, t.Name, t.Kind, t.Type, t.Layer)
+		for _, d := range t.Dims {
+			fmt.Fprintln(h, d.Role, d.Size)
+		}
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// Windows is the job with no more of the text than its windows, for a text may be
+// larger than what crosses to another process. It is the same job otherwise: what
+// it records is of the whole text.
+func (j Job) Windows() Job {
+	w := j
+	w.Text, w.Whole = cmp.Or(j.Text, TextDigest(j.IDs)), cmp.Or(j.Whole, j.Plan.Digest())
+	w.IDs, w.Plan.Samples = nil, slices.Clone(j.Plan.Samples)
+	for i, s := range j.Plan.Samples {
+		if s.Start < 0 || s.Len() < 0 || s.Start > len(j.IDs)-s.Len() {
+			return j // it is refused where it is run
+		}
+		w.Plan.Samples[i].Start = len(w.IDs)
+		w.IDs = append(w.IDs, j.IDs[s.Start:s.Start+s.Len()]...)
+	}
+	return w
 }
 
 // check finds everything in the job that cannot be run.

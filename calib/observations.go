@@ -19,7 +19,7 @@ type Observations struct {
 	CreatedBy     string                  `json:"created_by"`
 	Model         string                  `json:"model"` // onnx.Model.Digest of the calibrated model
 	Text          string                  `json:"text"`  // TextDigest of the token ids, or RandomText
-	Plan          string                  `json:"plan"`  // Plan.Digest
+	Plan          string                  `json:"plan"`  // digest of Plan.Digest and of how inputs are fed
 	Of            int                     `json:"of"`    // how many parts the plan was divided into, 1 or more
 	Parts         []int                   `json:"parts"` // which of them these are, ascending from 0
 	Done          int                     `json:"done"`  // batches that were run

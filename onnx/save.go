@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"google.golang.org/protobuf/proto"
@@ -220,6 +221,18 @@ func (m *Model) Size() int64 {
 		n += w.Data.Size()
 	}
 	return n
+}
+
+// DataFiles are the paths of the files beside the one that the model was loaded
+// from which hold its weights.
+func (m *Model) DataFiles() (paths []string) {
+	for i, c := range m.files {
+		if f, ok := c.(*os.File); ok && i > 0 {
+			paths = append(paths, f.Name())
+		}
+	}
+	slices.Sort(paths)
+	return paths
 }
 
 // External is the bytes of the weights that lie in files beside the one that the

@@ -14,8 +14,12 @@ import (
 // Tar writes the files below dir as an archive whose bytes depend on their names
 // and contents only: no times, no owners, names in order.
 func Tar(w io.Writer, dir string) error {
+	home, err := filepath.Abs(dir) // "." and ".." are no names
+	if err != nil {
+		return fsx.Explain("packing", dir, err)
+	}
 	t := tar.NewWriter(w)
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+	err = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
@@ -26,7 +30,7 @@ func Tar(w io.Writer, dir string) error {
 		if err != nil {
 			return err
 		}
-		return add(t, path, filepath.ToSlash(filepath.Join(filepath.Base(dir), name)))
+		return add(t, path, filepath.ToSlash(filepath.Join(filepath.Base(home), name)))
 	})
 	if err != nil {
 		return fsx.Explain("packing", dir, err)

@@ -26,6 +26,9 @@ type Model struct {
 	// Graph is the typed ONNX graph for the onnxruntime backend. Only the first
 	// profile can run there.
 	Graph string
+	// Data are the files of the graph's weights, which lie in its directory or below
+	// ([onnx.Model.DataFiles]).
+	Data []string
 	// Plan is the TensorRT plan for the tensorrt backend, with all profiles; exactly
 	// one of Graph and Plan is given.
 	Plan     string
@@ -84,7 +87,11 @@ func Triton(dir string, m Model) error {
 		if err := fsx.MkdirAll(filepath.Join(home, "1")); err != nil {
 			return err
 		}
-		for from, to := range m.files() {
+		files, err := m.files()
+		if err != nil {
+			return err
+		}
+		for from, to := range files {
 			if err := copyFile(from, filepath.Join(home, "1", to)); err != nil {
 				return err
 			}
@@ -105,16 +112,20 @@ func Triton(dir string, m Model) error {
 }
 
 // files are the model's files and their names in the repository. The weights of a
-// graph keep their name, which the graph says.
-func (m Model) files() map[string]string {
+// graph keep their names, which the graph says.
+func (m Model) files() (map[string]string, error) {
 	if m.Plan != "" {
-		return map[string]string{m.Plan: "model.plan"}
+		return map[string]string{m.Plan: "model.plan"}, nil
 	}
 	all := map[string]string{m.Graph: "model.onnx"}
-	if data := m.Graph + ".data"; exists(data) {
-		all[data] = filepath.Base(data)
+	for _, data := range m.Data {
+		name, err := filepath.Rel(filepath.Dir(m.Graph), data)
+		if err != nil || !filepath.IsLocal(name) {
+			return nil, fault.New(fault.Usage, "packing", data, "it does not lie in the graph's directory", "put it there")
+		}
+		all[data] = name
 	}
-	return all
+	return all, nil
 }
 
 // config is config.pbtxt.
@@ -181,11 +192,6 @@ func list(dims []int64) string {
 	return strings.Join(words, ", ")
 }
 
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
-}
-
 func write(path, text string) error {
 	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 		return fsx.Explain("writing", path, err)
@@ -199,6 +205,9 @@ func copyFile(from, to string) error {
 		return fsx.Explain("reading", from, err)
 	}
 	defer func() { _ = in.Close() }()
+	if err := fsx.MkdirAll(filepath.Dir(to)); err != nil {
+		return err
+	}
 	out, err := os.Create(to)
 	if err != nil {
 		return fsx.Explain("writing", to, err)

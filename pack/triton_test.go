@@ -33,7 +33,7 @@ func model(t *testing.T) Model {
 		Inputs:  []contract.Tensor{{Name: "input_ids", Type: "int64", Dims: []contract.Dim{{Role: contract.Batch}, {Role: contract.Seq}}}},
 		Outputs: []contract.Tensor{{Name: "logits", Type: "float", Dims: []contract.Dim{{Role: contract.Batch}, {Role: contract.Seq}, {Size: 64}}}},
 	}
-	return Model{Name: "gpt2", Release: "24.08", Contract: c, Graph: graph, Notes: []string{"made in a test"}, Profiles: []profiles.Profile{
+	return Model{Name: "gpt2", Release: "24.08", Contract: c, Graph: graph, Data: []string{graph + ".data"}, Notes: []string{"made in a test"}, Profiles: []profiles.Profile{
 		{Name: "wide", Inputs: []profiles.Range{{Input: "input_ids", Min: []int64{1, 1}, Opt: []int64{1, 1}, Max: []int64{4, 128}}}},
 	}}
 }

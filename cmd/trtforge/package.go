@@ -1,10 +1,12 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -12,6 +14,7 @@ import (
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/pack"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -81,16 +84,23 @@ func packTriton(o PackageOptions, path string) error {
 	if o.Plan == "" || o.Release == "" {
 		return fault.New(fault.Usage, "", "", "a repository needs --plan and --release", "derive a plan with --backend orttrt, and name the release of Triton")
 	}
-	if entries, err := os.ReadDir(o.Out); err == nil && len(entries) > 0 {
-		if _, err := os.Stat(filepath.Join(o.Out, pack.Checksums)); err != nil {
-			return fault.New(fault.Usage, "writing a repository to", o.Out, "the directory holds something else", "choose another one")
+	if entries, err := os.ReadDir(o.Out); err == nil {
+		for _, e := range entries { // what is replaced is a repository of this model
+			if !slices.Contains([]string{o.Name, "README.md", "manifest.json", pack.Checksums}, e.Name()) {
+				return fault.New(fault.Usage, "writing a repository to", o.Out, "the directory holds something else: "+e.Name(), "choose another one")
+			}
 		}
 	}
 	graph, err := graphFile(path)
 	if err != nil {
 		return err
 	}
-	c, _, err := readContract(graph, o.Bind)
+	m, err := onnx.Load(graph)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	c, err := infer(m, o.Bind)
 	if err != nil {
 		return err
 	}
@@ -102,7 +112,7 @@ func packTriton(o PackageOptions, path string) error {
 		return fault.Wrap(fault.Usage, "packing", graph, err, "derive the plan from this graph")
 	}
 	return pack.Triton(o.Out, pack.Model{
-		Name: o.Name, Release: o.Release, Contract: c, Profiles: plan.Profiles, Graph: graph,
+		Name: o.Name, Release: o.Release, Contract: c, Profiles: plan.Profiles, Graph: graph, Data: m.DataFiles(),
 		Notes: []string{"Written by " + createdBy() + "."},
 	})
 }
@@ -116,8 +126,19 @@ func packTar(o PackageOptions, dir string) error {
 	if !info.IsDir() {
 		return fault.New(fault.Usage, "packing", dir, "it is no directory", "name a directory")
 	}
+	if inside(dir, o.Out) {
+		return fault.New(fault.Usage, "packing", dir, o.Out+" lies in the directory that it is of", "write it elsewhere")
+	}
 	if err := store.Prove(dir); err != nil {
 		return err
 	}
 	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
+}
+
+// inside tells whether path lies in dir or below it.
+func inside(dir, path string) bool {
+	dir, err1 := filepath.Abs(dir)
+	path, err2 := filepath.Abs(path)
+	name, err3 := filepath.Rel(dir, path)
+	return errors.Join(err1, err2, err3) == nil && filepath.IsLocal(name)
 }

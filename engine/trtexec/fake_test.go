@@ -182,6 +182,33 @@ func TestWhatIsNoTrtexec(t *testing.T) {
 	}
 }
 
+// TestAWrapperThatLeavesAProcessIsNotWaitedFor is of scripts whose child keeps
+// their output open: one hangs when it is asked for its help, one ends a build
+// before its child ends.
+func TestAWrapperThatLeavesAProcessIsNotWaitedFor(t *testing.T) {
+	b := fake(t, "ten")
+	b.Tool.Path = filepath.Join(t.TempDir(), "trtexec")
+	wrapper := func(script string) {
+		if err := os.WriteFile(b.Tool.Path, []byte("#!/bin/sh\n"+script+"\n"), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	begin := time.Now()
+	wrapper("sleep 60; exit 1")
+	ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+	defer cancel()
+	if _, err := Ask(ctx, b.Tool.Path); fault.Classify(err) != fault.Missing {
+		t.Errorf("asked: %v", err)
+	}
+	wrapper("sleep 60 & exit 1")
+	if _, err := b.Build(t.Context(), request(t), t.TempDir(), progress.Noop); fault.Classify(err) != fault.Runtime {
+		t.Errorf("built: %v", err)
+	}
+	if took := time.Since(begin); took > 30*time.Second {
+		t.Errorf("both took %v", took)
+	}
+}
+
 func FuzzLayers(f *testing.F) {
 	f.Add([]byte(`{"Layers":[{"Name":"a","LayerType":"gemm","Inputs":[{"Format/Datatype":"Int8"}]}],"Bindings":["a","a [profile 1]"]}`))
 	f.Add([]byte(`{"Layers":["a"]}`))

@@ -37,6 +37,7 @@ func (t Tool) run(ctx context.Context, r engine.Request, args []string, dir stri
 	cmd := exec.Command(t.Path, args...)
 	kept := &capped{w: log, left: maxLog}
 	cmd.Stdout, cmd.Stderr = kept, kept
+	cmd.WaitDelay = grace // for what a wrapper leaves, which keeps the output open
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fault.Wrap(fault.Missing, "starting", t.Path, err, "check that it can be run")
@@ -53,7 +54,7 @@ func (t Tool) run(ctx context.Context, r engine.Request, args []string, dir stri
 		end(cmd, ended)
 		return fmt.Errorf("building %s: %w", r.Name, context.Cause(ctx))
 	}
-	if failure != nil {
+	if failure != nil && !errors.Is(failure, exec.ErrWaitDelay) { // which says that it ended well
 		return t.failed(r, args, path, failure)
 	}
 	return nil
@@ -67,6 +68,7 @@ func end(cmd *exec.Cmd, ended <-chan struct{}) {
 	case <-time.After(grace):
 	}
 	_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+	<-ended // it writes into a directory that is removed next
 }
 
 // failed is what the log says of a failure. The log itself goes with the half

@@ -27,6 +27,9 @@ func (t Tool) Version() string { return fmt.Sprintf("%d.%d.%d", t.Major, t.Minor
 // The oldest and the newest major version whose syntax is known.
 const oldest, newest = 10, 11
 
+// maxHelp is what is kept of a tool's help: its first lines say the version.
+const maxHelp = 1 << 20
+
 // asking is how long a tool may take to print its help.
 const asking = 20 * time.Second
 
@@ -56,7 +59,9 @@ func Ask(ctx context.Context, path string) (Tool, error) {
 	defer cancel()
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, path, "--help")
-	cmd.Stdout, cmd.Stderr = &out, &out
+	kept := &capped{w: &out, left: maxHelp}
+	cmd.Stdout, cmd.Stderr = kept, kept
+	cmd.WaitDelay = time.Second // for what a wrapper started, which keeps the output open
 	err := cmd.Run()
 	m := banner.FindSubmatch(out.Bytes())
 	if m == nil {

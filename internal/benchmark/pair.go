@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"golang.org/x/perf/benchmath"
 )
@@ -33,7 +34,8 @@ func (f figure) String() string {
 const (
 	steadyMedians = 10   // that must agree before the clock counts
 	steadyWithin  = 0.05 // of each other
-	warmUpMost    = 150  // repetitions; a machine that never settles is noisy, not endless
+	warmUpMost    = 150  // repetitions, and a minute; a machine that never settles is noisy, not endless
+	warmUpTime    = time.Minute
 	pairs         = 7
 	tries         = 3
 )
@@ -146,7 +148,8 @@ func warmUp(s *side, reps int) error {
 		need = 2
 	}
 	var last []float64
-	for n := 0; n < warmUpMost; n += reps {
+	begun := time.Now()
+	for n := 0; n < warmUpMost && time.Since(begun) < warmUpTime; n += reps {
 		m, err := sample(s, reps)
 		if err != nil {
 			return err

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"time"
 
 	"github.com/trtforge/trtforge/calib"
@@ -37,6 +38,12 @@ type CalibrateRequest struct {
 // observed tensor is an error of class input that names the first node that makes
 // one.
 func Calibrate(ctx context.Context, c Caller, r CalibrateRequest, p progress.Counter) (*calib.Observations, error) {
+	if r.Contract != nil {
+		if err := calib.CheckIDs(r.Job.IDs, r.Contract.Vocab); err != nil {
+			return nil, err
+		}
+	}
+	r.Job = r.Job.Windows()
 	o := &calib.Observations{}
 	if err := c.Call(ctx, calibrateJob, r, o, p); err != nil {
 		return nil, err
@@ -64,6 +71,9 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Nearly all of the heap is the outputs' memory, which is used again: room for as
+	// much garbage besides would never be used.
+	defer debug.SetGCPercent(debug.SetGCPercent(calibrateGC))
 	var o *calib.Observations
 	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
 		o, err = calib.Resume(ctx, s.Recycling(presents(r.Contract)...), r.Contract, r.Job, keeper, call.Progress)
@@ -78,6 +88,10 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	}
 	return struct{}{}, keeper.Save(o)
 }
+
+// calibrateGC is by how many percent the heap of a calibration may grow before its
+// garbage is collected.
+const calibrateGC = 20
 
 // presents are the outputs that are fed back.
 func presents(c *contract.Contract) (names []string) {
