@@ -61,7 +61,7 @@ func (o *Observations) continues(fresh *Observations) error {
 func (o *Observations) differs(p *Observations) (errs []error) {
 	for _, f := range []struct{ what, was, is, flags string }{
 		{"model", o.Model, p.Model, ""}, {"text", o.Text, p.Text, ""},
-		{"plan", o.Plan, p.Plan, ": another --samples, --prefill, --decode, --batch or --seed, or another length of the text"},
+		{"plan", o.Plan, p.Plan, ": another --samples, --prefill, --decode, --batch, --seed or --bind, or another length of the text"},
 		{"number of parts", fmt.Sprint(o.Of), fmt.Sprint(p.Of), " (--shard)"},
 		{"stop rule", o.Until.String(), p.Until.String(), " (--until-stable)"},
 		{"method of the curve", o.Curve.method(), p.Curve.method(), " (--method)"},

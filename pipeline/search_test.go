@@ -3,11 +3,13 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
@@ -76,6 +78,7 @@ func TestWhatIsWrittenHoldsTheGate(t *testing.T) {
 		return p
 	}
 	both := point(true, true, 0.9)
+	effects := []search.Effect{{Node: targets[0].Node, Both: costs(1.1)}, {Node: targets[1].Node, Both: costs(0.5)}}
 	for name, tt := range map[string]struct {
 		cost   func(products int) float64
 		finals int
@@ -86,13 +89,16 @@ func TestWhatIsWrittenHoldsTheGate(t *testing.T) {
 		"nothing at all": {func(int) float64 { return 2 }, 2, "00"},
 	} {
 		fake := &searched{cost: tt.cost, result: search.Result{
-			Candidates: candidates, Gate: search.Gate{KLMax: 1}, Exact: true, Chosen: both,
+			Candidates: candidates, Gate: search.Gate{KLMax: 1}, Exact: true, Chosen: both, Effects: effects,
 			Points: []search.Point{point(false, false, 0), point(true, false, 1.1), point(false, true, 0.5), both},
 		}}
 		r, _, err := Search{Model: m, Contract: c, Table: table, Recipe: quant.Recipe{Precision: quant.INT8}, IDs: make([]int, 64), Windows: 2, Length: 8,
 			Gate: search.Gate{KLMax: 1}, Dir: t.TempDir()}.Run(t.Context(), fake, progress.Noop)
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
+		}
+		if err := r.Err(); (err != nil) != (tt.want == "00") || err != nil && (fault.Classify(err) != fault.Gate || !strings.Contains(err.Error(), "no product fits the gate")) {
+			t.Errorf("%s: %v", name, err)
 		}
 		if got := r.Chosen.Chosen.String(); got != tt.want || len(fake.finals) != tt.finals || (r.Final != nil) != (tt.want != "00") || r.Exact != (tt.want == "11") {
 			t.Errorf("%s: %s is chosen, %+v as it is written, exact %v, after %v", name, got, r.Final, r.Exact, fake.finals)

@@ -9,6 +9,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // ONNX Runtime's write_calibration_table leaves two more files beside the
@@ -71,7 +72,7 @@ type tensorData struct {
 func parseORTJSON(b []byte) (*calib.Table, error) {
 	all := map[string]json.RawMessage{}
 	if err := json.Unmarshal(b, &all); err != nil {
-		return nil, err
+		return nil, keep.Explain(err)
 	}
 	method := struct {
 		Value string `json:"value"`
@@ -82,7 +83,7 @@ func parseORTJSON(b []byte) (*calib.Table, error) {
 		whole := all["data"]
 		all = nil
 		if err := json.Unmarshal(whole, &all); err != nil {
-			return nil, fmt.Errorf("its data: %w", err)
+			return nil, fmt.Errorf("its data: %w", keep.Explain(err))
 		}
 	}
 	t := newTable("ONNX Runtime " + method.Value)
@@ -102,7 +103,7 @@ func parseORTJSON(b []byte) (*calib.Table, error) {
 func parseTensorData(b json.RawMessage) (r calib.Range, err error) {
 	var d tensorData
 	if err := json.Unmarshal(b, &d); err != nil {
-		return r, err
+		return r, keep.Explain(err)
 	}
 	if d.Class != "TensorData" {
 		return r, fmt.Errorf("its class is %q, not TensorData", d.Class)

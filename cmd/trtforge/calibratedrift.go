@@ -40,6 +40,9 @@ func driftText(t calib.TensorDrift) string {
 
 // writeDrift prints every tensor that moved by more than is allowed.
 func writeDrift(w io.Writer, d *calib.Drift) error {
+	for _, other := range d.Other { // ranges of another model differ for that
+		_, _ = fmt.Fprintln(w, other)
+	}
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	head := true
 	for _, x := range d.Tensors {
