@@ -35,6 +35,10 @@ type Search struct {
 	Dir      string // where the probe lies for the time of it: as large as the model and the candidates again
 }
 
+// maxRetreats is how many choices are measured as they would be written: each is a
+// graph of its own.
+const maxRetreats = 32
+
 // Run measures and chooses. The targets are the candidates in the result's order.
 func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*search.Result, []quant.Target, error) {
 	if s.Windows == 0 {
@@ -64,7 +68,11 @@ func (s Search) Run(ctx context.Context, c jobs.Caller, p progress.Counter) (*se
 	// all candidates: measure what is written, and choose less where that breaks the gate.
 	chosen, final := s.Recipe, r
 	final.IDs, final.Confirm, final.Gate, final.Only = r.IDs[s.Windows*s.Length:], 0, search.Gate{}, true
-	for result.Chosen.Chosen.Count() > 0 {
+	for tries := 0; result.Chosen.Chosen.Count() > 0; tries++ {
+		if tries == maxRetreats {
+			result.Chosen, result.Exact = result.Points[0], false // nothing is measured first
+			break
+		}
 		p.Note("what was chosen")
 		chosen.Choices = Choices(result)
 		measured, _, err := s.measure(ctx, c, final, chosen, p)

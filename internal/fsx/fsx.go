@@ -189,7 +189,7 @@ func Explain(doing, path string, err error) error {
 		return err
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
 		return fault.Wrap(fault.Runtime, doing, path, err, "free some space, or choose another output directory")
-	case errors.Is(err, fs.ErrPermission) && strings.HasPrefix(doing, "reading"):
+	case errors.Is(err, fs.ErrPermission) && reads(doing):
 		return fault.Wrap(fault.Input, doing, path, err, "make it readable for this user: chmod u+r")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
 		return fault.Wrap(fault.Runtime, doing, path, err, "choose a directory that you may write to")
@@ -200,6 +200,12 @@ func Explain(doing, path string, err error) error {
 		return fault.Wrap(fault.Input, doing, path, err, "check the path")
 	}
 	return fault.Wrap(fault.Runtime, doing, path, err, "")
+}
+
+// reads tells whether what was being done reads a file that somebody gave.
+func reads(doing string) bool {
+	verb, _, _ := strings.Cut(doing, " ")
+	return verb == "reading" || verb == "loading" || verb == "opening" || verb == "inspecting"
 }
 
 // makes tells whether what was being done makes a file rather than reads one: a
