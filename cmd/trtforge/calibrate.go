@@ -143,11 +143,11 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 		})
 	}
 	out, err := sink.save(seen)
+	if o.Output.Observations == "" && (err == nil || sink.saved) {
+		_ = os.Remove(r.State) // the table is there: nothing is to be gone on from
+	}
 	if err != nil {
 		return err
-	}
-	if o.Output.Observations == "" {
-		_ = os.Remove(r.State) // the table is there: nothing is to be gone on from
 	}
 	return sink.tell(g, out)
 }

@@ -116,8 +116,27 @@ func packTar(o PackageOptions, dir string) error {
 	if !info.IsDir() {
 		return fault.New(fault.Usage, "packing", dir, "it is no directory", "name a directory")
 	}
+	if inside(o.Out, dir) {
+		return fault.New(fault.Usage, "packing", dir, "the archive "+o.Out+" would lie in what it archives", "name a file outside of the directory")
+	}
 	if err := store.Prove(dir); err != nil {
+		if fault.Classify(err) == fault.Input {
+			return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "build it again: `trtforge build MODEL -o "+dir+"`")
+		}
 		return err
 	}
 	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
+}
+
+// inside tells whether a file lies, or would lie, in a directory or below it.
+func inside(path, dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, absolute(path))
+	return err == nil && filepath.IsLocal(rel)
 }

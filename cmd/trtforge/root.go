@@ -90,6 +90,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 			leaveAtOnce(c)
 		}
 	}
+	guardOutputs(root)
 	return root
 }
 

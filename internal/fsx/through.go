@@ -3,6 +3,7 @@ package fsx
 import (
 	"errors"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -57,15 +58,20 @@ func through(path string, fill func(w io.Writer) error) error {
 	return errors.Join(fill(f), f.Close())
 }
 
-// Writable tells before long work whether a file can be written at path: its
-// directory is made where it is not there, and takes a file.
+// Writable tells before long work whether a file can be written at path. It makes
+// nothing: of directories that are not there it asks the one above them.
 func Writable(path string) error {
 	if Through(path) {
 		return nil
 	}
 	dir := filepath.Dir(Target(path))
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return Explain("writing", path, err)
+	for {
+		_, err := os.Stat(dir)
+		if up := filepath.Dir(dir); errors.Is(err, fs.ErrNotExist) && up != dir {
+			dir = up
+			continue
+		}
+		break
 	}
 	f, err := os.CreateTemp(dir, TempPrefix+filepath.Base(path)+"-*")
 	if err != nil {

@@ -63,11 +63,10 @@ func TestWriteFileWritesThrough(t *testing.T) {
 
 func TestWritable(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "new", "f")
-	if err := Writable(path); err != nil {
+	if err := Writable(filepath.Join(dir, "new", "f")); err != nil {
 		t.Fatal(err)
 	}
-	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) > 0 {
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
 		t.Errorf("left behind: %v", left)
 	}
 	for _, bad := range []string{"/proc/trtforge/f", filepath.Join("fsx.go", "f")} {
