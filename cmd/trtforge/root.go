@@ -258,6 +258,15 @@ func fixOf(err error) string {
 	return ""
 }
 
+// helpOf gives cobra's complaint of a flag that is missing the class of a usage
+// error, and names the help of the command that misses it.
+func helpOf(c *cobra.Command, err error) error {
+	if err == nil || !cobraUsage(err) || !strings.HasPrefix(err.Error(), "required flag") {
+		return err
+	}
+	return fault.Wrap(fault.Usage, "", "", err, fmt.Sprintf("`%s --help` shows the flags", c.CommandPath()))
+}
+
 // cobraUsage tells cobra's own errors, which have no type, by their words.
 func cobraUsage(err error) bool {
 	var f *fault.Error
