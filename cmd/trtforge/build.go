@@ -97,7 +97,11 @@ func runBuild(ctx context.Context, o BuildOptions, g *globals, path string) erro
 	if err != nil {
 		return err
 	}
-	s, err := openStore(g, o.Store)
+	how := store.Open
+	if o.DryRun {
+		how = store.View
+	}
+	s, err := openStore(g, o.Store, how)
 	if err != nil {
 		return err
 	}
