@@ -159,6 +159,9 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 // check finds flags that contradict each other.
 func (o CalibrateOptions) check() error {
 	usage := func(cause, fix string) error { return fault.New(fault.Usage, "", "", cause, fix) }
+	if o.Shard != "" && fsx.Through(o.Output.Out) || fsx.Through(o.Output.Observations) {
+		return usage("observations are kept and gone on from, and a device or a pipe keeps nothing", "name a file")
+	}
 	if o.Shard == "" {
 		return nil
 	}
