@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"google.golang.org/protobuf/proto"
 
@@ -176,6 +177,16 @@ func filter[T any](all []T, keep func(T) bool) []T {
 
 // Own makes [Model.Close] close c too: a file that weights are read from.
 func (m *Model) Own(c io.Closer) { m.files = append(m.files, c) }
+
+// Files are the paths of the files that weights are read from.
+func (m *Model) Files() (paths []string) {
+	for _, f := range m.files {
+		if f, ok := f.(*os.File); ok {
+			paths = append(paths, f.Name())
+		}
+	}
+	return paths
+}
 
 // Close closes the files that the weights are read from.
 func (m *Model) Close() error {

@@ -2,12 +2,15 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gofrs/flock"
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
@@ -61,6 +64,11 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 	if job.Model, err = r.Model.Digest(); err != nil {
 		return nil, err
 	}
+	unlock, err := r.lock()
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
 	path, remove, err := r.cut()
 	if err != nil {
 		return nil, err
@@ -70,6 +78,32 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 		Model: jobs.Model{Path: path, Contract: r.Contract, Threads: r.Threads}, Job: job, Checkpoint: r.State,
 		Every: time.Second, // an interrupt kills the child, and what came after the last write is run again
 	}, p)
+}
+
+// lock keeps a second calibration away from State, which would sweep what the first
+// works on and write over what it saw. Its file is removed while it is held, so who
+// gets a lock looks whether the file is still the one in the directory.
+func (r Calibration) lock() (unlock func(), err error) {
+	if r.State == "" {
+		return func() {}, nil
+	}
+	path := filepath.Join(r.Dir, "."+filepath.Base(r.State)+".lock")
+	for {
+		l := flock.New(path)
+		held, err := l.TryLock()
+		switch {
+		case err != nil:
+			return nil, fsx.Explain("writing", path, err)
+		case !held:
+			return nil, fault.New(fault.Runtime, "calibrating", r.State, "another calibrate writes this file", "wait until it has ended, or name another output")
+		}
+		mine, err1 := l.Stat()
+		there, err2 := os.Stat(path)
+		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
+			return func() { _ = errors.Join(os.Remove(path), l.Unlock()) }, nil
+		}
+		_ = l.Unlock()
+	}
 }
 
 // cut saves the part of the graph that calibration runs; remove takes it away. Its

@@ -2,9 +2,11 @@ package profiles
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -85,6 +87,9 @@ func Read(r io.Reader, path string) (*Plan, error) {
 		return fault.New(fault.Input, "reading plan", path, cause, "derive the plan again")
 	}
 	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fault.New(fault.Input, "reading plan", path, "it is a directory", "name the plan file that `trtforge profiles derive -o` wrote")
+	}
 	if err != nil {
 		return nil, fsx.Explain("reading plan", path, err)
 	}

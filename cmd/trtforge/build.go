@@ -43,7 +43,7 @@ type BuildOptions struct {
 // AddFlags declares the flags.
 func (o *BuildOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Backend, "backend", "rtx", "what the engine is for: rtx or ortcpu")
-	f.StringVar(&o.Precision, "precision", "fp32", "what the graph is: fp32, fp16 or int8; another one is refused, and so is an engine that lost it")
+	f.StringVar(&o.Precision, "precision", "", "what the graph must be: fp32, fp16, bf16, int8 or w8; another one is refused, and so is an engine that lost it (default: what it is)")
 	f.StringVar(&o.Plan, "plan", "", "the profiles: a plan `FILE` of `trtforge profiles derive`")
 	f.StringVar(&o.Target, "target", "", "the GPU of an rtx engine: "+strings.Join(rtx.Targets[1:], ", ")+"; a portable engine where not given")
 	f.StringVarP(&o.Out, "out", "o", "", "put the engine and its manifest into `DIR` too")
@@ -65,14 +65,14 @@ func newBuildCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "build MODEL",
 		Short: "Build an engine, or take the proved one from the store",
-		Long: `Build makes an engine of a typed graph: a TensorRT for RTX plan with NVIDIA's own
+		Long: `Build makes an engine of a typed graph, in the precision that the graph has: a TensorRT for RTX plan with NVIDIA's own
 builder, which needs no GPU, or an optimised model for ONNX Runtime on this CPU. What was
 built is held against what was asked for, and a difference is a failure: precision by the
 builder's own account of its layers, and the profiles. The engine goes into the store; a
 second build of the same request takes it from there, once it is proved.
 ` + exitStatus,
 		Example: `  trtforge profiles derive model.onnx --scenario chat=1x128+64 -o plan.json
-  trtforge build model.onnx --plan plan.json --precision fp32 --target sm89 -o engines/fp32
+  trtforge build model.onnx --plan plan.json --target sm89 -o engines/fp32
   trtforge build model.onnx --plan plan.json --target sm86 --dry-run`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error { return runBuild(c.Context(), opts, g, args[0]) },
@@ -97,7 +97,11 @@ func runBuild(ctx context.Context, o BuildOptions, g *globals, path string) erro
 	if err != nil {
 		return err
 	}
-	s, err := openStore(g, o.Store)
+	how := store.Open
+	if o.DryRun {
+		how = store.View
+	}
+	s, err := openStore(g, o.Store, how)
 	if err != nil {
 		return err
 	}
@@ -169,8 +173,8 @@ func foresee(g *globals, s *store.Store, r engine.Request, b engine.Builder) err
 // anything runs.
 func (o BuildOptions) request(path string) (r engine.Request, err error) {
 	p := engine.Precision(o.Precision)
-	if !slices.Contains([]engine.Precision{engine.FP32, engine.FP16, engine.INT8}, p) {
-		return r, fault.New(fault.Usage, "", "", fmt.Sprintf("--precision %q", o.Precision), "want fp32, fp16 or int8")
+	if p != "" && !slices.Contains([]engine.Precision{engine.FP32, engine.FP16, engine.BF16, engine.INT8, engine.W8}, p) {
+		return r, fault.New(fault.Usage, "", "", fmt.Sprintf("--precision %q", o.Precision), "want fp32, fp16, bf16, int8 or w8, or leave it out")
 	}
 	switch o.Backend {
 	case "rtx":
@@ -187,7 +191,7 @@ func (o BuildOptions) request(path string) (r engine.Request, err error) {
 	if path, err = graphFile(path); err != nil {
 		return r, err
 	}
-	r = engine.Request{Name: o.Backend + "-" + o.Precision, Backend: o.Backend, Precision: p, Model: path, Target: o.Target}
+	r = engine.Request{Backend: o.Backend, Model: path, Target: o.Target}
 	if o.Plan != "" {
 		if r.Plan, err = profiles.Load(o.Plan); err != nil {
 			return r, err
@@ -198,6 +202,14 @@ func (o BuildOptions) request(path string) (r engine.Request, err error) {
 		return r, err
 	}
 	defer func() { _ = m.Close() }()
+	r.Precision = engine.PrecisionOf(m)
+	r.Name = o.Backend + "-" + string(r.Precision)
+	switch {
+	case p != "" && p != r.Precision:
+		return r, fault.New(fault.Input, "building", path, fmt.Sprintf("the graph is %s, not %s", r.Precision, p), "leave --precision out, or quantize the model first")
+	case o.Backend == "ortcpu" && r.Precision == engine.BF16:
+		return r, fault.New(fault.Input, "building", path, "ONNX Runtime's CPU has no BF16 products", "build it for --backend rtx")
+	}
 	if r.ModelDigest, err = m.Digest(); err != nil {
 		return r, err
 	}

@@ -17,6 +17,7 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/pipeline"
@@ -62,8 +63,9 @@ func (o *CalibrateOptions) AddFlags(f *pflag.FlagSet) {
 func newCalibrateCommand(g *globals) *cobra.Command {
 	var opts CalibrateOptions
 	c := &cobra.Command{
-		Use:   "calibrate MODEL --text FILE... -o TABLE",
-		Short: "Measure the ranges of activations on real text",
+		Use:         "calibrate MODEL --text FILE... -o TABLE",
+		Annotations: resumes,
+		Short:       "Measure the ranges of activations on real text",
 		Long: `Calibrate runs windows of a text through a graph (an .onnx file, or the directory of
 an export) and writes the range of every tensor that a matrix product reads, which is
 what INT8 needs. Windows are run as they are served: a prefill, then decode steps on
@@ -129,7 +131,9 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 	}
 	r.Method, r.State = sink.method, o.state()
 	r.Dir = filepath.Dir(r.State)
-	if err := makeParent(r.State); err != nil {
+	if r.State == "" { // beside a device or a pipe there is no place
+		r.Dir = os.TempDir()
+	} else if err := makeParent(r.State); err != nil {
 		return err
 	}
 	seen, err := o.run(ctx, g, r)
@@ -143,11 +147,11 @@ func runCalibrate(ctx context.Context, o CalibrateOptions, g *globals, path stri
 		})
 	}
 	out, err := sink.save(seen)
+	if r.State != "" && o.Output.Observations == "" && (err == nil || sink.saved) {
+		_ = os.Remove(r.State) // the table is there: nothing is to be gone on from
+	}
 	if err != nil {
 		return err
-	}
-	if o.Output.Observations == "" {
-		_ = os.Remove(r.State) // the table is there: nothing is to be gone on from
 	}
 	return sink.tell(g, out)
 }
@@ -162,6 +166,9 @@ func (o CalibrateOptions) check() error {
 		if n.is < n.least {
 			return usage(fmt.Sprintf("%s %d", n.flag, n.is), fmt.Sprintf("give %d or more", n.least))
 		}
+	}
+	if o.Shard != "" && fsx.Through(o.Output.Out) || fsx.Through(o.Output.Observations) {
+		return usage("observations are kept and gone on from, and a device or a pipe keeps nothing", "name a file")
 	}
 	if o.Shard == "" {
 		return nil
@@ -218,13 +225,15 @@ func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path stri
 	return r, err
 }
 
-// state is the file that an interrupted calibration goes on from.
+// state is the file that an interrupted calibration goes on from; "" for none.
 func (o CalibrateOptions) state() string {
 	switch {
 	case o.Shard != "":
 		return o.Output.Out
 	case o.Output.Observations != "":
 		return o.Output.Observations
+	case fsx.Through(o.Output.Out):
+		return ""
 	case o.Output.Out != "":
 		return o.Output.Out + ".partial"
 	}

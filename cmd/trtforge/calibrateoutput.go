@@ -49,6 +49,7 @@ type sink struct {
 	method calib.Method
 	lock   *calib.Table // nil where nothing is checked
 	drift  float64      // percent
+	saved  bool         // the table is written
 }
 
 // open reads the flags.
@@ -59,9 +60,6 @@ func (o TableOutput) open() (*sink, error) {
 		return nil, fault.New(fault.Usage, "", "", "nothing is done with what is seen", "name the table with -o, or a committed one with --check")
 	case o.Check == "" && (o.JUnit != "" || o.GitHub):
 		return nil, fault.New(fault.Usage, "", "", "--junit and --github report a check, and nothing is checked", "name the committed table with --check")
-	}
-	if err := o.distinct(); err != nil {
-		return nil, err
 	}
 	var err error
 	if s.drift, err = parsePercent("--drift", o.Drift); err != nil {
@@ -84,22 +82,6 @@ func (o TableOutput) open() (*sink, error) {
 		}
 	}
 	return s, nil
-}
-
-// distinct refuses a file that two flags name: the second would replace what the
-// first wrote, or the table that was committed.
-func (o TableOutput) distinct() error {
-	seen := map[string]string{}
-	for _, f := range []struct{ flag, path string }{
-		{"-o", o.Out}, {"--observations", o.Observations}, {"--html", o.HTML}, {"--check", o.Check}, {"--junit", o.JUnit},
-	} {
-		path := filepath.Clean(f.path)
-		if other := seen[path]; f.path != "" && other != "" {
-			return fault.New(fault.Usage, "", "", fmt.Sprintf("%s and %s are one file, %s", other, f.flag, f.path), "name a file for each")
-		}
-		seen[path] = f.flag
-	}
-	return nil
 }
 
 // calibrated is what calibrate and merge print.
@@ -144,9 +126,13 @@ func (s *sink) save(seen *calib.Observations) (out calibrated, err error) {
 		if err := errors.Join(makeParent(s.Out), table.WriteFile(s.Out)); err != nil {
 			return out, err
 		}
+		s.saved = true
 	}
 	if s.HTML == "" {
 		return out, nil
+	}
+	if err := makeParent(s.HTML); err != nil {
+		return out, err
 	}
 	page := report.Calibration{CreatedBy: createdBy(), Title: filepath.Base(cmp.Or(s.Out, s.Check, s.Observations)),
 		Table: table, Observations: seen, Outliers: out.Outliers, Drift: out.Drift}

@@ -25,14 +25,15 @@ cut to its first six characters or more.
 	}
 	var dir string
 	addStore(c.PersistentFlags(), &dir)
-	open := func() (*store.Store, error) { return openStore(g, dir) }
+	open := func() (*store.Store, error) { return openStore(g, dir, store.View) }
 	c.AddCommand(newEnginesListCommand(g, open), newEnginesShowCommand(g, open), newEnginesWhyCommand(g, open),
 		newEnginesVerifyCommand(g, open), newEnginesPruneCommand(g, open))
 	return c
 }
 
-// openStore opens the engine store at dir; the user's own where dir is empty.
-func openStore(g *globals, dir string) (*store.Store, error) {
+// openStore opens the engine store at dir, to build or to look; the user's own where
+// dir is empty.
+func openStore(g *globals, dir string, how func(dir string) (*store.Store, error)) (*store.Store, error) {
 	if dir == "" {
 		home, err := runtimes.Home()
 		if err != nil {
@@ -40,7 +41,7 @@ func openStore(g *globals, dir string) (*store.Store, error) {
 		}
 		dir = filepath.Join(home, "store")
 	}
-	s, err := store.Open(dir)
+	s, err := how(dir)
 	if err != nil {
 		return nil, err
 	}

@@ -22,7 +22,8 @@ type listedEngine struct {
 	Precision engine.Precision `json:"precision,omitempty"`
 	Target    string           `json:"target,omitempty"`
 	Profiles  int              `json:"profiles"`
-	Bytes     int64            `json:"bytes"`
+	Bytes     int64            `json:"bytes"`          // of the engine itself, as build tells it; 0 where it is damaged
+	OnDisk    int64            `json:"on_disk"`        // with everything beside it
 	Used      string           `json:"used,omitempty"` // RFC 3339
 	Damage    string           `json:"damage,omitempty"`
 }
@@ -30,7 +31,10 @@ type listedEngine struct {
 func newEnginesListCommand(g *globals, open opener) *cobra.Command {
 	return &cobra.Command{
 		Use: "ls", Short: "List the engines of the store", Args: cobra.NoArgs,
-		Long:    "Ls lists what stands in the store, whole engines only; one that cannot be proved says why.\n" + exitStatus,
+		Long: `Ls lists the engines of the store. It reads their manifests, not their files: one whose
+manifest is not what was sealed says so, and what is wrong with the files themselves is
+for engines verify to find.
+` + exitStatus,
 		Example: "  trtforge engines ls --json",
 		RunE: func(*cobra.Command, []string) error {
 			s, err := open()
@@ -50,24 +54,29 @@ func newEnginesListCommand(g *globals, open opener) *cobra.Command {
 func (g *globals) printEngines(all []store.Listed) error {
 	lines := make([]listedEngine, 0, len(all))
 	for _, l := range all {
-		line := listedEngine{Key: l.Key, Bytes: l.Bytes}
+		line := listedEngine{Key: l.Key, OnDisk: l.Bytes}
 		if l.Damage != nil {
 			line.Damage = l.Damage.Error()
 		} else {
 			m := l.Entry.Manifest
 			line.Backend, line.Precision, line.Target, line.Profiles = m.Backend, m.Precision, m.Target, len(m.Profiles)
+			line.Bytes = m.Bytes
 			line.Used = l.Entry.Used.UTC().Format(time.RFC3339)
 		}
 		lines = append(lines, line)
 	}
 	return g.print(lines, func(w io.Writer) error {
+		if len(lines) == 0 {
+			return nil
+		}
 		t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(t, "KEY\tBACKEND\tPRECISION\tTARGET\tPROFILES\tSIZE\tUSED")
 		for _, l := range lines {
 			if l.Damage != "" {
 				_, _ = fmt.Fprintf(t, "%.12s\tdamaged\t%s\n", l.Key, l.Damage)
 				continue
 			}
-			_, _ = fmt.Fprintf(t, "%.12s\t%s\t%s\t%s\t%s\t%s\tused %s\n", l.Key, l.Backend, l.Precision, orDash(l.Target), plural(l.Profiles, "profile"), bytesText(l.Bytes), l.Used)
+			_, _ = fmt.Fprintf(t, "%.12s\t%s\t%s\t%s\t%d\t%s\t%s\n", l.Key, l.Backend, l.Precision, orDash(l.Target), l.Profiles, bytesText(l.Bytes), l.Used)
 		}
 		return t.Flush()
 	})

@@ -154,7 +154,8 @@ func newEnginesPruneCommand(g *globals, open opener) *cobra.Command {
 	c := &cobra.Command{
 		Use: "prune", Short: "Remove engines by size, by age, or because they are damaged", Args: cobra.NoArgs,
 		Long: `Prune removes engines beyond the limits given, and what killed builds left. It says
-which. An engine that is being built is left alone.
+which. With --damaged it proves every engine, which reads all of its files. An engine
+that is being built is left alone. Sizes are those on disk.
 ` + exitStatus,
 		Example: "  trtforge engines prune --max-size 20GiB --older-than 30d --dry-run",
 		RunE: func(c *cobra.Command, _ []string) error {
@@ -166,7 +167,19 @@ which. An engine that is being built is left alone.
 			if err != nil {
 				return err
 			}
+			var left int
+			if !opts.DryRun {
+				if left, err = s.Sweep(); err != nil {
+					return err
+				}
+			}
 			removed, err := s.Prune(c.Context(), limits, opts.DryRun)
+			if left > 0 {
+				g.Log.Info(plural(left, "leftover") + " of killed builds removed")
+			}
+			if err == nil && left == 0 && len(removed) == 0 {
+				g.Log.Info("nothing to remove")
+			}
 			return errors.Join(g.printEngines(removed), err)
 		},
 	}
@@ -178,7 +191,7 @@ func (o PruneOptions) limits() (l store.Limits, err error) {
 	l.Damaged = o.Damaged
 	if o.MaxSize != "" {
 		if l.MaxBytes, err = parseSize(o.MaxSize); err != nil {
-			return l, fault.Wrap(fault.Usage, "", "", err, "write --max-size 20GiB or 500MiB")
+			return l, fault.Wrap(fault.Usage, "", "", err, "write --max-size 20GiB, 20GB or 500MB")
 		}
 	}
 	if o.OlderThan != "" {
@@ -192,15 +205,24 @@ func (o PruneOptions) limits() (l store.Limits, err error) {
 	return l, nil
 }
 
-// parseSize reads a number of bytes with KiB, MiB, GiB or TiB.
+// units are those of a size, the longer names of one ending first.
+var units = []struct {
+	name  string
+	bytes float64
+}{
+	{"KiB", 1 << 10}, {"MiB", 1 << 20}, {"GiB", 1 << 30}, {"TiB", 1 << 40},
+	{"kB", 1e3}, {"KB", 1e3}, {"MB", 1e6}, {"GB", 1e9}, {"TB", 1e12},
+}
+
+// parseSize reads a number of bytes with its unit, of 1024 or of 1000.
 func parseSize(text string) (int64, error) {
-	for i, unit := range []string{"KiB", "MiB", "GiB", "TiB"} {
-		if number, ok := strings.CutSuffix(text, unit); ok {
+	for _, unit := range units {
+		if number, ok := strings.CutSuffix(text, unit.name); ok {
 			n, err := strconv.ParseFloat(strings.TrimSpace(number), 64)
 			if err != nil || !(n > 0 && n <= 1<<20) { // NaN is neither
 				break
 			}
-			return int64(n * float64(int64(1)<<(10*(i+1)))), nil
+			return int64(n * unit.bytes), nil
 		}
 	}
 	return 0, fmt.Errorf("%q is not a size", text)

@@ -9,10 +9,13 @@ package main
 
 import (
 	"context"
+	"errors"
 	"os"
 	"os/signal"
 	"slices"
 	"syscall"
+
+	"github.com/spf13/cobra"
 
 	"github.com/trtforge/trtforge/internal/fault"
 )
@@ -44,12 +47,25 @@ func run(args []string) int {
 	root.SetArgs(args)
 	// An error before the flags are parsed is an answer in JSON, too.
 	g.JSON = slices.Contains(args, "--json")
-	err := root.ExecuteContext(ctx)
+	c, err := root.ExecuteContextC(ctx)
 	if ctx.Err() != nil { // also of a command that took the end of its input for success
-		err = context.Cause(ctx)
+		err = goesOn(c, context.Cause(ctx))
 	}
 	g.close()
-	return g.report(err)
+	return g.report(helpOf(c, err))
+}
+
+// resumes marks the commands that keep what they did when they are stopped.
+var resumes = map[string]string{"resumes": "yes"}
+
+// goesOn adds to the error of a command that was stopped how to go on, where it
+// kept what it did. Of all others there is nothing left.
+func goesOn(c *cobra.Command, err error) error {
+	var f *fault.Error
+	if c.Annotations["resumes"] == "" || !errors.As(err, &f) {
+		return err
+	}
+	return fault.New(f.Code, f.Stage, f.Subject, f.Reason(), "run the same command again to go on where it stopped")
 }
 
 // stopped is the error of a run that a signal ended. A second signal kills the
@@ -60,5 +76,5 @@ func stopped(s os.Signal) error {
 	if s == syscall.SIGTERM {
 		code = fault.Terminate
 	}
-	return fault.New(code, "", "", "stopped by "+s.String(), "run the same command again to go on where it stopped")
+	return fault.New(code, "", "", "stopped by "+s.String(), "")
 }

@@ -1,7 +1,6 @@
 package main
 
 import (
-	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -126,19 +125,27 @@ func packTar(o PackageOptions, dir string) error {
 	if !info.IsDir() {
 		return fault.New(fault.Usage, "packing", dir, "it is no directory", "name a directory")
 	}
-	if inside(dir, o.Out) {
-		return fault.New(fault.Usage, "packing", dir, o.Out+" lies in the directory that it is of", "write it elsewhere")
+	if inside(o.Out, dir) {
+		return fault.New(fault.Usage, "packing", dir, "the archive "+o.Out+" would lie in what it archives", "name a file outside of the directory")
 	}
 	if err := store.Prove(dir); err != nil {
+		if fault.Classify(err) == fault.Input {
+			return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "build it again: `trtforge build MODEL -o "+dir+"`")
+		}
 		return err
 	}
 	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
 }
 
-// inside tells whether path lies in dir or below it.
-func inside(dir, path string) bool {
-	dir, err1 := filepath.Abs(dir)
-	path, err2 := filepath.Abs(path)
-	name, err3 := filepath.Rel(dir, path)
-	return errors.Join(err1, err2, err3) == nil && filepath.IsLocal(name)
+// inside tells whether a file lies, or would lie, in a directory or below it.
+func inside(path, dir string) bool {
+	dir, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return false
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return false
+	}
+	rel, err := filepath.Rel(dir, absolute(path))
+	return err == nil && filepath.IsLocal(rel)
 }

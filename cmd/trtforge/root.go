@@ -90,6 +90,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 			leaveAtOnce(c)
 		}
 	}
+	guardOutputs(root)
 	return root
 }
 
@@ -255,6 +256,15 @@ func fixOf(err error) string {
 		return f.Fix
 	}
 	return ""
+}
+
+// helpOf gives cobra's complaint of a flag that is missing the class of a usage
+// error, and names the help of the command that misses it.
+func helpOf(c *cobra.Command, err error) error {
+	if err == nil || !cobraUsage(err) || !strings.HasPrefix(err.Error(), "required flag") {
+		return err
+	}
+	return fault.Wrap(fault.Usage, "", "", err, fmt.Sprintf("`%s --help` shows the flags", c.CommandPath()))
 }
 
 // cobraUsage tells cobra's own errors, which have no type, by their words.

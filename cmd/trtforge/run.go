@@ -38,8 +38,9 @@ func (o *RunOptions) AddFlags(f *pflag.FlagSet) {
 func newRunCommand(g *globals) *cobra.Command {
 	var opts RunOptions
 	c := &cobra.Command{
-		Use:   "run PIPELINE.toml",
-		Short: "Take a checkpoint to verified engines and a report",
+		Use:         "run PIPELINE.toml",
+		Annotations: resumes,
+		Short:       "Take a checkpoint to verified engines and a report",
 		Long: `Run executes a pipeline file: export, profiles, calibration, quantization,
 engines, the PyTorch reference, validation, benchmarks, gates and the report.
 

@@ -45,8 +45,9 @@ func (o *SetupOptions) AddFlags(f *pflag.FlagSet) {
 func newSetupCommand(g *globals) *cobra.Command {
 	var opts SetupOptions
 	c := &cobra.Command{
-		Use:   "setup [ort|rtx|reference|oracle|oracle-trt|oracle-modelopt|trt|all]...",
-		Short: "Install the pinned runtimes, or name your own",
+		Use:         "setup [ort|rtx|reference|oracle|oracle-trt|oracle-modelopt|trt|all]...",
+		Annotations: resumes,
+		Short:       "Install the pinned runtimes, or name your own",
 		Long: `Setup installs, without root, what trtforge drives into $TRTFORGE_HOME (default
 ~/.cache/trtforge), from wheels pinned by version and hash, and loads each to prove
 that it works. Without a name it says what there is; "all" is ort, rtx and reference.

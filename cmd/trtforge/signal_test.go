@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -24,6 +25,8 @@ func TestComputingEndsAtOnce(t *testing.T) {
 		}
 		c := exec.Command(program, "explain", "-")
 		c.Stdin = r
+		var said strings.Builder
+		c.Stderr = &said
 		if err := c.Start(); err != nil {
 			t.Fatal(err)
 		}
@@ -36,6 +39,9 @@ func TestComputingEndsAtOnce(t *testing.T) {
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != want {
 				t.Errorf("after %v: %v, want exit status %d", signal, err, want)
+			}
+			if strings.Contains(said.String(), "go on") {
+				t.Errorf("it promises to go on where it stopped, and cannot: %s", said.String())
 			}
 		case <-time.After(5 * time.Second):
 			_ = c.Process.Kill()

@@ -55,18 +55,15 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	if len(r.Options) > 0 {
 		return nil, fault.New(fault.Usage, "building", r.Name, "backend ortcpu has no options", "leave them out")
 	}
-	asked, err := look(r.Model)
+	asked, err := look(r.Model, r.Precision)
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
-	}
-	if err := asked.is(r.Precision); err != nil {
-		return nil, fault.Wrap(fault.Input, "building", r.Name, err, "quantize the model to "+string(r.Precision)+" first, or ask for what it is")
 	}
 	measured, err := b.optimise(ctx, r, dir, p)
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
-	made, err := look(filepath.Join(dir, file))
+	made, err := look(filepath.Join(dir, file), "")
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
@@ -135,13 +132,19 @@ func (b *Builder) manifest(r engine.Request, dir string, made census, measured e
 	return m, err
 }
 
-// look takes the census of a model on disk.
-func look(path string) (census, error) {
+// look takes the census of a model on disk, which is refused as class input where
+// it is not of the precision wanted; "" wants none.
+func look(path string, want engine.Precision) (census, error) {
 	m, err := onnx.Load(path)
 	if err != nil {
 		return census{}, err
 	}
 	defer func() { _ = m.Close() }()
+	if want != "" {
+		if err := engine.CheckGraph(m, want); err != nil {
+			return census{}, err
+		}
+	}
 	return count(m), nil
 }
 

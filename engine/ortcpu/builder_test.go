@@ -83,7 +83,7 @@ func TestRefusals(t *testing.T) {
 		want string
 	}{
 		{"FP32 graph as INT8", b, engine.Request{Precision: engine.INT8, Model: paths["fp32"]}, 4, "the graph is fp32"},
-		{"INT8 graph as FP16", b, engine.Request{Precision: engine.FP16, Model: paths["int8"]}, 4, "the graph is int8 (4 products"},
+		{"INT8 graph as FP16", b, engine.Request{Precision: engine.FP16, Model: paths["int8"]}, 4, "the graph is int8, not fp16"},
 		{"FP16 graph as FP32", b, engine.Request{Precision: engine.FP32, Model: paths["fp16"]}, 4, "the graph is fp16"},
 		{"INT8 that is not integer", b, engine.Request{Precision: engine.INT8, Model: paths["int8 in fp16"]}, 5, "/h.0/attn/c_attn/MatMul"},
 		{"a target", b, engine.Request{Precision: engine.FP32, Model: paths["fp32"], Target: "sm89"}, 2, "sm89"},

@@ -47,14 +47,14 @@ func TestPrecisionsOfTheDemo(t *testing.T) {
 		// Four layers, two profiles, QKV and FC1.
 		{"int8", some, engine.INT8, map[string]int{"gemm Int8": 16}},
 		{"int8+fp16", half(t, some), engine.INT8, map[string]int{"gemm Int8": 16}},
-		{"weights", weights, engine.FP32, map[string]int{"fused_gemm Float": 2 * 17}},
+		{"weights", weights, engine.W8, map[string]int{"fused_gemm Float": 2 * 17}},
 		// From here on with TRTFORGE_FULL only.
 		{"int8+bf16", brain(t, some), engine.INT8, map[string]int{"gemm Int8": 16}},
 		// Seventeen linear layers; attention's products are one kernel in prefill.
 		{"int8, all", linear, engine.INT8, map[string]int{"gemm Int8": 2 * 17}},
 		{"int8+fp16, all", half(t, most), engine.INT8, map[string]int{"gemm Int8": 2*17 + 8}},
-		{"weights+fp16", half(t, weights), engine.FP16, map[string]int{"fused_gemm Half": 2 * 17}},
-		{"weights+bf16", brain(t, weights), engine.BF16, map[string]int{"fused_gemm BFloat16": 2 * 17}},
+		{"weights+fp16", half(t, weights), engine.W8, map[string]int{"fused_gemm Half": 2 * 17}},
+		{"weights+bf16", brain(t, weights), engine.W8, map[string]int{"fused_gemm BFloat16": 2 * 17}},
 	} {
 		if i > 5 && os.Getenv("TRTFORGE_FULL") == "" {
 			break

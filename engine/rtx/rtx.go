@@ -25,6 +25,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -88,6 +89,9 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 			return nil, fault.Wrap(fault.Usage, "building", r.Name, err, "derive the plan from this graph")
 		}
 	}
+	if err := typed(r); err != nil {
+		return nil, fmt.Errorf("building %s: %w", r.Name, err)
+	}
 	w, err := b.Start(ctx)
 	if err != nil {
 		return nil, err
@@ -104,6 +108,16 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	return b.manifest(r, dir, got, engine.Measured{
 		BuildMS: float64(time.Since(started).Microseconds()) / 1000, PeakBytes: w.Peak(), Phases: got.Phases,
 	})
+}
+
+// typed sees before the build that the graph is of the precision asked for.
+func typed(r engine.Request) error {
+	m, err := onnx.Load(r.Model)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	return engine.CheckGraph(m, r.Precision)
 }
 
 // manifest records the build and refuses one that is not what was asked for.

@@ -50,7 +50,7 @@ func (s *Store) Build(ctx context.Context, b engine.Builder, r engine.Request, p
 	if e, err := s.hit(key); e != nil || err != nil {
 		return e, err
 	}
-	if err := s.sweep(key); err != nil {
+	if _, err := s.sweep(key); err != nil {
 		return nil, err
 	}
 	if err := s.room(r); err != nil {
@@ -88,25 +88,30 @@ func (s *Store) hit(key string) (*Entry, error) {
 	return nil, err
 }
 
-// sweep removes what killed builds of a key left. The caller holds its lock.
-func (s *Store) sweep(key string) error {
+// sweep removes what killed builds of a key left, and counts it. The caller holds
+// its lock.
+func (s *Store) sweep(key string) (n int, err error) {
 	left, err := filepath.Glob(filepath.Join(s.engines(), fsx.TempPrefix+key+"-*"))
 	if err != nil {
-		return fmt.Errorf("sweeping %.12s: %w", key, err)
+		return 0, fmt.Errorf("sweeping %.12s: %w", key, err)
 	}
 	for _, dir := range left {
 		if err := os.RemoveAll(dir); err != nil {
-			return fsx.Explain("removing", dir, err)
+			return n, fsx.Explain("removing", dir, err)
 		}
+		n++
 	}
-	return nil
+	return n, nil
 }
 
-// Sweep removes what killed builds left and nobody is at work on.
-func (s *Store) Sweep() error {
+// Sweep removes what killed builds left and nobody is at work on, and counts it.
+func (s *Store) Sweep() (n int, err error) {
 	entries, err := os.ReadDir(s.engines())
+	if errors.Is(err, fs.ErrNotExist) {
+		return 0, nil
+	}
 	if err != nil {
-		return fsx.Explain("reading", s.engines(), err)
+		return 0, fsx.Explain("reading", s.engines(), err)
 	}
 	for _, e := range entries {
 		rest, temporary := strings.CutPrefix(e.Name(), fsx.TempPrefix)
@@ -115,12 +120,12 @@ func (s *Store) Sweep() error {
 			continue
 		}
 		if unlock, got := s.tryLock(key); got {
-			err := s.sweep(key)
+			some, err := s.sweep(key)
 			unlock()
-			if err != nil {
-				return err
+			if n += some; err != nil {
+				return n, err
 			}
 		}
 	}
-	return nil
+	return n, nil
 }

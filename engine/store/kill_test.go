@@ -103,7 +103,8 @@ func TestKillsOfConcurrentBuildsByAFakeBuilder(t *testing.T) {
 	if n := strings.Count(string(log), "\n"); n != targets {
 		t.Errorf("%d builds of %d keys:\n%s", n, targets, log)
 	}
-	must(t, s.Sweep())
+	_, err = s.Sweep()
+	must(t, err)
 	entries, err := os.ReadDir(s.engines())
 	must(t, err)
 	if len(entries) != targets {

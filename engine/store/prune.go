@@ -60,17 +60,13 @@ type Limits struct {
 }
 
 // Prune removes engines beyond the limits and says which. With dry it only says.
+// What killed builds left is for Sweep.
 // An engine that is being built or replaced is left alone. Damage is looked for in
 // the engines' files too.
 func (s *Store) Prune(ctx context.Context, l Limits, dry bool) ([]Listed, error) {
 	all, err := s.List()
 	if err != nil {
 		return nil, err
-	}
-	if !dry {
-		if err := s.Sweep(); err != nil {
-			return nil, err
-		}
 	}
 	for i := range all {
 		if l.Damaged && all[i].Damage == nil {

@@ -30,6 +30,17 @@ type Store struct {
 	CreatedBy string
 }
 
+// View opens the store at dir to look at it and makes nothing: where there is none
+// it is empty. A store of a later program is an error of class input.
+func View(dir string) (*Store, error) {
+	s := &Store{dir: dir}
+	err := s.known()
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	return s, err
+}
+
 // Open opens the store at dir and makes it where there is none. A store of a
 // later program is an error of class input.
 func Open(dir string) (*Store, error) {
@@ -39,22 +50,31 @@ func Open(dir string) (*Store, error) {
 			return nil, err
 		}
 	}
-	path := filepath.Join(dir, "version")
-	b, err := os.ReadFile(path)
+	err := s.known()
 	if errors.Is(err, fs.ErrNotExist) {
-		return s, fsx.WriteJSON(path, Version)
+		return s, fsx.WriteJSON(s.version(), Version)
 	}
 	if err != nil {
-		return nil, fsx.Explain("reading", path, err)
-	}
-	if got := strings.TrimSpace(string(b)); got != fmt.Sprint(Version) {
-		return nil, fault.New(fault.Input, "opening the engine store", dir,
-			fmt.Sprintf("its layout is version %.20q, this program knows version %d", got, Version),
-			"use the trtforge that made it, or another store (TRTFORGE_HOME)")
+		return nil, err
 	}
 	return s, nil
 }
 
+// known sees that the store's layout is the one that this program knows.
+func (s *Store) known() error {
+	b, err := os.ReadFile(s.version())
+	if err != nil {
+		return fsx.Explain("reading", s.version(), err)
+	}
+	if got := strings.TrimSpace(string(b)); got != fmt.Sprint(Version) {
+		return fault.New(fault.Input, "opening the engine store", s.dir,
+			fmt.Sprintf("its layout is version %.20q, this program knows version %d", got, Version),
+			"use the trtforge that made it, or another store (TRTFORGE_HOME)")
+	}
+	return nil
+}
+
+func (s *Store) version() string { return filepath.Join(s.dir, "version") }
 func (s *Store) engines() string { return filepath.Join(s.dir, "engines") }
 func (s *Store) locks() string   { return filepath.Join(s.dir, "locks") }
 
@@ -94,6 +114,9 @@ func (s *Store) Find(prefix string) (string, error) {
 // keys are the names under which engines stand, proved or not, in order.
 func (s *Store) keys() ([]string, error) {
 	entries, err := os.ReadDir(s.engines())
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
 	if err != nil {
 		return nil, fsx.Explain("reading", s.engines(), err)
 	}

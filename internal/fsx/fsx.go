@@ -25,11 +25,17 @@ import (
 // TempPrefix begins the name of everything that is not yet whole.
 const TempPrefix = ".tmp-"
 
-// WriteFile writes what fill produces to path, whole or not at all.
+// WriteFile writes what fill produces to path, whole or not at all. A symbolic
+// link stays one: what it points to is replaced. A device, a pipe and what
+// /dev/stdout stands for are written through, since they are no file to replace.
 func WriteFile(path string, fill func(w io.Writer) error) (err error) {
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
 		return fault.New(fault.Runtime, "writing", path, "is a directory", "name a file")
 	}
+	if Through(path) {
+		return Explain("writing", path, through(path, fill))
+	}
+	path = Target(path)
 	f, err := os.CreateTemp(filepath.Dir(path), TempPrefix+filepath.Base(path)+"-*")
 	if err != nil {
 		return Explain("writing", path, plain(err))
