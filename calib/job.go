@@ -65,11 +65,11 @@ func (j *Job) begin(c *contract.Contract, from *Observations) (*Observations, er
 // bound otherwise make another job.
 func fed(c *contract.Contract, plan string) string {
 	h := sha256.New()
-	fmt.Fprintln(h, plan)
+	_, _ = fmt.Fprintln(h, plan)
 	for _, t := range slices.Concat(c.Inputs, c.Outputs) {
-		fmt.Fprintln(h, t.Name, t.Kind, t.Type, t.Layer)
+		_, _ = fmt.Fprintln(h, t.Name, t.Kind, t.Type, t.Layer)
 		for _, d := range t.Dims {
-			fmt.Fprintln(h, d.Role, d.Size)
+			_, _ = fmt.Fprintln(h, d.Role, d.Size)
 		}
 	}
 	return hex.EncodeToString(h.Sum(nil))

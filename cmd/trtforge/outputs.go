@@ -47,7 +47,7 @@ func guardOutputs(c *cobra.Command) {
 // outputsOf are the files and directories that a command line has written.
 func outputsOf(c *cobra.Command) (files, dirs []place) {
 	dry, _ := c.Flags().GetBool("dry-run")
-	each(c, func(f *pflag.Flag, kind, path string) {
+	each(c, func(f *pflag.Flag, _, path string) {
 		switch p := (place{flagName(f), path}); {
 		case !slices.Contains(writing, f.Name), dry && f.Name == "out":
 		case kind == "DIR":
@@ -64,7 +64,7 @@ func inputsOf(c *cobra.Command, args []string) (all []place) {
 	for _, a := range args {
 		all = append(all, place{"the argument", a})
 	}
-	each(c, func(f *pflag.Flag, kind, path string) {
+	each(c, func(f *pflag.Flag, _, path string) {
 		if !slices.Contains(writing, f.Name) && f.Name != "store" {
 			all = append(all, place{flagName(f), path})
 		}

@@ -40,7 +40,7 @@ func TestExplainNamesFieldsAndNoGoTypes(t *testing.T) {
 			t.Errorf("%s: %v, want %s", in, err, want)
 		}
 	}
-	if other := errors.New("x"); Explain(other) != other || Explain(nil) != nil {
+	if other := errors.New("x"); !errors.Is(Explain(other), other) || Explain(nil) != nil {
 		t.Error("another error was changed")
 	}
 }
