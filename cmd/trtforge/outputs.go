@@ -47,7 +47,7 @@ func guardOutputs(c *cobra.Command) {
 // outputsOf are the files and directories that a command line has written.
 func outputsOf(c *cobra.Command) (files, dirs []place) {
 	dry, _ := c.Flags().GetBool("dry-run")
-	each(c, func(f *pflag.Flag, _, path string) {
+	each(c, func(f *pflag.Flag, kind, path string) {
 		switch p := (place{flagName(f), path}); {
 		case !slices.Contains(writing, f.Name), dry && f.Name == "out":
 		case kind == "DIR":
