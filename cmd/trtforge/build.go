@@ -97,6 +97,11 @@ func runBuild(ctx context.Context, o BuildOptions, g *globals, path string) erro
 	if err != nil {
 		return err
 	}
+	if o.Out != "" && !o.DryRun {
+		if err := store.Free(o.Out); err != nil {
+			return err
+		}
+	}
 	how := store.Open
 	if o.DryRun {
 		how = store.View

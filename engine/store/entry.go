@@ -142,10 +142,8 @@ func (e *Entry) touch() {
 // replaces. A directory that holds anything but an engine is refused, as class
 // usage.
 func (e *Entry) Export(dir string) error {
-	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
-		if other := stranger(dir); other != "" {
-			return fault.New(fault.Usage, "writing an engine to", dir, "the directory holds something else: "+other, "choose another one")
-		}
+	if err := Free(dir); err != nil {
+		return err
 	}
 	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
 	return fsx.WriteDir(dir, func(tmp string) error {
@@ -156,6 +154,16 @@ func (e *Entry) Export(dir string) error {
 		}
 		return nil
 	})
+}
+
+// Free refuses, as class usage, a directory that [Entry.Export] would not replace.
+func Free(dir string) error {
+	if entries, err := os.ReadDir(dir); err == nil && len(entries) > 0 {
+		if other := stranger(dir); other != "" {
+			return fault.New(fault.Usage, "writing an engine to", dir, "the directory holds something else: "+other, "choose another one")
+		}
+	}
+	return nil
 }
 
 // stranger is something in dir that is no part of the engine there, or "".
