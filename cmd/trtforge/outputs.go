@@ -148,9 +148,11 @@ func apart(inputs, files, dirs []place) error {
 }
 
 // within are the files of a graph's directory that a command may write into dirs.
+// A decision list is not among them: it is read before anything is written, and
+// people edit it where it stands.
 func within(dirs []place) (files []place) {
 	for _, d := range dirs {
-		for _, name := range []string{quant.ModelFile, quant.ModelFile + ".data", quant.ContractFile, quant.DecisionsFile, quant.TableFile} {
+		for _, name := range []string{quant.ModelFile, quant.ModelFile + ".data", quant.ContractFile, quant.TableFile} {
 			files = append(files, place{d.name, filepath.Join(d.path, name)})
 		}
 	}
