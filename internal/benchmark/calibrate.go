@@ -103,7 +103,7 @@ func ptqSide(args []string) error {
 		start := time.Now()
 		for _, argv := range [][]string{
 			{"calibrate", graph, "--ids", ids, "--samples", samples, "--prefill", strconv.Itoa(windowTokens), "--decode", "0",
-				"--batch", "1", "--with-lm-head", "--method", method, "-o", table, "-q"},
+				"--batch", "1", "--also", "lm_head", "--method", method, "-o", table, "-q"},
 			{"quantize", graph, "--table", table, "--roles", "qkv,attn_out,fc1,fc2,lm_head", "--smooth", "off", "-o", filepath.Join(out, "int8"), "-q"},
 		} {
 			cmd := exec.Command(binary, argv...)
