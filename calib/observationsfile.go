@@ -10,7 +10,6 @@ import (
 	"os"
 	"slices"
 
-	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/keep"
 )
@@ -33,41 +32,28 @@ const (
 // of class input: not JSON, another kind, a newer version, or observations that
 // no calibration can have made (all of them at once).
 func ReadObservations(r io.Reader, path string) (*Observations, error) {
-	const doing = "reading the observations"
-	bad := func(err error) (*Observations, error) {
-		return nil, fault.Wrap(fault.Input, doing, path, err, "calibrate again")
+	f := keep.File{
+		Doing: "reading the observations", Path: path, Kind: observationsKind, Version: ObservationsVersion, Max: maxObservations, Fix: "calibrate again",
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxObservations+1))
+	b, err := f.Read(r)
 	if err != nil {
-		return bad(err)
+		return nil, err
 	}
-	if len(b) > maxObservations {
-		return bad(fmt.Errorf("they are larger than %d bytes", maxObservations))
-	}
-	// The head first: nothing is allocated for a file of another kind.
-	var head struct {
-		Kind    string                     `json:"kind"`
-		Version int                        `json:"schema_version"`
+	var head struct { // nothing is allocated for more tensors than there can be
 		Tensors map[string]json.RawMessage `json:"tensors"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
-		return bad(keep.Explain(err))
+		return nil, f.Bad(keep.Explain(err))
 	}
-	switch {
-	case head.Kind != observationsKind:
-		return bad(fmt.Errorf("its kind is %q, not %q", head.Kind, observationsKind))
-	case head.Version < 1 || head.Version > ObservationsVersion:
-		return nil, fault.New(fault.Input, doing, path, fmt.Sprintf("its version is %d, this program reads up to %d", head.Version, ObservationsVersion),
-			"use the trtforge that wrote it, or calibrate again")
-	case len(head.Tensors) > maxTensors:
-		return bad(fmt.Errorf("they are of %d tensors, more than %d", len(head.Tensors), maxTensors))
+	if len(head.Tensors) > maxTensors {
+		return nil, f.Bad(fmt.Errorf("they are of %d tensors, more than %d", len(head.Tensors), maxTensors))
 	}
 	o := &Observations{}
 	if err := json.Unmarshal(b, o); err != nil {
-		return bad(keep.Explain(err))
+		return nil, f.Bad(keep.Explain(err))
 	}
 	if err := o.check(); err != nil {
-		return bad(err)
+		return nil, f.Bad(err)
 	}
 	return o, nil
 }

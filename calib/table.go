@@ -70,30 +70,17 @@ const maxTable = 256 << 20
 // JSON, another kind, a newer version, or ranges that cannot be (all of them at
 // once).
 func Read(r io.Reader, path string) (*Table, error) {
-	bad := func(err error) (*Table, error) {
-		return nil, fault.Wrap(fault.Input, "reading the calibration table", path, err, "calibrate again")
-	}
-	b, err := io.ReadAll(io.LimitReader(r, maxTable+1))
+	f := keep.File{Doing: "reading the calibration table", Path: path, Kind: tableKind, Version: SchemaVersion, Max: maxTable, Fix: "calibrate again"}
+	b, err := f.Read(r)
 	if err != nil {
-		return bad(err)
-	}
-	if len(b) > maxTable {
-		return bad(fmt.Errorf("it is larger than %d bytes", maxTable))
+		return nil, err
 	}
 	t := &Table{}
 	if err := json.Unmarshal(b, t); err != nil {
-		return bad(keep.Explain(err))
-	}
-	if t.Kind != tableKind {
-		return bad(fmt.Errorf("its kind is %q, not %q", t.Kind, tableKind))
-	}
-	if t.SchemaVersion < 1 || t.SchemaVersion > SchemaVersion {
-		return nil, fault.New(fault.Input, "reading the calibration table", path,
-			fmt.Sprintf("its version is %d, this program reads up to %d", t.SchemaVersion, SchemaVersion),
-			"use the trtforge that wrote it, or calibrate again")
+		return nil, f.Bad(keep.Explain(err))
 	}
 	if err := t.check(); err != nil {
-		return bad(err)
+		return nil, f.Bad(err)
 	}
 	return t, nil
 }

@@ -130,32 +130,23 @@ const maxDecisions = 64 << 20
 // not JSON, another kind, a newer version, and everything in it that cannot be,
 // all at once.
 func ReadDecisions(r io.Reader, path string) (*Decisions, error) {
-	bad := func(err error) (*Decisions, error) {
-		return nil, fault.Wrap(fault.Input, "reading the decision list", path, err, "quantize again, and edit `quantized` only")
+	f := keep.File{
+		Doing: "reading the decision list", Path: path, Kind: decisionsKind, Version: DecisionsVersion, Max: maxDecisions,
+		Fix: "quantize again, and edit `quantized` only", Again: "quantize again",
 	}
-	b, err := io.ReadAll(io.LimitReader(r, maxDecisions+1))
+	b, err := f.Read(r)
 	if err != nil {
-		return bad(err)
-	}
-	if len(b) > maxDecisions {
-		return bad(fmt.Errorf("it is larger than %d bytes", maxDecisions))
+		return nil, err
 	}
 	if err := checkEntries(b); err != nil {
-		return bad(err)
+		return nil, f.Bad(err)
 	}
 	d := &Decisions{}
 	if err := json.Unmarshal(b, d); err != nil {
-		return bad(keep.Explain(err))
-	}
-	if d.Kind != decisionsKind {
-		return bad(fmt.Errorf("its kind is %q, not %q", d.Kind, decisionsKind))
-	}
-	if d.SchemaVersion < 1 || d.SchemaVersion > DecisionsVersion {
-		return nil, fault.New(fault.Input, "reading the decision list", path,
-			fmt.Sprintf("its version is %d, this program reads up to %d", d.SchemaVersion, DecisionsVersion), "use the trtforge that wrote it, or quantize again")
+		return nil, f.Bad(keep.Explain(err))
 	}
 	if err := d.check(); err != nil {
-		return bad(err)
+		return nil, f.Bad(err)
 	}
 	return d, nil
 }
