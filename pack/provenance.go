@@ -2,7 +2,6 @@ package pack
 
 import (
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,21 +14,13 @@ const Checksums = "checksums.sha256"
 
 // checksums writes the sha256 of every file below dir.
 func checksums(dir string) error {
-	var lines []string
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		sum, err := fsx.Digest(path)
-		lines = append(lines, fmt.Sprintf("%s  %s\n", sum, filepath.ToSlash(name)))
-		return err
-	})
+	sums, err := fsx.Digests(dir)
 	if err != nil {
-		return fsx.Explain("reading", dir, err)
+		return err
+	}
+	var lines []string
+	for name, sum := range sums {
+		lines = append(lines, fmt.Sprintf("%s  %s\n", sum, name))
 	}
 	slices.Sort(lines)
 	return write(filepath.Join(dir, Checksums), strings.Join(lines, ""))

@@ -3,7 +3,6 @@ package pack
 import (
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -92,8 +91,8 @@ func Triton(dir string, m Model) error {
 			return err
 		}
 		for from, to := range files {
-			if err := copyFile(from, filepath.Join(home, "1", to)); err != nil {
-				return err
+			if err := fsx.Copy(from, filepath.Join(home, "1", to)); err != nil {
+				return fsx.Explain("writing", filepath.Join(dir, m.Name, "1", to), err)
 			}
 		}
 		if err := write(filepath.Join(home, "config.pbtxt"), config); err != nil {
@@ -197,21 +196,4 @@ func write(path, text string) error {
 		return fsx.Explain("writing", path, err)
 	}
 	return nil
-}
-
-func copyFile(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return fsx.Explain("reading", from, err)
-	}
-	defer func() { _ = in.Close() }()
-	if err := fsx.MkdirAll(filepath.Dir(to)); err != nil {
-		return err
-	}
-	out, err := os.Create(to)
-	if err != nil {
-		return fsx.Explain("writing", to, err)
-	}
-	_, err = io.Copy(out, in)
-	return fsx.Explain("writing", to, errors.Join(err, out.Close()))
 }

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io/fs"
 	"maps"
 	"os"
 	"path/filepath"
@@ -165,7 +164,7 @@ func (s *stage) execute(ctx context.Context, inputs map[string]string, createdBy
 		if err := ctx.Err(); err != nil {
 			return context.Cause(ctx)
 		}
-		outputs, err := digests(tmp)
+		outputs, err := fsx.Digests(tmp)
 		if err != nil {
 			return err
 		}
@@ -176,21 +175,4 @@ func (s *stage) execute(ctx context.Context, inputs map[string]string, createdBy
 		}
 		return fsx.WriteJSON(filepath.Join(tmp, sidecarName), s.sidecar)
 	})
-}
-
-// digests is the sha256 of every file below dir by relative path.
-func digests(dir string) (map[string]string, error) {
-	all := map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		all[filepath.ToSlash(name)], err = fsx.Digest(path)
-		return err
-	})
-	return all, err
 }

@@ -202,7 +202,7 @@ func TestPlanOfWhatFollows(t *testing.T) {
 	f := newFakes(t)
 	f.run(t)
 	f.params["strategy"] = "phase"
-	before, err := digests(f.dir)
+	before, err := fsx.Digests(f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -214,7 +214,7 @@ func TestPlanOfWhatFollows(t *testing.T) {
 	if d := cmp.Diff(want, steps); d != "" {
 		t.Error(d)
 	}
-	after, err := digests(f.dir)
+	after, err := fsx.Digests(f.dir)
 	if err != nil || !cmp.Equal(before, after) {
 		t.Errorf("a plan changed files: %v", cmp.Diff(before, after))
 	}
@@ -228,7 +228,7 @@ func TestStageThatFailsLeavesNothingAndResumes(t *testing.T) {
 	if !errors.Is(err, broken) || !strings.Contains(err.Error(), "stage quantize/half") || !cmp.Equal(ran, all[:2]) {
 		t.Fatalf("ran %v, %v", ran, err)
 	}
-	left, err := digests(filepath.Join(f.dir, "stages", "quantize"))
+	left, err := fsx.Digests(filepath.Join(f.dir, "stages", "quantize"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("left %v, %v", left, err)
 	}
@@ -277,7 +277,7 @@ func TestMissingRuntimeIsSaidBeforeAnythingRuns(t *testing.T) {
 func TestSweepOfWhatAKillLeft(t *testing.T) {
 	f := newFakes(t)
 	f.run(t)
-	before, err := digests(f.dir)
+	before, err := fsx.Digests(f.dir)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -289,7 +289,7 @@ func TestSweepOfWhatAKillLeft(t *testing.T) {
 		write(t, filepath.Join(half, "model.onnx"), "half")
 	}
 	f.run(t)
-	after, err := digests(f.dir)
+	after, err := fsx.Digests(f.dir)
 	if err != nil || !cmp.Equal(before, after) {
 		t.Errorf("after the sweep: %v, %v", cmp.Diff(before, after), err)
 	}

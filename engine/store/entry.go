@@ -5,7 +5,6 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"maps"
 	"os"
@@ -100,21 +99,11 @@ func (e *Entry) whole(key string) error {
 
 // seal writes the manifest, complete with inputs and digests, and its seal.
 func seal(dir string, m *engine.Manifest, inputs map[string]string) error {
-	m.Inputs, m.Digests = inputs, map[string]string{}
-	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		name, err := filepath.Rel(dir, path)
-		if err != nil {
-			return err
-		}
-		m.Digests[filepath.ToSlash(name)], err = fsx.Digest(path)
+	var err error
+	if m.Digests, err = fsx.Digests(dir); err != nil {
 		return err
-	})
-	if err != nil {
-		return fsx.Explain("reading", dir, err)
 	}
+	m.Inputs = inputs
 	path := filepath.Join(dir, manifestFile)
 	if err := fsx.WriteJSON(path, m); err != nil {
 		return err
@@ -139,8 +128,8 @@ func (e *Entry) touch() {
 }
 
 // Export puts a copy of the engine, its manifest and its seal into dir, which it
-// replaces. A directory that holds anything but an engine is refused, as class
-// usage.
+// replaces. They are no links, so that who edits them does not damage the store. A
+// directory that holds anything but an engine is refused, as class usage.
 func (e *Entry) Export(dir string) error {
 	if err := Free(dir); err != nil {
 		return err
@@ -148,7 +137,7 @@ func (e *Entry) Export(dir string) error {
 	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
 	return fsx.WriteDir(dir, func(tmp string) error {
 		for _, name := range names {
-			if err := place(filepath.Join(e.Dir, name), filepath.Join(tmp, name)); err != nil {
+			if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(tmp, name)); err != nil {
 				return fsx.Explain("writing", filepath.Join(dir, name), err)
 			}
 		}
@@ -184,25 +173,6 @@ func stranger(dir string) (other string) {
 		}
 	})
 	return other
-}
-
-// place copies a file. It is no link, so that who edits the copy does not damage
-// the store.
-func place(from, to string) error {
-	in, err := os.Open(from)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = in.Close() }()
-	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
-		return err
-	}
-	out, err := os.Create(to)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(out, in)
-	return errors.Join(err, out.Close())
 }
 
 // Prove proves an engine that was taken out of a store. A directory that holds no

@@ -184,6 +184,44 @@ func Digest(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// Digests is the sha256 of every file below dir, by its path from there with slashes.
+func Digests(dir string) (map[string]string, error) {
+	all := map[string]string{}
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		name, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		all[filepath.ToSlash(name)], err = Digest(path)
+		return err
+	})
+	return all, Explain("reading", dir, err)
+}
+
+// Copy copies a file's bytes into a file that it makes or empties, with the
+// directories above; for what appears as a whole with its directory ([WriteDir]).
+// Errors of the source have their class; the others are the caller's to explain, who
+// knows the name that the copy will have.
+func Copy(from, to string) error {
+	in, err := os.Open(from)
+	if err != nil {
+		return Explain("reading", from, err)
+	}
+	defer func() { _ = in.Close() }()
+	if err := os.MkdirAll(filepath.Dir(to), 0o755); err != nil {
+		return plain(err)
+	}
+	out, err := os.Create(to)
+	if err != nil {
+		return plain(err)
+	}
+	_, err = io.Copy(out, in)
+	return plain(errors.Join(err, out.Close()))
+}
+
 // Explain gives an error of the file system its class and its remedy. An error
 // that has a class already keeps it.
 func Explain(doing, path string, err error) error {
