@@ -5,6 +5,7 @@ import (
 	"sort"
 
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/stats"
 )
 
 // The names of the rows that Rows makes. Those of time are in ms, rates in tok/s.
@@ -59,7 +60,7 @@ func group(samples []Sample) []rows.Row {
 	}
 	first := samples[0]
 	var all []rows.Row
-	add := func(phase, name, unit string, s Summary, raw []float64) {
+	add := func(phase, name, unit string, s stats.Summary, raw []float64) {
 		all = append(all, rows.Row{Engine: first.Engine, Scenario: first.Scenario, Phase: phase, Name: name, Unit: unit,
 			Value: s.Value, Lo: s.Lo, Hi: s.Hi, N: s.N, Samples: raw, Warnings: s.Warnings})
 	}
@@ -72,32 +73,32 @@ func group(samples []Sample) []rows.Row {
 }
 
 // times adds the rows of requests that succeeded.
-func times(good []Sample, add func(phase, name, unit string, s Summary, raw []float64)) {
+func times(good []Sample, add func(phase, name, unit string, s stats.Summary, raw []float64)) {
 	first := good[0]
 	ttft := each(good, func(s Sample) float64 { return s.TTFT })
-	add(Prefill, TTFT, "ms", Median(ttft), ttft)
-	add(Prefill, TTFTP90, "ms", Quantile(ttft, 0.9), nil)
+	add(Prefill, TTFT, "ms", stats.Median(ttft), ttft)
+	add(Prefill, TTFTP90, "ms", stats.Quantile(ttft, 0.9), nil)
 	tokens := float64(first.Batch * first.PromptTokens)
 	rate := each(good, func(s Sample) float64 { return 1000 * tokens / s.TTFT })
-	add(Prefill, PrefillRate, "tok/s", Median(rate), nil)
+	add(Prefill, PrefillRate, "tok/s", stats.Median(rate), nil)
 	if first.NewTokens > 1 {
 		tpot := each(good, Sample.TPOT)
-		add(Decode, TPOT, "ms", Median(tpot), tpot)
+		add(Decode, TPOT, "ms", stats.Median(tpot), tpot)
 		// Gaps of one request are not independent, so the sample is the request.
-		tails := each(good, func(s Sample) float64 { return Quantile(s.Gaps, 0.9).Value })
-		add(Decode, GapP90, "ms", Median(tails), nil)
+		tails := each(good, func(s Sample) float64 { return stats.Quantile(s.Gaps, 0.9).Value })
+		add(Decode, GapP90, "ms", stats.Median(tails), nil)
 		rate := each(good, func(s Sample) float64 { return 1000 * float64(s.Batch) / s.TPOT() })
-		add(Decode, DecodeRate, "tok/s", Median(rate), nil)
+		add(Decode, DecodeRate, "tok/s", stats.Median(rate), nil)
 	}
 	e2e := each(good, func(s Sample) float64 { return s.E2E })
-	add("", E2E, "ms", Median(e2e), e2e)
+	add("", E2E, "ms", stats.Median(e2e), e2e)
 	peak := int64(0)
 	for _, s := range good {
 		peak = max(peak, s.PeakRSS)
 	}
 	if peak > 0 {
 		p := float64(peak)
-		add("", PeakRSS, "bytes", Summary{Value: p, Lo: p, Hi: p, N: len(good)}, nil)
+		add("", PeakRSS, "bytes", stats.Summary{Value: p, Lo: p, Hi: p, N: len(good)}, nil)
 	}
 }
 

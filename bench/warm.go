@@ -4,6 +4,7 @@ import (
 	"math"
 
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/stats"
 )
 
 // Warmup says how long to run before samples count.
@@ -51,7 +52,7 @@ func isSteady(took []float64, within float64) bool {
 		return false
 	}
 	last := took[len(took)-3:]
-	centre := median(last)
+	centre := stats.Median(last).Value
 	for _, v := range last {
 		if math.Abs(v-centre) > within*centre {
 			return false

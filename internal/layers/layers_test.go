@@ -13,7 +13,7 @@ const module = "github.com/trtforge/trtforge/"
 // floors are the rooms from the ground up. A package may import packages of
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
-	{"internal/annotation", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb"},
+	{"internal/annotation", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
 	{"internal/keep"},
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
@@ -39,7 +39,7 @@ var floors = [][]string{
 }
 
 // pure rooms hold the knowledge: no cgo, no processes, no network.
-var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "gate", "report", "rows", "safetensors", "export", "lm"}
+var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "gate", "report", "rows", "stats", "safetensors", "export", "lm"}
 
 // only says who may import a library that must not spread.
 var only = map[string][]string{

@@ -1,11 +1,11 @@
-package bench
+package stats
 
 import (
 	"fmt"
 	"math"
 	"sort"
 
-	"github.com/aclements/go-moremath/stats"
+	moremath "github.com/aclements/go-moremath/stats"
 	"golang.org/x/perf/benchmath"
 )
 
@@ -51,8 +51,8 @@ func Quantile(values []float64, q float64) Summary {
 	}
 	sorted := append([]float64{}, values...)
 	sort.Float64s(sorted)
-	sample := stats.Sample{Xs: sorted, Sorted: true}
-	value, lo, hi := stats.QuantileCI(len(sorted), q, confidence).SampleCI(sample)
+	sample := moremath.Sample{Xs: sorted, Sorted: true}
+	value, lo, hi := moremath.QuantileCI(len(sorted), q, confidence).SampleCI(sample)
 	out := Summary{Value: value, Lo: lo, Hi: hi, N: len(values)}
 	if math.IsInf(lo, 0) || math.IsInf(hi, 0) {
 		out.Lo, out.Hi = math.Inf(-1), math.Inf(1)
@@ -72,17 +72,6 @@ func variation(values []float64) float64 {
 	if len(values) < 2 {
 		return 0
 	}
-	s := stats.Sample{Xs: values}
+	s := moremath.Sample{Xs: values}
 	return s.StdDev() / math.Abs(s.Mean())
-}
-
-// median is the middle value, or the mean of the two middle ones.
-func median(values []float64) float64 {
-	s := append([]float64{}, values...)
-	sort.Float64s(s)
-	m := len(s) / 2
-	if len(s)%2 == 1 {
-		return s[m]
-	}
-	return (s[m-1] + s[m]) / 2
 }
