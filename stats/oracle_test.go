@@ -122,6 +122,13 @@ func TestAgainstScipyAndStatsmodels(t *testing.T) {
 		test := PairedPermutation(a, b, 1)
 		add(oracleCase{Kind: "paired", A: a, B: b}, test.Statistic, test.P)
 	}
+	for _, n := range [][2]int{{5, 5}, {20, 12}} {
+		for _, round := range []float64{0, 0.25} {
+			a, b := lognormal(r, n[0], 0.5, round), lognormal(r, n[1], 0.8, round)
+			test := KruskalWallis(a, b, append(append([]float64{}, a...), b...))
+			add(oracleCase{Kind: "kruskal", A: a, B: b}, test.Statistic, test.P)
+		}
+	}
 	for range 5 {
 		p := []float64{0.04, 0.04, 0, 1}
 		for range 8 {

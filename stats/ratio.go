@@ -94,6 +94,18 @@ func RatioOfSummaries(a, b Summary) Summary {
 	return out
 }
 
+// DifferenceOfSummaries is a - b where only the intervals are known, as
+// RatioOfSummaries, for figures that may be zero or negative.
+func DifferenceOfSummaries(a, b Summary) Summary {
+	out := Summary{Value: a.Value - b.Value, N: min(a.N, b.N)}
+	if !a.HasInterval() || !b.HasInterval() {
+		return out.without("a figure that it is made of has none")
+	}
+	out.Lo = out.Value - math.Hypot(a.Value-a.Lo, b.Hi-b.Value)
+	out.Hi = out.Value + math.Hypot(a.Hi-a.Value, b.Value-b.Lo)
+	return out
+}
+
 // unfitRatio is unfit, for samples that must be positive, too.
 func unfitRatio(a, b []float64) (Summary, bool) {
 	s, bad := unfit(a, b)

@@ -43,6 +43,9 @@ def case(c):
             r = stats.permutation_test((a - b,), lambda d, axis: d.mean(axis), vectorized=True, n_resamples=np.inf,
                                        permutation_type="samples")
             return [float(r.statistic), float(r.pvalue)]
+        case "kruskal":  # groups are a, b and both together
+            r = stats.kruskal(a, b, np.concatenate([a, b]))
+            return [float(r.statistic), float(r.pvalue)]
         case "holm":
             return [float(p) for p in multipletests(a, method="holm")[1]]
         case "wilson":
