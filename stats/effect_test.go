@@ -121,3 +121,45 @@ func TestNeeded(t *testing.T) {
 		t.Errorf("what is precise enough needs %d", got)
 	}
 }
+
+// One sample a side and block makes pairs of the logarithms; without a difference p
+// is as often below 5 % as it may be, however much the blocks differ.
+func TestBlockPermutation(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 8))
+	var a, b [][]float64
+	var logA, logB []float64
+	for range 12 {
+		drift := math.Exp(r.NormFloat64())
+		x, y := drift*math.Exp(0.1*r.NormFloat64()), 1.05*drift*math.Exp(0.1*r.NormFloat64())
+		a, b = append(a, []float64{x}), append(b, []float64{y})
+		logA, logB = append(logA, math.Log(x)), append(logB, math.Log(y))
+	}
+	blocks, pairs := BlockPermutation(a, b, 1), PairedPermutation(logA, logB, 1)
+	if math.Abs(blocks.P-pairs.P) > 0.03 || math.Abs(blocks.Statistic-pairs.Statistic) > 1e-12 {
+		t.Errorf("blocks of one pair %+v, pairs %+v", blocks, pairs)
+	}
+	alarms := 0
+	const sets = 200
+	for i := range sets {
+		a, b = nil, nil
+		for range 4 {
+			drift := math.Exp(r.NormFloat64())
+			both := lognormal(r, 7, 0.1, 0)
+			for j := range both {
+				both[j] *= drift
+			}
+			a, b = append(a, both[:3]), append(b, both[3:])
+		}
+		if BlockPermutation(a, b, uint64(i)).P <= 0.05 {
+			alarms++
+		}
+	}
+	if alarms > 20 {
+		t.Errorf("%d of %d tests of nothing found something", alarms, sets)
+	}
+	for name, test := range map[string]Test{"no blocks": BlockPermutation(nil, nil, 1), "an empty one": BlockPermutation([][]float64{{1}}, [][]float64{{}}, 1), "zero": BlockPermutation([][]float64{{1}}, [][]float64{{0}}, 1)} {
+		if !math.IsNaN(test.P) || len(test.Warnings) != 1 {
+			t.Errorf("%s: %+v", name, test)
+		}
+	}
+}
