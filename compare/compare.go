@@ -280,8 +280,8 @@ func (j judge) refuse(old, new rows.Row) string {
 func (j judge) measure(c *Change, old, new rows.Row) {
 	before, after := j.c.Old.observations(old), j.c.New.observations(new)
 	switch {
-	case exact(old) && exact(new):
-		c.plain(old.Value, new.Value)
+	case exact(old) && exact(new), old.Value == new.Value && old.Lo == new.Lo && old.Hi == new.Hi && old.N == new.N:
+		c.plain(old.Value, new.Value) // sizes and counts; the same text scored the same way
 	case len(before) > 0 && len(after) > 0 && positive(before) && positive(after):
 		j.test(c, before, after)
 	default:

@@ -24,7 +24,15 @@ func (f *Figure) text() string {
 	case v == 0:
 		return fmt.Sprintf("%s [%s, %s]", value, number(lo), number(hi))
 	}
-	return fmt.Sprintf("%s ±%.0f %%", value, 100*max(hi-v, v-lo)/math.Abs(v))
+	return fmt.Sprintf("%s ±%s %%", value, percent(100*max(hi-v, v-lo)/math.Abs(v)))
+}
+
+// percent has a decimal below 10 only, so that a narrow interval is not ±0.
+func percent(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
 }
 
 // number has four digits that count, all of those before the point.
