@@ -90,7 +90,7 @@ func runCompare(o CompareOptions, g *globals, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := comparedRuns{Comparison: c, Beyond: limits.Broken(c)}
+	out := comparedRuns{Comparison: c, Beyond: append([]compare.Breach{}, limits.Broken(c)...)}
 	if o.GitHub {
 		if err := out.github(g.Err); err != nil {
 			return err
