@@ -78,8 +78,8 @@ func class(t *testing.T, c *Comparison, name string) Change {
 
 func TestRuns(t *testing.T) {
 	old := run{seed: 1, rounds: 6, requests: 3, slower: 1, engines: both}.results("old", machine("X"))
-	new := run{seed: 2, rounds: 6, requests: 3, slower: 1.1, engines: both}.results("new", machine("X"))
-	c, err := Runs(old, new, Options{})
+	now := run{seed: 2, rounds: 6, requests: 3, slower: 1.1, engines: both}.results("new", machine("X"))
+	c, err := Runs(old, now, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -95,7 +95,7 @@ func TestRuns(t *testing.T) {
 	if *tpot.Adjusted != *rate.Adjusted || c.Tested != 8 {
 		t.Errorf("a rate and its time are two hypotheses: %v and %v of %d", *tpot.Adjusted, *rate.Adjusted, c.Tested)
 	}
-	back, err := Runs(new, old, Options{Permutation: true})
+	back, err := Runs(now, old, Options{Permutation: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -141,8 +141,8 @@ func TestEnginesArePairedByRound(t *testing.T) {
 
 func TestWhatIsRefused(t *testing.T) {
 	base := run{seed: 1, rounds: 6, requests: 2, slower: 1, engines: both[:1]}
-	old, new := base.results("old", machine("X")), base.results("new", machine("Y"))
-	c, err := Runs(old, new, Options{})
+	old, now := base.results("old", machine("X")), base.results("new", machine("Y"))
+	c, err := Runs(old, now, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -152,23 +152,23 @@ func TestWhatIsRefused(t *testing.T) {
 	if got := class(t, c, bench.Failed); got.Class != Unchanged {
 		t.Errorf("failures do not depend on the machine: %+v", got)
 	}
-	c, err = Runs(old, new, Options{AcrossMachines: true})
+	c, err = Runs(old, now, Options{AcrossMachines: true})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if got := class(t, c, bench.TPOT); got.Class != Unchanged || !slices.Contains(got.Warnings, "across machines that differ") {
 		t.Errorf("across machines: %+v", got)
 	}
-	new = base.results("new", machine("X"))
-	for i := range new.Samples {
-		new.Samples[i].PromptTokens = 32
+	now = base.results("new", machine("X"))
+	for i := range now.Samples {
+		now.Samples[i].PromptTokens = 32
 	}
-	if c, err = Runs(old, new, Options{}); err != nil || class(t, c, bench.TPOT).Class != Refused {
+	if c, err = Runs(old, now, Options{}); err != nil || class(t, c, bench.TPOT).Class != Refused {
 		t.Errorf("another scenario of the same name: %+v, %v", c, err)
 	}
-	new = base.results("new", machine("X"))
-	new.Rows[0].Unit = "s"
-	if c, err = Runs(old, new, Options{}); err != nil || class(t, c, bench.TTFT).Class != Refused {
+	now = base.results("new", machine("X"))
+	now.Rows[0].Unit = "s"
+	if c, err = Runs(old, now, Options{}); err != nil || class(t, c, bench.TTFT).Class != Refused {
 		t.Errorf("another unit: %+v, %v", c, err)
 	}
 }
@@ -181,7 +181,7 @@ func row(name, unit string, value, lo, hi float64) rows.Row {
 func TestFiguresWithoutSamples(t *testing.T) {
 	nan, inf := math.NaN(), math.Inf(1)
 	for name, c := range map[string]struct {
-		old, new rows.Row
+		old, now rows.Row
 		want     Class
 		warned   bool
 	}{
@@ -205,7 +205,7 @@ func TestFiguresWithoutSamples(t *testing.T) {
 		"a sample is NaN": {sampled(row("tpot", "ms", 1, 1, 1.1), 1, 1, nan), sampled(row("tpot", "ms", 2, 2, 2.1), 2, 2, 2), Regressed, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := Runs(&Results{Name: "old", Rows: []rows.Row{c.old}}, &Results{Name: "new", Rows: []rows.Row{c.new}}, Options{})
+			got, err := Runs(&Results{Name: "old", Rows: []rows.Row{c.old}}, &Results{Name: "new", Rows: []rows.Row{c.now}}, Options{})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -223,8 +223,8 @@ func sampled(r rows.Row, samples ...float64) rows.Row {
 
 func TestLimits(t *testing.T) {
 	old := run{seed: 1, rounds: 6, requests: 3, slower: 1, engines: both}.results("old", nil)
-	new := run{seed: 2, rounds: 6, requests: 3, slower: 1.1, engines: both[:1]}.results("new", nil)
-	c, err := Runs(old, new, Options{})
+	now := run{seed: 2, rounds: 6, requests: 3, slower: 1.1, engines: both[:1]}.results("new", nil)
+	c, err := Runs(old, now, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,11 +302,11 @@ func TestUsage(t *testing.T) {
 
 func TestForms(t *testing.T) {
 	old := run{seed: 1, rounds: 6, requests: 2, slower: 1, engines: both}.results("runs/main", machine("X"))
-	new := run{seed: 2, rounds: 6, requests: 2, slower: 1.1, engines: both[1:]}.results("runs/branch", machine("X"))
+	now := run{seed: 2, rounds: 6, requests: 2, slower: 1.1, engines: both[1:]}.results("runs/branch", machine("X"))
 	nasty := row("kl_top64_mean", "nats", 0.1, 0.09, 0.11)
 	nasty.Engine, nasty.Warnings = "<b>|`_*", []string{"a | b"}
-	old.Rows, new.Rows = append(old.Rows, nasty), append(new.Rows, nasty)
-	c, err := Runs(old, new, Options{})
+	old.Rows, now.Rows = append(old.Rows, nasty), append(now.Rows, nasty)
+	c, err := Runs(old, now, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

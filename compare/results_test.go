@@ -106,11 +106,11 @@ func FuzzCompare(f *testing.F) {
 		if err != nil {
 			return
 		}
-		new, err := Read(filepath.Join(dir, "b"))
+		now, err := Read(filepath.Join(dir, "b"))
 		if err != nil {
 			return
 		}
-		c, err := Runs(old, new, Options{})
+		c, err := Runs(old, now, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
