@@ -70,7 +70,7 @@ func TestCrossoverOfRepeatedSamples(t *testing.T) {
 	r := rand.New(rand.NewPCG(6, 6))
 	sizes := []float64{1, 4, 16, 64, 256, 1024}
 	held, between := 0, 0
-	const sets = 60
+	const sets = 24
 	for i := range sets {
 		groups := made(r, sizes, 10, 30, -0.4, 0.1)
 		c, err := Crossover(groups, 1000, uint64(i))
