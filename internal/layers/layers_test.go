@@ -32,7 +32,7 @@ var floors = [][]string{
 	{"validate"},
 	{"bench", "quant/search"},
 	{"bench/format"},
-	{"internal/jobs"},
+	{"internal/jobs", "compare"},
 	{"internal/trial"},
 	{"gate"},
 	{"report"},
@@ -41,7 +41,7 @@ var floors = [][]string{
 }
 
 // pure rooms hold the knowledge: no cgo, no processes, no network.
-var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "bench/format", "gate", "report", "rows", "stats", "safetensors", "export", "lm"}
+var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "bench/format", "gate", "report", "rows", "stats", "safetensors", "export", "lm", "compare"}
 
 // only says who may import a library that must not spread.
 var only = map[string][]string{
