@@ -57,7 +57,7 @@ func (o *BuildOptions) AddFlags(f *pflag.FlagSet) {
 
 // addStore declares --store.
 func addStore(f *pflag.FlagSet, into *string) {
-	f.StringVar(into, "store", "", "the engine store `DIR` (default $TRTFORGE_HOME/store)")
+	f.StringVar(into, "store", "", "the engine store `DIR` (default $TRTFORGE_STORE, or $TRTFORGE_HOME/store)")
 }
 
 func newBuildCommand(g *globals) *cobra.Command {

@@ -128,21 +128,23 @@ func (e *Entry) touch() {
 }
 
 // Export puts a copy of the engine, its manifest and its seal into dir, which it
-// replaces. They are no links, so that who edits them does not damage the store. A
-// directory that holds anything but an engine is refused, as class usage.
+// replaces. A directory that holds anything but an engine is refused, as class usage.
 func (e *Entry) Export(dir string) error {
 	if err := Free(dir); err != nil {
 		return err
 	}
-	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
-	return fsx.WriteDir(dir, func(tmp string) error {
-		for _, name := range names {
-			if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(tmp, name)); err != nil {
-				return fsx.Explain("writing", filepath.Join(dir, name), err)
-			}
+	return fsx.WriteDir(dir, e.CopyTo)
+}
+
+// CopyTo puts a copy of the engine, its manifest and its seal into dir, an existing
+// directory. They are no links, so that who edits them does not damage the store.
+func (e *Entry) CopyTo(dir string) error {
+	for _, name := range append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile) {
+		if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(dir, name)); err != nil {
+			return fsx.Explain("writing", name, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Free refuses, as class usage, a directory that [Entry.Export] would not replace.
