@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/enginetest"
+	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
@@ -52,8 +53,11 @@ func TestRequestedIsAchieved(t *testing.T) {
 				t.Errorf("%s: the engine has %s", v.precision, layer)
 			}
 		}
-		if h, err := ReadHeader(filepath.Join(dir, got.File)); err != nil || h.Version != b.Version {
+		if h, err := planfile.Read(filepath.Join(dir, got.File)); err != nil || h.Version != b.Version {
 			t.Errorf("%s: header %+v, %v", v.precision, h, err)
+		}
+		if m := got.Memory; m == nil || len(m.Profiles) != 2 || m.Profiles[1].Profile != "decode" || m.Profiles[0].ActivationBytes <= m.Profiles[1].ActivationBytes || m.WeightsBytes == 0 {
+			t.Errorf("%s: memory %+v", v.precision, m)
 		}
 		size[v.precision] = got.Bytes
 	}

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
@@ -94,7 +95,30 @@ func (e *Entry) whole(key string) error {
 			errs = append(errs, damaged(path, fmt.Sprintf("its sha256 is %.12s, built was %.12s", d, m.Digests[name])))
 		}
 	}
+	if errs == nil {
+		errs = append(errs, e.header())
+	}
 	return errors.Join(errs...)
+}
+
+// header holds a plan's own header against the manifest's builder, of whose version
+// "10.13.3" a plan adds a fourth number.
+func (e *Entry) header() error {
+	if filepath.Ext(e.Manifest.File) != ".plan" {
+		return nil
+	}
+	h, err := planfile.Read(e.File())
+	if err != nil {
+		return err
+	}
+	version := h.Version
+	if h.Family == planfile.TensorRT {
+		version = version[:strings.LastIndexByte(version, '.')]
+	}
+	if !strings.HasPrefix(e.Manifest.Builder+" ", string(h.Family)+" "+version) {
+		return damaged(e.File(), fmt.Sprintf("it was written by %s %s, its manifest says by %s", h.Family, h.Version, e.Manifest.Builder))
+	}
+	return nil
 }
 
 // seal writes the manifest, complete with inputs and digests, and its seal.
