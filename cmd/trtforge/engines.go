@@ -13,7 +13,7 @@ import (
 func newEnginesCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "engines",
-		Short: "Show, prove and remove the engines of the store",
+		Short: "Show, prove, compare, adopt and remove the engines of the store",
 		Long: `Engines are kept in $TRTFORGE_STORE (default $TRTFORGE_HOME/store, ~/.cache/trtforge/store) under a key:
 the sha256 over everything that changes an engine, which are the graph, the profiles,
 the precision, the target, the options and the builder's version. An engine is used only
@@ -28,7 +28,8 @@ cut to its first six characters or more.
 	addStore(c.PersistentFlags(), &dir)
 	open := func() (*store.Store, error) { return openStore(g, dir, store.View) }
 	c.AddCommand(newEnginesListCommand(g, open), newEnginesShowCommand(g, open), newEnginesWhyCommand(g, open),
-		newEnginesVerifyCommand(g, open), newEnginesPruneCommand(g, open))
+		newEnginesVerifyCommand(g, open), newEnginesPruneCommand(g, open),
+		newEnginesDiffCommand(g, open), newEnginesAdoptCommand(g, func() (*store.Store, error) { return openStore(g, dir, store.Open) }))
 	return c
 }
 

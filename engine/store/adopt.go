@@ -61,11 +61,8 @@ func (s *Store) Adopt(ctx context.Context, f Foreign) (*Entry, error) {
 // Take takes an engine that stands outside of a store (`build -o`, another machine's
 // store) under its own key, once it is proved.
 func (s *Store) Take(ctx context.Context, dir string) (*Entry, error) {
-	e, err := read(dir)
+	e, err := Look(dir)
 	if err != nil {
-		return nil, err
-	}
-	if err := e.whole(e.Manifest.Key); err != nil {
 		return nil, err
 	}
 	m := e.Manifest

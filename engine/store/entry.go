@@ -201,15 +201,32 @@ func stranger(dir string) (other string) {
 	return other
 }
 
+// IsEngine tells whether a directory holds an engine as a store hands it out: a
+// manifest and its seal.
+func IsEngine(dir string) bool {
+	for _, name := range []string{manifestFile, sealFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
+
 // Prove proves an engine that was taken out of a store. A directory that holds no
 // manifest is no engine, and nothing is said of it.
 func Prove(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err != nil {
 		return nil
 	}
+	_, err := Look(dir)
+	return err
+}
+
+// Look is the proved engine of a directory outside of a store.
+func Look(dir string) (*Entry, error) {
 	e, err := read(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return e.whole(e.Manifest.Key)
+	return e, e.whole(e.Manifest.Key)
 }
