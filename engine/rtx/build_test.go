@@ -98,7 +98,7 @@ func TestBuildsThatFail(t *testing.T) {
 		exit int
 		want []string
 	}{
-		{"an FP32 graph as INT8", b, asked(t, m, engine.INT8), 4, []string{"the graph is fp32, not int8"}},
+		{"an FP32 graph as INT8", b, asked(t, m, engine.INT8), 4, []string{"the graph is fp32, not int8", "/h.0/attn/c_attn/MatMul", "more"}},
 		{"an FP16 graph as FP32", b, asked(t, half(t, m), engine.FP32), 4, []string{"the graph is fp16, not fp32"}},
 		{"weights scaled along the wrong axis", b, asked(t, half(t, wrongAxis(t, integer(t, m), 4)), engine.INT8), 5, []string{"4 of 4 quantized", "2 profiles", "/h.0/attn/c_attn/MatMul", "/h.1/mlp/c_fc/MatMul"}},
 		{"one weight of four scaled along the wrong axis", b, asked(t, half(t, wrongAxis(t, integer(t, m), 1)), engine.INT8), 5, []string{"1 of 4", "/h.0/attn/c_attn/MatMul"}},
