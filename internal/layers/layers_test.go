@@ -28,7 +28,7 @@ var floors = [][]string{
 	{"engine", "engine/planfile"},
 	{"engine/enginetest"},
 	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt", "engine/trtexec", "pack"},
-	{"lm"},
+	{"lm", "pack/bundle"},
 	{"validate"},
 	{"bench", "quant/search"},
 	{"internal/jobs"},
