@@ -9,6 +9,7 @@ import "C"
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	ortgo "github.com/yalue/onnxruntime_go"
@@ -48,7 +49,8 @@ func openDevice(s *Session, name string, id int) (*device, error) {
 // Place gives n bytes in the memory of the device that runs the graph, or nil
 // where the session was not opened for that. What it returns are addresses that
 // stand for those bytes in [Session.Bind], whole or sliced, until the session is
-// closed; there is nothing behind them, and who reads or writes them crashes.
+// closed or they are released; there is nothing behind them, and who reads or writes
+// them crashes.
 func (s *Session) Place(n int64) ([]byte, error) {
 	if s.device == nil {
 		return nil, nil
@@ -64,6 +66,24 @@ func (s *Session) Place(n int64) ([]byte, error) {
 	}
 	s.device.places = append(s.device.places, p)
 	return token[:n], nil
+}
+
+// Release frees what Place gave, which nothing may be bound to any more.
+func (s *Session) Release(b []byte) error {
+	if s.device == nil {
+		return nil
+	}
+	for i, p := range s.device.places {
+		if unsafe.SliceData(p.token) == unsafe.SliceData(b) {
+			s.device.places = slices.Delete(s.device.places, i, i+1)
+			return s.device.free(p)
+		}
+	}
+	return fmt.Errorf("releasing %d bytes that were not placed", len(b))
+}
+
+func (d *device) free(p place) error {
+	return errors.Join(say(C.native_free(&d.native, p.memory)), unix.Munmap(p.token))
 }
 
 // at is where on the device bytes lie; nil where they are ordinary ones.
@@ -122,7 +142,7 @@ func (d *device) close() error {
 	}
 	var errs []error
 	for _, p := range d.places {
-		errs = append(errs, say(C.native_free(&d.native, p.memory)), unix.Munmap(p.token))
+		errs = append(errs, d.free(p))
 	}
 	C.native_close(&d.native)
 	return errors.Join(errs...)

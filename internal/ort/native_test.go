@@ -132,6 +132,17 @@ func TestPlacing(t *testing.T) {
 	if _, err := Open(path, Options{Device: "Cuda"}); fault.Classify(err) != fault.Missing {
 		t.Errorf("a device that the session does not run on: %v", err)
 	}
+	b, err := s.Place(64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := len(s.device.places)
+	if err := s.Release(b); err != nil || len(s.device.places) != before-1 || s.device.at(b) != nil {
+		t.Errorf("released: %v, %d places", err, len(s.device.places))
+	}
+	if s.Release(b) == nil {
+		t.Error("released twice")
+	}
 	if s.device.at(make([]byte, 8)) != nil {
 		t.Error("ordinary memory is taken for the device's")
 	}

@@ -50,6 +50,9 @@ func (*Session) Assigned() ([]Subgraph, error) { return nil, missing() }
 // Place gives nothing.
 func (*Session) Place(int64) ([]byte, error) { return nil, nil }
 
+// Release does nothing.
+func (*Session) Release([]byte) error { return nil }
+
 // Steps does nothing.
 func (*Session) Steps(*Session, func([]onnx.Tensor) bool) {}
 
