@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 
 	"google.golang.org/protobuf/proto"
 
@@ -204,12 +203,7 @@ func located(m *Model, places []place, file string) (*onnxpb.ModelProto, error) 
 			t.RawData = b
 			continue
 		}
-		t.DataLocation = onnxpb.TensorProto_EXTERNAL
-		for _, kv := range [][2]string{
-			{"location", file}, {"offset", strconv.FormatInt(p.offset, 10)}, {"length", strconv.FormatInt(p.length, 10)},
-		} {
-			t.ExternalData = append(t.ExternalData, &onnxpb.StringStringEntryProto{Key: kv[0], Value: kv[1]})
-		}
+		refer(t, file, p.offset, p.length)
 	}
 	return out, nil
 }
