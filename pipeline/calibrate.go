@@ -76,7 +76,7 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 	defer remove()
 	return jobs.Calibrate(ctx, c, jobs.CalibrateRequest{
 		Model: cut, Job: job, Checkpoint: r.State,
-		Every: time.Second, // an interrupt kills the child, and what came after the last write is run again
+		Every: 2 * time.Second, // an interrupt kills the child, and what came after the last write is run again
 	}, p)
 }
 
