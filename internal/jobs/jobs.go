@@ -57,6 +57,7 @@ func All() map[string]child.Job {
 // Model is a graph and how to run it.
 type Model struct {
 	Path     string             `json:"path"`
+	Weights  string             `json:"weights,omitempty"`  // the directory of its external data; "" is that of Path
 	Contract *contract.Contract `json:"contract,omitempty"` // where the job feeds the graph itself
 	Threads  int                `json:"threads,omitempty"`  // 0: as many as the machine gives
 	Optimize ort.Optimize       `json:"optimize,omitempty"` // "none" for an engine that is optimised already
