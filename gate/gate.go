@@ -57,6 +57,7 @@ type Verdict struct {
 	Evidence  string  `json:"evidence,omitempty"` // where the value comes from, in words
 	Note      string  `json:"note,omitempty"`     // what to know about the engine's figures
 	Reason    string  `json:"reason,omitempty"`   // why not evaluated
+	Exempt    bool    `json:"exempt,omitempty"`   // not evaluated, and nobody need mind
 }
 
 // Names are the limits that may be set, in the order in which they are judged.

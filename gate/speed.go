@@ -15,11 +15,11 @@ func (s spec) speed(v *Verdict, e Engine, engines []Engine, all []rows.Row) {
 	base, ok := baseline(e, engines, s.over)
 	switch {
 	case e.NoSpeed != "":
-		v.Reason = e.NoSpeed
+		v.Reason, v.Exempt = e.NoSpeed, true
 	case !ok:
 		v.Reason = fmt.Sprintf("no %s engine of backend %s to compare with", s.over, e.Backend)
 	case base.NoSpeed != "":
-		v.Reason = fmt.Sprintf("%s is no measure: %s", base.Name, base.NoSpeed)
+		v.Reason, v.Exempt = fmt.Sprintf("%s is no measure: %s", base.Name, base.NoSpeed), true
 	default:
 		r, n := Speedup(all, base.Name, e.Name, s.rows[0])
 		if n == 0 {
