@@ -114,6 +114,7 @@ func (a *Accumulator) Add(all ...Position) error {
 			if err != nil {
 				return err
 			}
+			a.seen[r.at], a.missing = true, a.missing-1
 			rows = append(rows, r)
 		}
 		if err := a.pull(rows); err != nil {
@@ -145,7 +146,6 @@ func (a *Accumulator) find(p Position) (row, error) {
 		return r, fault.New(fault.Input, "scoring", fmt.Sprintf("window %d position %d", w.Index, p.At),
 			fmt.Sprintf("token %d is outside the engine's %d logits", r.target, len(p.Logits)), "give the tokenizer that belongs to the model")
 	}
-	a.seen[r.at], a.missing = true, a.missing-1
 	return r, nil
 }
 

@@ -68,7 +68,7 @@ var powers = func() (p [steps]uint64) {
 	return p
 }()
 
-// exp is math.Exp for x <= 0, to 2e-13 of itself, without a call: with k the
+// exp is math.Exp for x <= 0, to 3e-13 of itself, without a call: with k the
 // integer nearest to x*steps/ln2, exp(x) = 2^(k/steps) exp(r) and r so small that
 // three terms of its series do. It runs once for each token of the vocabulary
 // and scored token, where math.Exp would take a tenth of the engine's own time.
