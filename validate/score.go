@@ -67,6 +67,19 @@ func (s *Score) check() error {
 	return nil
 }
 
+// Place is the window, by its index in the text, and the position in it of a scored
+// token, an index into NLL.
+func (s *Score) Place(token int) (window, position int) {
+	for _, w := range s.Windows {
+		span := s.Convention.Span(s.Tokens, w)
+		if token < span.Rows() {
+			return w, span.First + token
+		}
+		token -= span.Rows()
+	}
+	return -1, -1
+}
+
 // block is the sum of a figure over the scored tokens of a window.
 type block struct {
 	sum    float64
