@@ -39,6 +39,11 @@ const (
 	scoreJob     = "score"
 	benchJob     = "bench"
 	searchJob    = "search"
+
+	greedyJob     = "greedy"
+	invarianceJob = "invariance"
+	locateJob     = "locate"
+	tensorsJob    = "tensors"
 )
 
 // All are the jobs that this package serves in the child. Builders bring their
@@ -51,6 +56,11 @@ func All() map[string]child.Job {
 		scoreJob:     score,
 		benchJob:     benchmark,
 		searchJob:    runSearch,
+
+		greedyJob:     greedy,
+		invarianceJob: invariance,
+		locateJob:     locate,
+		tensorsJob:    tensors,
 	}
 }
 
