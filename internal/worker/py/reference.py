@@ -6,6 +6,8 @@ for each scored token NLL, logsumexp and tail mass as float32, then top_k ids
 (uint16 up to 65536 tokens, else uint32) and top_k log-probabilities as float32,
 all little-endian, row after row. Log-probabilities are computed in float64 from
 float32 logits.
+
+Job "bench" times the model as timing.py says.
 """
 
 import hashlib
@@ -171,5 +173,10 @@ def write_json(path, value):
         os.fsync(f.fileno())
 
 
+def bench(call):
+    import timing  # torch is there by now
+    return timing.bench(call, load)
+
+
 if __name__ == "__main__":
-    wire.serve("reference", {"bundle": bundle}, prepare)
+    wire.serve("reference", {"bundle": bundle, "bench": bench}, prepare)
