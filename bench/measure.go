@@ -18,30 +18,6 @@ func Wall() Clock {
 	return func() time.Duration { return time.Since(start) }
 }
 
-// Sample is one timed request of a scenario. Times are in milliseconds.
-type Sample struct {
-	Engine       string    `json:"engine"`
-	Scenario     string    `json:"scenario"`
-	Batch        int       `json:"batch"`
-	PromptTokens int       `json:"prompt_tokens"`
-	NewTokens    int       `json:"new_tokens"`
-	Round        int       `json:"round"`             // which turn of the engine it belongs to, from 0
-	TTFT         float64   `json:"ttft_ms"`           // prompt submitted -> first token id
-	E2E          float64   `json:"e2e_ms"`            // prompt submitted -> last token id
-	Gaps         []float64 `json:"gaps_ms,omitempty"` // between one token id and the next, NewTokens-1 of them
-	PeakRSS      int64     `json:"peak_rss_bytes"`    // of the process, up to the end of this request
-	Failure      *Failure  `json:"failure,omitempty"` // where set, the times mean nothing
-}
-
-// TPOT is the time per output token after the first, in milliseconds; 0 where
-// there was only one.
-func (s Sample) TPOT() float64 {
-	if s.NewTokens < 2 {
-		return 0
-	}
-	return (s.E2E - s.TTFT) / float64(s.NewTokens-1)
-}
-
 // Timer times requests on one decoder and keeps its buffers between them.
 type Timer struct {
 	d     *lm.Decoder
@@ -63,7 +39,7 @@ func NewTimer(d *lm.Decoder, s profiles.Scenario, clock Clock) (*Timer, error) {
 // greedy tokens until there are NewTokens. Only the loop itself is timed. A
 // failure is part of the sample.
 func (t *Timer) Measure(s profiles.Scenario, prompts [][]int64) Sample {
-	sample := Sample{Scenario: s.Name, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens}
+	sample := Sample{Scenario: s.Name, Mode: Cached, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens}
 	start, err := t.loop(prompts)
 	if err != nil {
 		sample.Failure = Classify(err)

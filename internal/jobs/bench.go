@@ -78,7 +78,7 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 // alike.
 func (r BenchRequest) scenario(session *ort.Session, s profiles.Scenario) (samples []bench.Sample, warning string) {
 	failed := func(f *bench.Failure) []bench.Sample {
-		return append(samples, bench.Sample{Scenario: s.Name, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens, Failure: f})
+		return append(samples, bench.Sample{Scenario: s.Name, Mode: bench.Cached, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens, Failure: f})
 	}
 	resetPeak()
 	d, err := lm.NewDecoder(session, r.Contract, lm.Options{Batch: s.Batch, Capacity: s.PromptTokens + s.NewTokens - 1})
