@@ -2,11 +2,13 @@
 
 A request is a prompt a row and greedy tokens until there are new_tokens. The clock runs
 from the prompt's submission; a token counts when its id is on the host. PyTorch runs as
-its users run it: sdpa, inference_mode, logits of the last position only, and a cache
+its users run it: sdpa, inference_mode, logits of the last position only, and the cache
 that transformers keeps. It is eager unless "compile" is asked for, float32 unless dtype
-says otherwise.
+says otherwise. What decides a figure (prompts, pieces, padding, warm-up, classes of
+failure) is as in package bench, to the token.
 """
 
+import math
 import time
 
 import torch
@@ -16,9 +18,9 @@ DTYPES = {"": "float32", "fp32": "float32", "bf16": "bfloat16"}
 
 
 def bench(call, load):
-    """Request: path (a Hugging Face directory), engine, scenarios, round, repetitions,
-    warmup, mode ("" or "cached", "uncached", "chunked"), chunk, text (token ids, not
-    empty), threads, pytorch {dtype, compile}, tokens (true: say what was generated)."""
+    """Request: jobs.BenchRequest, where path is a Hugging Face directory, pytorch holds
+    {dtype, compile}, and tokens (true) asks for what was generated. Result:
+    jobs.BenchResult."""
     exact = torch.are_deterministic_algorithms_enabled()
     torch.use_deterministic_algorithms(False)  # it fills all new memory, and no user of PyTorch pays for that
     try:
@@ -34,145 +36,243 @@ def measure(call, load):
     model, took = opened(request["path"], request.get("pytorch") or {}, load)
     result = {"samples": [], "load_ms": took, "warnings": [], "tokens": {}}
     repetitions = max(request.get("repetitions") or 5, 1)
-    done, total = 0, repetitions * len(request["scenarios"])
-    for s in request["scenarios"]:
-        call.progress(done, total, s["name"])
-        samples, tokens, warning = scenario(model, request, s, repetitions)
-        result["samples"] += samples
+    for i, of in enumerate(request["cases"]):
+        case = Case(of)
+        call.progress(i * repetitions, len(request["cases"]) * repetitions, case.name)
+        samples, tokens, warning = run(model, request, case, repetitions)
+        for s in samples:
+            result["samples"].append(s | {"engine": request["engine"], "round": request.get("round", 0)})
         if request.get("tokens"):
-            result["tokens"][s["name"]] = tokens
+            result["tokens"][case.key()] = tokens
         if warning:
-            result["warnings"].append(f"{request['engine']}, {s['name']}: {warning}")
-        done += repetitions
-        call.progress(done, total, s["name"])
+            result["warnings"].append(f"{request['engine']}, {case.key()}: {warning}")
+    if took and result["samples"]:
+        result["samples"][0]["load_ms"] = took
+    if not request.get("keep"):
+        kept.clear()
     return result
 
 
-kept = {}  # the model that was opened last: engines are timed in turns, many a process
+kept = {}  # the model that the last request asked to keep
 
 
 def opened(path, how, load):
-    """The model and how long opening it took, in ms."""
+    """The model and how long opening it took, in ms; 0 where it was open already."""
     key = (path, how.get("dtype", ""), bool(how.get("compile")))
-    if key not in kept:
-        kept.clear()  # before the next one is read
-        dtype = DTYPES.get(how.get("dtype", ""))
-        if dtype is None:
-            raise wire.Fault("usage", f"PyTorch is not timed in {how['dtype']!r}", "choose fp32 or bf16")
-        start = time.perf_counter()
-        model = load(path, "sdpa").to(getattr(torch, dtype))
-        if how.get("compile"):
-            # dynamic: a cache grows by a column a step, and each length would be compiled anew.
-            model.forward = torch.compile(model.forward, dynamic=True)
-        kept[key] = model, ms(time.perf_counter() - start)
-    return kept[key]
+    if key in kept:
+        return kept[key], 0
+    kept.clear()  # before the next one is read
+    if key[1] not in DTYPES:
+        raise wire.Fault("usage", f"PyTorch is not timed in {key[1]!r}", "choose fp32 or bf16")
+    start = time.perf_counter()
+    model = load(path, "sdpa").to(getattr(torch, DTYPES[key[1]]))
+    if key[2]:
+        # dynamic: a cache grows by a column a step, and each length would be compiled anew.
+        model.forward = torch.compile(model.forward, dynamic=True)
+    kept[key] = model
+    return model, ms(time.perf_counter() - start)
 
 
-def scenario(model, request, s, repetitions):
-    """Warms up, then times; (samples, tokens of the last request, a warning or "")."""
-    blank = {
-        "engine": request["engine"], "round": request.get("round", 0), "scenario": s["name"], "batch": s["batch"],
-        "prompt_tokens": s["prompt_tokens"], "new_tokens": s["new_tokens"], "ttft_ms": 0, "e2e_ms": 0, "peak_rss_bytes": 0,
-    }
-    if mode(request) != "cached":
-        blank["mode"] = mode(request)
-    samples, tokens, warning = [], [], ""
+class Case:
+    """bench.Case: a scenario and the way in which it is run."""
+
+    def __init__(self, of):
+        self.of, self.name, self.batch = of, of["name"], of["batch"]
+        self.prompt, self.new = of["prompt_tokens"], of["new_tokens"]
+        self.mode = of.get("mode") or "cached"
+        self.chunk, self.depth = of.get("chunk") or 0, of.get("depth") or 0
+        self.requests = of.get("requests") or []
+
+    def key(self):
+        return self.name if self.mode == "cached" else f"{self.name} {self.mode}"
+
+    def at(self, i):
+        """The case of its i-th repetition: each takes the next request of a trace."""
+        if not self.requests:
+            return self
+        return Case(self.of | self.requests[i % len(self.requests)] | {"requests": []})
+
+    def columns(self):
+        """(the pieces in which the prompt is taken, how many come before the clock)."""
+        step = self.chunk if self.mode == "chunked" else self.prompt
+        all = [min(step, self.prompt - at) for at in range(0, self.prompt, step)]
+        return ([self.depth] + all, 1) if self.depth else (all, 0)
+
+    def lengths(self):
+        """Tokens of each row where they differ; rows are padded on the left."""
+        if not self.of.get("ragged") or self.batch < 2 or self.depth:
+            return None
+        least = max((self.prompt + 1) // 2, self.prompt - self.columns()[0][0] + 1)
+        return [self.prompt - (self.prompt - least) * b // (self.batch - 1) for b in range(self.batch)]
+
+    def rows(self, text, vocab, seed):
+        """The prompts of bench.Case.Prompts, the depth's tokens in front."""
+        width, draw = self.depth + self.prompt, PCG(seed)
+        rows = []
+        for b, n in enumerate(self.lengths() or [width] * self.batch):
+            rows.append([text[(b * width + i) % len(text)] if text else draw.below(vocab) for i in range(n)])
+            if max(rows[-1]) >= vocab:
+                raise Failed("vocabulary", f"the text has token {max(rows[-1])}, the engine's vocabulary {vocab} tokens: it is another model's")
+        return rows
+
+    def blank(self):
+        s = {"scenario": self.name, "mode": self.mode, "batch": self.batch, "prompt_tokens": self.prompt, "new_tokens": self.new,
+             "ttft_ms": 0, "e2e_ms": 0, "peak_rss_bytes": 0}
+        return s | {k: v for k, v in (("chunk", self.chunk), ("depth", self.depth), ("lengths", self.lengths())) if v}
+
+
+def run(model, request, case, repetitions):
+    """Warms up, then times one case: (samples, tokens of the last request, a warning or "").
+    A failure ends it, except where the next request is another one."""
     reset_peak()
+    samples, tokens, warning = [], [], ""
     try:
-        fits(model.config, s)
-        run = {"cached": cached, "uncached": uncached, "chunked": chunked}[mode(request)]
-        prompts = torch.tensor(rows(s, request["text"]))
-        n, steady = warm(lambda: timed(run, model, prompts, s, request), request.get("warmup") or {})
+        timer = Timer(model, case, request)
+        n, steady = warm(timer, request.get("warmup") or {})
         if not steady:
             warning = f"not steady after {n} requests of warm-up"
-        for _ in range(repetitions):
-            times, tokens = timed(run, model, prompts, s, request)
-            samples.append(blank | times | {"peak_rss_bytes": peak()})
-    except (RuntimeError, MemoryError, ValueError, Failed) as e:
-        samples.append(blank | {"failure": classify(e)})
+    except CAUGHT as e:
+        return [case.blank() | {"failure": classify(e)}], tokens, warning
+    for i in range(repetitions):
+        one = case.at((request.get("first") or 0) + i)
+        try:
+            if case.requests:
+                timer = Timer(model, one, request)
+            times, tokens = timer.measure()
+            samples.append(one.blank() | times | {"peak_rss_bytes": peak()})
+        except CAUGHT as e:
+            samples.append(one.blank() | {"failure": classify(e), "peak_rss_bytes": peak()})
+            if not case.requests:
+                break
     return samples, tokens, warning
 
 
-def mode(request):
-    return request.get("mode") or "cached"
+class Timer:
+    """Times requests of one case; all that a request is made of is ready before."""
 
+    def __init__(self, model, case, request):
+        self.model, self.case = model, case
+        fits(model.config, case)
+        rows = case.rows(request.get("text"), model.config.vocab_size, request.get("seed") or 0)
+        width = max(len(r) for r in rows)
+        pads = [width - len(r) for r in rows]
+        self.prompt = torch.tensor([[0] * p + r for p, r in zip(pads, rows)])
+        self.mask = self.positions = None  # without padding transformers needs neither
+        if any(pads):
+            total = width + case.new
+            self.mask = torch.tensor([[0] * p + [1] * (total - p) for p in pads])
+            self.positions = (self.mask.cumsum(1) - 1).clamp(min=0)
 
-def timed(run, model, prompts, s, request):
-    """One request: its times in ms, and the tokens, a list a row."""
-    marks, tokens = [], []
-    with torch.inference_mode():
-        start = time.perf_counter()
-        for logits in run(model, prompts, s["new_tokens"], tokens, request):
-            best, ids = logits.max(-1)
-            tokens.append(ids[:, None])
-            ids.tolist()  # the host has them
-            marks.append(time.perf_counter())
-            if bool(best.isnan().any()):
-                raise Failed("non_finite", "the logits hold NaN")
-    times = {"ttft_ms": ms(marks[0] - start), "e2e_ms": ms(marks[-1] - start)}
-    if len(marks) > 1:
-        times["gaps_ms"] = [ms(b - a) for a, b in zip(marks, marks[1:])]
-    return times, torch.cat(tokens, 1).tolist()
+    def measure(self):
+        """One request: its times in ms, and the tokens, a list a row."""
+        marks, tokens, clock = [], [], Clock()
+        with torch.inference_mode():
+            for logits in (self.uncached if self.case.mode == "uncached" else self.cached)(tokens, clock):
+                best, ids = logits.max(-1)
+                tokens.append(ids[:, None])
+                ids.tolist()  # the host has them
+                marks.append(time.perf_counter())
+                if not bool(best.isfinite().all()):
+                    raise Failed("non_finite", "the logits hold NaN")
+        times = {"ttft_ms": ms(marks[0] - clock.start), "e2e_ms": ms(marks[-1] - clock.start)}
+        if len(marks) > 1:
+            times["gaps_ms"] = [ms(b - a) for a, b in zip(marks, marks[1:])]
+        return times, torch.cat(tokens, 1).tolist()
 
-
-def cached(model, prompts, new, tokens, _):
-    out = model(input_ids=prompts, use_cache=True, logits_to_keep=1)
-    yield out.logits[:, -1]
-    yield from steps(model, out, new, tokens)
-
-
-def chunked(model, prompts, new, tokens, request):
-    """The prompt in pieces, each on the cache of those before it."""
-    cache = None
-    for part in prompts.split(request["chunk"], dim=1):
-        out = model(input_ids=part, past_key_values=cache, use_cache=True, logits_to_keep=1)
-        cache = out.past_key_values
-    yield out.logits[:, -1]
-    yield from steps(model, out, new, tokens)
-
-
-def steps(model, out, new, tokens):
-    for _ in range(new - 1):
-        out = model(input_ids=tokens[-1], past_key_values=out.past_key_values, use_cache=True, logits_to_keep=1)
+    def cached(self, tokens, clock):
+        cache, at = None, 0
+        columns, untimed = self.case.columns()
+        for i, n in enumerate(columns):
+            if i in (0, untimed):
+                clock.begin()
+            out = self.forward(self.prompt[:, at:at + n], at, cache)
+            cache, at = out.past_key_values, at + n
         yield out.logits[:, -1]
+        for _ in range(self.case.new - 1):
+            out = self.forward(tokens[-1], at, cache)
+            cache, at = out.past_key_values, at + 1
+            yield out.logits[:, -1]
+
+    def uncached(self, tokens, clock):
+        """All tokens again for each new one: what the study called generate."""
+        clock.begin()
+        for _ in range(self.case.new):
+            yield self.forward(torch.cat([self.prompt, *tokens], 1), 0, None, use_cache=False).logits[:, -1]
+
+    def forward(self, ids, at, cache, use_cache=True):
+        """ids [batch, n] after at columns."""
+        where = {}
+        if self.mask is not None:
+            end = at + ids.shape[1]
+            where = {"attention_mask": self.mask[:, :end], "position_ids": self.positions[:, at:end]}
+        return self.model(input_ids=ids, past_key_values=cache, use_cache=use_cache, logits_to_keep=1, **where)
 
 
-def uncached(model, prompts, new, tokens, _):
-    """All tokens again for each new one: what the study called generate."""
-    for _ in range(new):
-        ids = torch.cat([prompts, *tokens], 1)
-        yield model(input_ids=ids, use_cache=False, logits_to_keep=1).logits[:, -1]
+class Clock:
+    def begin(self):
+        self.start = time.perf_counter()
 
 
-def warm(once, w):
-    """Runs requests until the last three took the same, as bench.Timer.Warm does."""
+def warm(timer, w):
+    """Runs requests until they are steady: (how many, whether they are)."""
     least = w.get("min") or 3
-    most, within = w.get("max") or 10 * least, w.get("within") or 0.1
+    most, limit, within = w.get("max") or 10 * least, w.get("max_ms") or 60_000, w.get("within") or 0.1
+    exactly = w.get("exactly")
+    if exactly is not None:
+        most, limit = exactly, math.inf
+    known = (w.get("steady") or {}).get(timer.case.key(), 0)
     took = []
-    for n in range(1, most + 1):
-        took.append(once()[0]["e2e_ms"])
-        if n >= least and is_steady(took[-3:], within):
-            return n, True
-    return most, False
+    while len(took) < most and (sum(took) < limit or len(took) < least):
+        took.append(timer.measure()[0]["e2e_ms"])
+        if exactly is None and is_steady(took, known, least, within):
+            return len(took), True
+    return len(took), exactly is not None
 
 
-def is_steady(last, within):
-    if len(last) < 3:
+def is_steady(took, known, least, within):
+    """The last three are alike, or the level of five no longer moves, or it is known."""
+    if known > 0 and near(took[-1:], known, within):
+        return True
+    if len(took) < max(least, 3):
         return False
-    centre = sorted(last)[1]
-    return all(abs(v - centre) <= within * centre for v in last)
+    if near(took[-3:], median(took[-3:]), within):
+        return True
+    return len(took) >= 10 and near([median(took[-5:])], median(took[-10:-5]), within / 2)
 
 
-def rows(s, text):
-    """The prompts that bench.Prompts makes of a text."""
-    if not text:
-        raise Failed("other", "the request has no text")
-    n = s["prompt_tokens"]
-    return [[text[(b * n + i) % len(text)] for i in range(n)] for b in range(s["batch"])]
+def near(values, centre, within):
+    return all(abs(v - centre) <= within * centre for v in values)
 
 
-def fits(config, s):
-    longest = s["prompt_tokens"] + s["new_tokens"] - 1
+def median(odd):
+    return sorted(odd)[len(odd) // 2]
+
+
+class PCG:
+    """Go's math/rand/v2 PCG(seed, 0), so that prompts without a text are the same ones."""
+
+    def __init__(self, seed):
+        self.state = seed << 64
+
+    def uint64(self):
+        self.state = (self.state * (2549297995355413924 << 64 | 4865540595714422341) + (6364136223846793005 << 64 | 1442695040888963407)) % (1 << 128)
+        hi, lo = self.state >> 64, self.state % (1 << 64)
+        hi ^= hi >> 32
+        hi = hi * 0xDA942042E4DD58B5 % (1 << 64)
+        hi ^= hi >> 48
+        return hi * (lo | 1) % (1 << 64)
+
+    def below(self, n):
+        if n & (n - 1) == 0:
+            return self.uint64() & (n - 1)
+        while True:
+            hi, lo = divmod(self.uint64() * n, 1 << 64)
+            if lo >= (1 << 64) % n:
+                return hi
+
+
+def fits(config, case):
+    longest = case.depth + case.prompt + case.new - 1
     positions = getattr(config, "max_position_embeddings", None) or getattr(config, "n_positions", None)
     if positions and longest > positions:
         raise Failed("shape", f"capacity {longest} exceeds the model's {positions} positions")
@@ -184,6 +284,9 @@ class Failed(Exception):
     def __init__(self, kind, cause):
         super().__init__(cause)
         self.kind = kind
+
+
+CAUGHT = (RuntimeError, MemoryError, ValueError, IndexError, Failed)
 
 
 def classify(e):
