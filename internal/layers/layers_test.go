@@ -46,7 +46,7 @@ var only = map[string][]string{
 	"github.com/yalue/onnxruntime_go":    {"internal/ort"},
 	"github.com/vbauerster/mpb/v8":       {"cmd/trtforge"},
 	"github.com/spf13/cobra":             {"cmd/trtforge"},
-	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain"},
+	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain", "examples/tr118"},
 	"github.com/NVIDIA/go-nvml/pkg/nvml": {"internal/doctor"},
 	"github.com/google/flatbuffers/go":   {"calib/tableio"},
 }
