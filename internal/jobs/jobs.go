@@ -61,6 +61,13 @@ type Model struct {
 	Threads  int                `json:"threads,omitempty"`  // 0: as many as the machine gives
 	Optimize ort.Optimize       `json:"optimize,omitempty"` // "none" for an engine that is optimised already
 	Spin     bool               `json:"spin,omitempty"`     // idle threads spin: for timed sections
+	PyTorch  *PyTorch           `json:"pytorch,omitempty"`  // where Path is a checkpoint that PyTorch runs
+}
+
+// PyTorch is how PyTorch runs a checkpoint. The zero value is eager, in float32.
+type PyTorch struct {
+	DType   string `json:"dtype,omitempty"`   // fp32 or bf16; "" is fp32
+	Compile bool   `json:"compile,omitempty"` // through torch.compile, for which the machine needs a C++ compiler
 }
 
 // open opens the model and says how long that took.
