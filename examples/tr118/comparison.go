@@ -30,6 +30,7 @@ func (f *findings) markdown(w io.Writer) error {
 	fmt.Fprintf(&b, "# TR118 again: %d models, %d scenarios, %s\n\n", len(f.Outcomes), len(f.study.Workload.Scenarios), strings.Join(f.study.Measure.Modes, ", "))
 	f.runs(&b)
 	f.speedups(&b)
+	f.parity(&b)
 	f.crossover(&b)
 	if err := f.losses(&b); err != nil {
 		return err
@@ -92,6 +93,25 @@ func (f *findings) speedups(b *strings.Builder) {
 		}
 	}
 	t.write(b)
+}
+
+// parity is whether the engines do the same work.
+func (f *findings) parity(b *strings.Builder) {
+	t := table{head: []string{"Model"}}
+	for _, o := range f.Outcomes {
+		line := []string{o.Name}
+		for _, p := range o.Parity {
+			if len(t.lines) == 0 {
+				t.head = append(t.head, p.Engine)
+			}
+			line = append(line, fmt.Sprintf("%d of %d", p.Same, p.Of))
+		}
+		t.lines = append(t.lines, line)
+	}
+	if len(t.head) > 1 {
+		b.WriteString("Greedy tokens that are PyTorch's, up to the first of each row that differs:\n\n")
+		t.write(b)
+	}
 }
 
 // ratios are PyTorch's median over the engine's, a scenario each.

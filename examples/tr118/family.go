@@ -154,7 +154,7 @@ func (w *workshop) calibrate(ctx context.Context, g *onnx.Model, c *contract.Con
 		return nil, err
 	}
 	r := pipeline.Calibration{
-		Model: g, Contract: c, IDs: pipeline.Widen(w.calibrate1), Observe: quant.Observe(targets), Dir: dir, CreatedBy: w.createdBy,
+		Model: g, Contract: c, IDs: pipeline.Widen(w.calibrates), Observe: quant.Observe(targets), Dir: dir, CreatedBy: w.createdBy,
 		Windows: calib.PlanOptions{Samples: w.study.Text.Samples, Seed: w.study.Shape.Seed},
 	}
 	r.Windows.Prefill, r.Windows.Decode = pipeline.Windows(c.MaxPositions)

@@ -54,6 +54,7 @@ func run(ctx context.Context, args []string, out, talk io.Writer) error {
 	if err != nil {
 		return err
 	}
+	w.command = strings.Join(append([]string{"go run ./examples/tr118"}, args...), " ")
 	return errors.Join(w.run(ctx, out), w.close())
 }
 
@@ -108,29 +109,26 @@ func list(text string) []string {
 
 // run makes the family, proves the profiles, measures and reports.
 func (w *workshop) run(ctx context.Context, out io.Writer) error {
-	var family []*member
+	f := &findings{study: w.study, published: w.published, Leak: w.leak(), Command: w.command}
 	for _, m := range w.study.Models {
 		one, err := w.make(ctx, m)
 		if err != nil {
 			return err
 		}
-		family = append(family, one)
-	}
-	for _, m := range family {
-		all, _, err := proveOurs(m, w.study.Workload.Scenarios)
+		proved, _, err := proveOurs(one, w.study.Workload.Scenarios)
 		if err != nil {
 			return err
 		}
-		for _, c := range all {
-			_, _ = fmt.Fprintf(out, "%+v\n", c)
+		f.Ours = append(f.Ours, proved...)
+		got, err := w.measure(ctx, one)
+		if err != nil {
+			return err
 		}
+		f.Outcomes = append(f.Outcomes, got)
 	}
-	for _, c := range w.published.proveTheirs() {
-		_, _ = fmt.Fprintf(out, "%+v\n", c)
+	f.Machine = &f.Outcomes[0].Machine
+	for _, o := range f.Outcomes {
+		f.Warnings = append(f.Warnings, o.Warnings...)
 	}
-	x, err := w.published.explain()
-	_, _ = fmt.Fprintln(out, x, err)
-	a, b, d := w.published.staleness()
-	_, _ = fmt.Fprintln(out, a[:12], b[:12], d, w.leak())
-	return ctx.Err()
+	return w.report(f, out)
 }

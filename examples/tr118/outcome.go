@@ -12,7 +12,10 @@ import (
 // outcome is what was measured of one model.
 type outcome struct {
 	*member
-	Samples []bench.Sample
+	Samples  []bench.Sample
+	Machine  bench.Machine
+	Warnings []string
+	Parity   []parity
 }
 
 // prefillSuffix tells a scenario's request for one token from the one for all.

@@ -27,14 +27,17 @@ type workshop struct {
 	study     *study
 	published *published
 	createdBy string
+	command   string // that was given
 	talk      io.Writer
 	begin     time.Time
 
 	store      *store.Store
-	ort        *ort.Client
+	library    string      // of ONNX Runtime
+	log        *os.File    // what children print
+	ort        *ort.Client // that calibrates and builds
 	builder    *ortcpu.Builder
 	tokenizer  *bpe.Tokenizer
-	calibrate1 []int // tokens of the calibration text
+	calibrates []int // tokens of the calibration text
 	prompts    []int // of the evaluation text
 	textDigest string
 	ends       []func() error
@@ -61,12 +64,12 @@ func open(s *study, talk io.Writer) (w *workshop, err error) {
 	if !ok {
 		return nil, fault.New(fault.Missing, "running the study", "", "ONNX Runtime is not installed", "run trtforge setup ort reference")
 	}
-	log, err := os.Create(filepath.Join(s.Output.Dir, "onnxruntime.log"))
-	if err != nil {
+	w.library = r.Library
+	if w.log, err = os.Create(filepath.Join(s.Output.Dir, "children.log")); err != nil {
 		return nil, fsx.Explain("writing log", s.Output.Dir, err)
 	}
-	w.ort = &ort.Client{Library: r.Library, Log: log}
-	w.ends = append(w.ends, log.Close, w.ort.Close)
+	w.ort = &ort.Client{Library: w.library, Log: w.log}
+	w.ends = append(w.ends, w.log.Close, w.ort.Close)
 	w.builder = &ortcpu.Builder{
 		Version: runtimes.VersionOf("ort"), CreatedBy: w.createdBy,
 		Start: func(context.Context) (ortcpu.Caller, error) { return w.ort, nil },
@@ -107,7 +110,7 @@ func (w *workshop) texts() (err error) {
 	if w.tokenizer, err = bpe.Load(t.Tokenizer); err != nil {
 		return err
 	}
-	if w.calibrate1, err = pipeline.Tokens(w.tokenizer, t.Calibrate); err != nil {
+	if w.calibrates, err = pipeline.Tokens(w.tokenizer, t.Calibrate); err != nil {
 		return err
 	}
 	if w.prompts, err = pipeline.Tokens(w.tokenizer, t.Evaluate); err != nil {
@@ -116,7 +119,7 @@ func (w *workshop) texts() (err error) {
 	if w.textDigest, err = fsx.Digest(t.Calibrate); err != nil {
 		return err
 	}
-	return pipeline.Overlap(w.tokenizer, pipeline.Widen(w.calibrate1), pipeline.Widen(w.prompts))
+	return pipeline.Overlap(w.tokenizer, pipeline.Widen(w.calibrates), pipeline.Widen(w.prompts))
 }
 
 // leak is what trtforge answers to the study's calibration, which took the
