@@ -137,7 +137,7 @@ func (f *findings) crossover(b *strings.Builder) {
 	b.WriteString("## Crossover\n\nThe ratio of an engine's tokens a second to PyTorch's, as a power law of the parameters, and the size at which it is 1; tokens of a whole pass over the scenarios, prompt tokens of prefills and new ones of the rest. The study's is ONNX Runtime on its CPU against PyTorch on its GPU; ours are of one CPU.\n\n")
 	t := table{head: []string{"Figures", "Mode", "Sizes", "Exponent k", "R²", "Equal at, millions", "Between sizes"}}
 	if c, err := f.published.crossed(); err == nil {
-		t.lines = append(t.lines, []string{"the study's, fitted here", modePrefill, fmt.Sprint(c.At.N), fmt.Sprintf("%.3f", c.Law.K.Value), fmt.Sprintf("%.2f", c.Law.R2), millions(c), ""})
+		t.lines = append(t.lines, []string{"the study's, fitted here", modePrefill, fmt.Sprint(c.At.N), fmt.Sprintf("%.3f", c.Law.K.Value), fmt.Sprintf("%.2f", c.Law.R2), summary(c.At, "%.3g"), ""})
 	}
 	for _, e := range f.study.Measure.Engines {
 		for _, mode := range f.study.Measure.Modes {
@@ -149,7 +149,7 @@ func (f *findings) crossover(b *strings.Builder) {
 			if c.Err != nil {
 				line = append(line, "-", "-", c.Err.Error(), "")
 			} else {
-				line = append(line, summary(c.Fit.Law.K, "%.3f"), fmt.Sprintf("%.2f", c.Fit.Law.R2), millions(c.Fit), between(c.Between))
+				line = append(line, summary(c.Fit.Law.K, "%.3f"), fmt.Sprintf("%.2f", c.Fit.Law.R2), millions(c), between(c.Between))
 			}
 			t.lines = append(t.lines, line)
 		}
@@ -159,12 +159,13 @@ func (f *findings) crossover(b *strings.Builder) {
 	fmt.Fprintf(b, "The study says k %.3f, equal at %.0f million, 95 %% interval %.0f to %.0f.\n\n", fit.K, fit.At, fit.CI[0], fit.CI[1])
 }
 
-func millions(c stats.Crossing) string {
-	text := summary(c.At, "%.3g")
-	if c.Beyond {
-		text += ", beyond what was measured"
+// millions is where a fit crosses. Beyond the sizes that were measured it is a law's
+// word alone, and a flat law's means nothing.
+func millions(c crossing) string {
+	if c.Fit.Beyond {
+		return fmt.Sprintf("not between %.3g and %.3g", c.Groups[0].Size, c.Groups[len(c.Groups)-1].Size)
 	}
-	return text
+	return summary(c.Fit.At, "%.3g")
 }
 
 func between(all []stats.Crossing) string {

@@ -70,7 +70,7 @@ func (w *workshop) system(m *member, name string) (s trial.System, closer func()
 	}
 	s = trial.System{Name: name, Model: r.Model, Key: key}
 	if built {
-		s.Model.Contract, s.Model.Spin, s.BuildMS = m.Contract, true, r.Manifest.Measured.BuildMS
+		s.Model.Spin, s.BuildMS = true, r.Manifest.Measured.BuildMS
 		c := &ort.Client{Library: w.library, Log: w.log}
 		s.Caller = c
 		return s, c.Close, nil
