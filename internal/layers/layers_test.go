@@ -32,6 +32,7 @@ var floors = [][]string{
 	{"validate"},
 	{"bench", "quant/search"},
 	{"internal/jobs"},
+	{"internal/trial"},
 	{"gate"},
 	{"report"},
 	{"pipeline"},
