@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"time"
 
@@ -10,7 +11,9 @@ import (
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/trial"
+	"github.com/trtforge/trtforge/internal/worker"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/validate"
 )
 
 // Processes are those that engines are measured in, one for each.
@@ -53,21 +56,28 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 
 // start is the process of a runnable's backend; it starts with its first job.
 func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error) {
-	if r.Backend != "ortcpu" {
+	name := map[string]string{"ortcpu": "ort", Torch: string(worker.Reference)}[r.Backend]
+	if name == "" {
 		return nil, fault.New(fault.Missing, "running", r.Name, noGPU, "run it on a machine with that GPU, or measure an ortcpu engine")
 	}
-	found, err := p.Runtimes.Get(ctx, "ort")
+	found, err := p.Runtimes.Get(ctx, name)
 	if err != nil {
 		return nil, err
 	}
-	client := &ort.Client{Library: found.Library, Run: p.Timeout, Memory: p.Memory}
+	var log io.Writer
 	if p.Log != nil {
-		if client.Log, err = p.Log(r.Name); err != nil {
+		if log, err = p.Log(r.Name); err != nil {
 			return nil, err
 		}
 	}
-	p.ends = append(p.ends, client.Close)
-	return client, nil
+	if r.Backend == Torch {
+		c := &worker.Client{Kind: worker.Reference, Options: worker.Options{Python: found.Python, Log: log, Run: p.Timeout, Memory: p.Memory}}
+		p.ends = append(p.ends, c.Close)
+		return c, nil
+	}
+	c := &ort.Client{Library: found.Library, Log: log, Run: p.Timeout, Memory: p.Memory}
+	p.ends = append(p.ends, c.Close)
+	return c, nil
 }
 
 // Close ends the processes.
@@ -81,8 +91,13 @@ func (p *Processes) Close() error {
 }
 
 // identity is what two runnables that give the same figures share: of an engine its
-// file's digest, of a graph its own.
+// file's digest, of a graph its own, of a checkpoint that of its weights with the
+// program that runs them.
 func (r *Runnable) identity() (string, error) {
+	if r.Backend == Torch {
+		digest, err := validate.ModelDigest(r.Dir)
+		return fmt.Sprintf("%s, %+v, %s, worker %s", digest, *r.Model.PyTorch, runtimeText(string(worker.Reference)), worker.Digest()), err
+	}
 	if r.Manifest != nil && r.Manifest.FileDigest != "" {
 		return r.Manifest.FileDigest, nil
 	}
