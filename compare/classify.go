@@ -11,6 +11,10 @@ import (
 // alpha is the level at which a change is believed.
 const alpha = 0.05
 
+// accuracyMargin is the part of the margin within which figures that do not depend on
+// the machine are unchanged: what is nothing in a time may be much in an agreement.
+const accuracyMargin = 0.1
+
 // adjust is Holm over every test that was made. A rate is the time it is made of,
 // turned over: both are one hypothesis.
 func (c *Comparison) adjust() {
@@ -67,8 +71,11 @@ func (c *Comparison) classify(one *Change) {
 		return
 	}
 	lo, hi := float64(r.Lo), float64(r.Hi)
-	if lo == hi && !ofMachine(one.Name, one.Unit) {
-		margin = 0 // a size or a count: any difference is one
+	if !ofMachine(one.Name, one.Unit) {
+		margin *= accuracyMargin
+		if lo == hi {
+			margin = 0 // a size or a count: any difference is one
+		}
 	}
 	switch {
 	case lo >= same-margin && hi <= same+margin:

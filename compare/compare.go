@@ -12,7 +12,7 @@ import (
 // Options say how figures are compared. The zero value is what the command line
 // does unless told otherwise.
 type Options struct {
-	Margin         float64  // a ratio within this share of 1 is no change; 0 = 0.02
+	Margin         float64  // a ratio within this share of 1 is no change, a tenth of it in figures of accuracy; 0 = 0.02
 	Permutation    bool     // compare means by permutation instead of ranks
 	AcrossMachines bool     // compare times though the machines differ
 	Figures        []string // patterns (path.Match) of the names that are compared; empty = all

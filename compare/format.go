@@ -43,10 +43,16 @@ func number(v float64) string {
 	return fmt.Sprintf("%.4g", v)
 }
 
+// manyTimes is the ratio from which on a share says less than a factor.
+const manyTimes = 10
+
 // ratio is the change for people: -8.1 % [-9.0, -7.2].
 func (c Change) ratio() string {
 	switch {
 	case c.Ratio != nil:
+		if c.Ratio.Value >= manyTimes {
+			return interval(c.Ratio, func(v float64) string { return fmt.Sprintf("%.3g", v) }, " times")
+		}
 		return interval(c.Ratio, func(v float64) string { return fmt.Sprintf("%+.1f", 100*(v-1)) }, " %")
 	case c.Difference != nil:
 		return interval(c.Difference, func(v float64) string { return fmt.Sprintf("%+.3g", v) }, "")
@@ -146,7 +152,7 @@ func (c *Comparison) family() string {
 	if c.Tested == 0 {
 		return "no figure has samples on both sides: changes are judged by their intervals alone"
 	}
-	return fmt.Sprintf("p is adjusted by Holm over %d tests; unchanged is within ±%.3g %%", c.Tested, 100*c.Margin)
+	return fmt.Sprintf("p is adjusted by Holm over %d tests; unchanged is within ±%.3g %%, figures of accuracy ±%.3g %%", c.Tested, 100*c.Margin, 100*c.Margin*accuracyMargin)
 }
 
 func plainNumber(n *rows.Number) string {
