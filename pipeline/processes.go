@@ -41,7 +41,7 @@ func (p *Processes) Systems(ctx context.Context, engines []*Runnable) ([]trial.S
 }
 
 func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, error) {
-	s := trial.System{Name: r.Name, Model: r.Model}
+	s := trial.System{Name: r.Name, Model: r.Model, GPU: r.Backend != "ortcpu" && r.Backend != Torch}
 	s.Model.Spin = true
 	if r.Manifest != nil {
 		s.BuildMS = r.Manifest.Measured.BuildMS

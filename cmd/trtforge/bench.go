@@ -103,6 +103,9 @@ has the names of AIPerf's export, llama-bench those of llama-bench's JSON.
   trtforge bench build/demo --scenario 4x27+8 --format benchfmt | benchstat -col /engine -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if opts.Out == "" { // nothing is kept to go on from
+				c.Annotations = nil
+			}
 			return runBench(c.Context(), opts, g, args)
 		},
 	}
