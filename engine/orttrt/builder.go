@@ -255,7 +255,7 @@ func (j *job) run(ctx context.Context, p progress.Counter) (m *engine.Manifest, 
 	if err := j.prepare(); err != nil {
 		return nil, err
 	}
-	c, err := j.Start(ctx, Environment(os.Environ(), j.c.TF32), log)
+	c, err := j.Start(ctx, engine.GPUEnvironment(os.Environ(), j.c.TF32), log)
 	if err != nil {
 		return nil, err
 	}
