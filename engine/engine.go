@@ -159,6 +159,11 @@ type Manifest struct {
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.
 	Layers map[string]int `json:"layers,omitempty"`
+	// Memory is what it needs to run, where the builder says so.
+	Memory *Memory `json:"memory,omitempty"`
+	// Adopted says that nobody here built the engine: what it was made of is not
+	// known, and only its file is proved.
+	Adopted bool `json:"adopted,omitempty"`
 	// Measured is what two builds of one request need not share.
 	Measured Measured `json:"measured"`
 	// Inputs are what the key is the digest of; Digests are the sha256 of every
@@ -182,6 +187,22 @@ func (m *Manifest) UnmarshalJSON(b []byte) (err error) {
 
 // MarshalJSON writes the known fields in their order, then the kept ones by name.
 func (m Manifest) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(m), m.extra) }
+
+// Memory is what an engine needs on its device.
+type Memory struct {
+	WeightsBytes int64           `json:"weights_bytes"`
+	Profiles     []ProfileMemory `json:"profiles"`
+}
+
+// ProfileMemory is what running in one profile takes besides the weights, the inputs
+// and the outputs.
+type ProfileMemory struct {
+	Profile         string `json:"profile"`
+	ActivationBytes int64  `json:"activation_bytes"` // of an execution context, scratch included
+	ScratchBytes    int64  `json:"scratch_bytes"`    // of the layer that needs most
+	HostBytes       int64  `json:"host_persistent_bytes"`
+	DeviceBytes     int64  `json:"device_persistent_bytes"`
+}
 
 // Measured is what a build took.
 type Measured struct {

@@ -23,7 +23,7 @@ RUNTIMES = {
     "ort": ([ORT], ["--no-deps"], None),
     "rtx": (["tensorrt-rtx-cu12-libs==1.7.1.116", "tensorrt-rtx-cu12-bindings==1.7.1.116", "numpy==2.4.6"], [], None),
     "reference": (["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6"], [], None),
-    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1"], [], "reference"),
+    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1", "statsmodels==0.15.0"], [], "reference"),
     # The GPU build of ONNX Runtime and the libraries that its providers link to, of the versions
     # that PyTorch brings where it brings them. Its Python module is not used, so neither is what
     # that asks for. TensorRT is not here: its packages are stubs that download elsewhere.
