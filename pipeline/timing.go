@@ -10,8 +10,11 @@ import (
 	"time"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/engine/local"
+	"github.com/trtforge/trtforge/internal/doctor"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -49,6 +52,9 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 	if r.Manifest != nil {
 		s.BuildMS = r.Manifest.Measured.BuildMS
 	}
+	if local.Sessions(r.Backend) && r.Manifest != nil {
+		return p.onGPU(ctx, s, r)
+	}
 	if r.Backend != "ortcpu" {
 		return s, fault.New(fault.Missing, "running", r.Name, noGPU, "run it on a machine with that GPU, or measure an ortcpu engine")
 	}
@@ -69,6 +75,35 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 	s.Caller = client
 	return s, nil
 }
+
+// onGPU gives an engine of this machine's GPU a process of the GPU build.
+func (p *Processes) onGPU(ctx context.Context, s trial.System, r *Runnable) (trial.System, error) {
+	if err := local.Check(ctx, doctor.ThisMachine(""), r.Backend, local.Options{}); err != nil {
+		return s, err
+	}
+	var err error
+	if s.Key, err = r.identity(); err != nil {
+		return s, err
+	}
+	client, provider, err := local.Client(r.Manifest, local.Options{Timeout: p.Timeout}, os.Environ(), nil)
+	if err != nil {
+		return s, err
+	}
+	s.Model.Provider, s.Model.KV, client.Memory = provider, jobs.KV(os.Getenv(KVEnv)), p.Memory
+	if p.Log != nil {
+		if client.Log, err = p.Log(r.Name); err != nil {
+			return s, err
+		}
+	}
+	p.ends = append(p.ends, client.Close)
+	s.Caller = client
+	return s, nil
+}
+
+// KVEnv is the environment variable that puts the cache of GPU engines where it
+// belongs: "device". Until somebody with a GPU has seen it give the same tokens
+// (docs/gpu-verification.md) it stays on the host and rows say so.
+const KVEnv = "TRTFORGE_KV"
 
 // Close ends the processes.
 func (p *Processes) Close() error {

@@ -36,6 +36,9 @@ func Is(backend string) bool { return slices.Contains(Backends(), backend) }
 // Plans tells whether a backend of these builds profiles.
 func Plans(backend string) bool { return backend != CUDA }
 
+// Sessions tells whether engines of a backend run in ONNX Runtime.
+func Sessions(backend string) bool { return backend == TensorRT || backend == CUDA }
+
 // Options is what a builder is made of besides the machine.
 type Options struct {
 	Plugin    string // path of the TensorRT provider's library in its plugin form; "" is built in
@@ -120,6 +123,18 @@ func Builder(ctx context.Context, m doctor.Machine, backend string, o Options) (
 		return &trtexec.Builder{Tool: tool, GPU: gpu, Timing: filepath.Join(timing, "trtexec-"+tool.Version()+".cache"), CreatedBy: o.CreatedBy}, nil
 	}
 	return nil, fault.New(fault.Usage, "", "", fmt.Sprintf("backend %q needs no GPU, or is none", backend), "")
+}
+
+// Prove is nil where a backend would take a request, as far as that can be known
+// without a GPU: the graph's precision, the profiles and the options.
+func Prove(r engine.Request) error {
+	switch r.Backend {
+	case TensorRT:
+		return (&orttrt.Builder{TensorRT: runtimes.TRTMajor}).Check(r)
+	case CUDA:
+		return ortcuda.Check(r)
+	}
+	return (&trtexec.Builder{}).Check(r)
 }
 
 func findTool(ctx context.Context, path string) (trtexec.Tool, error) {

@@ -87,6 +87,13 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	return b.manifest(r, dir, got, child.Peak())
 }
 
+// Check is nil where the builder would take a request, by everything that can be
+// known before a session is created.
+func Check(r engine.Request) error {
+	_, err := check(r)
+	return err
+}
+
 // check refuses what the provider cannot build, before anything is started.
 func check(r engine.Request) (Choices, error) {
 	c, err := ParseChoices(r.Options)

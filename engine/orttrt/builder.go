@@ -89,6 +89,13 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	return m, nil
 }
 
+// Check is nil where the builder would take a request, by everything that can be
+// known before a session is created.
+func (b *Builder) Check(r engine.Request) error {
+	_, err := b.plan(r, os.TempDir())
+	return err
+}
+
 // job is one build.
 type job struct {
 	*Builder

@@ -157,8 +157,8 @@ func TestChoicesAsOptions(t *testing.T) {
 			t.Errorf("help does not list %s", o.name)
 		}
 	}
-	_, err := ParseChoices(map[string]string{"levle": "3", "embed": "perhaps", "device": "one", "implicit": "fp8"})
-	for _, want := range []string{"levle", "perhaps", "one", "fp8"} {
+	_, err := ParseChoices(map[string]string{"depth": "3", "embed": "perhaps", "device": "one", "implicit": "fp8"})
+	for _, want := range []string{"depth", "perhaps", "one", "fp8"} {
 		if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), want) {
 			t.Errorf("%v does not say %q", err, want)
 		}

@@ -13,7 +13,6 @@ import (
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/testenv"
-	"github.com/trtforge/trtforge/onnx"
 )
 
 // TestMain lets the test binary be the ONNX Runtime child.
@@ -24,8 +23,8 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// real is a builder of the released GPU build of ONNX Runtime.
-func real(t *testing.T) *Builder {
+// released is a builder of the released GPU build of ONNX Runtime.
+func released(t *testing.T) *Builder {
 	build := testenv.GPUBuild(t)
 	return &Builder{ONNXRuntime: build.Version, TensorRT: "10", GPU: "none",
 		Start: func(_ context.Context, env []string, log io.Writer) (Child, error) {
@@ -39,13 +38,13 @@ func TestReleasedProviderWithoutTensorRT(t *testing.T) {
 	if _, err := runtimes.FindTRT(); err == nil {
 		t.Skip("this machine has TensorRT")
 	}
-	_, err := real(t).Build(t.Context(), request(t, onnx.Float32), t.TempDir(), progress.Noop)
+	_, err := released(t).Build(t.Context(), request(t), t.TempDir(), progress.Noop)
 	if fault.Classify(err) != fault.Missing || !strings.Contains(err.Error(), "libnvinfer.so.10") {
 		t.Errorf("%s: %v", fault.Classify(err), err)
 	}
-	b := real(t)
+	b := released(t)
 	b.Plugin = "/absent/libonnxruntime_providers_tensorrt_plugin.so"
-	_, err = b.Build(t.Context(), request(t, onnx.Float32), t.TempDir(), progress.Noop)
+	_, err = b.Build(t.Context(), request(t), t.TempDir(), progress.Noop)
 	if fault.Classify(err) != fault.Missing || !strings.Contains(err.Error(), b.Plugin) {
 		t.Errorf("plugin: %s: %v", fault.Classify(err), err)
 	}
