@@ -23,7 +23,7 @@ const (
 
 // connect opens the model on its provider.
 func (m Model) connect() (*ort.Session, error) {
-	o := ort.Options{Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize, Provider: m.Provider}
+	o := ort.Options{Weights: m.Weights, Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize, Provider: m.Provider}
 	if m.Provider != nil && m.KV == KVDevice {
 		o.Device = "Cuda"
 	}
