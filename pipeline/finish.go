@@ -12,6 +12,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -64,8 +65,13 @@ func (j *job) judged() []gate.Engine {
 
 // idle says why an engine was not run here.
 func (e *engineStage) idle() string {
-	if e.Backend == "rtx" {
+	switch {
+	case e.Backend == "rtx":
 		return noGPU
+	case e.lacks != "":
+		return e.lacks
+	case local.Is(e.Backend):
+		return "built here; `trtforge bench` and `validate` measure it"
 	}
 	return ""
 }
@@ -119,7 +125,9 @@ func (j *job) gather(d *report.Data) error {
 			return err
 		}
 		d.Engines = append(d.Engines, report.Engine{Name: e.Name(), Manifest: *m, Cached: j.cached(e.build), Idle: e.idle()})
-		d.Rows = append(d.Rows, rows.Exact(e.Name(), "engine_bytes", unitByte, float64(m.Bytes)))
+		if e.lacks == "" {
+			d.Rows = append(d.Rows, rows.Exact(e.Name(), "engine_bytes", unitByte, float64(m.Bytes)))
+		}
 		if e.validate == nil {
 			continue
 		}
