@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -13,7 +15,9 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/report"
 )
 
 //go:embed pipeline.toml
@@ -25,6 +29,7 @@ type RunOptions struct {
 	Reference string // "", "live" or "recorded"
 	Setup     bool
 	Accept    bool
+	Servers   ServerFlags
 }
 
 // AddFlags declares the flags.
@@ -33,6 +38,7 @@ func (o *RunOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Reference, "reference", "", "`SOURCE` of PyTorch's figures: live or recorded; default: recorded where the file names a bundle")
 	f.BoolVar(&o.Setup, "setup", false, "install missing runtimes instead of ending with status 3")
 	f.BoolVar(&o.Accept, "accept-licence", false, "with --setup: accept the licences shown")
+	o.Servers.AddFlags(f)
 }
 
 func newRunCommand(g *globals) *cobra.Command {
@@ -46,13 +52,15 @@ engines, the PyTorch reference, validation, benchmarks, gates and the report.
 
 Each stage keeps a record of all that its output depends on. What still holds is
 not run again, so a run that was interrupted, or killed, goes on where it stopped.
-Results are in [output] dir: report.html, summary.json, rows.jsonl and stages/.
+Results are in [output] dir: report.html and its twin report.md, report.json,
+summary.json, rows.jsonl and stages/; "trtforge report" makes the report again of them.
 
 A pipeline file, with every key:
 
 ` + indent(pipelineExample, "    ") + exitStatus,
 		Example: `  trtforge run pipeline.toml
   trtforge run pipeline.toml --dry-run
+  trtforge run pipeline.toml --junit gates.xml --github
   trtforge run pipeline.toml --json | jq .verdicts`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -95,6 +103,9 @@ func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error
 		return err
 	}
 	g.bars.close()
+	if err := opts.Servers.tell(g, "trtforge run "+path, result.All(), func(w io.Writer) error { return copyFile(w, filepath.Join(result.Dir, report.MarkdownFile)) }); err != nil {
+		return err
+	}
 	failed := result.Err()
 	if g.JSON && failed != nil { // one document: the summary, and in it the error
 		return errors.Join(g.print(struct {
@@ -103,6 +114,17 @@ func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error
 		}{result, describe(failed)}, nil), printed{failed})
 	}
 	return errors.Join(g.print(result, result.Write), failed)
+}
+
+// copyFile writes a file's contents to w.
+func copyFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fsx.Explain("reading", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	_, err = io.Copy(w, f)
+	return err
 }
 
 func writeSteps(w io.Writer, steps []pipeline.Step) error {
