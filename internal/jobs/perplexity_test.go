@@ -25,6 +25,7 @@ import (
 func TestPerplexityAsTransformers(t *testing.T) {
 	const part = 2200
 	c := client(t)
+	c.Run = -1 // all of the text takes a while
 	tokens := filepath.Join(demoDir(t), "model")
 	tokenizer, err := bpe.Load(tokens)
 	if err != nil {
