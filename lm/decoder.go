@@ -17,6 +17,9 @@ type Options struct {
 	// to the next of them, so that an engine meets few shapes. None: each prompt
 	// has its own.
 	Buckets []int
+	// Uncached reads no cache: each step runs the whole sequence again, as
+	// generation without a cache does. Prepare binds a run for every length.
+	Uncached bool
 }
 
 // Decoder runs one causal language model at one batch size. It is for one
@@ -28,22 +31,27 @@ type Decoder struct {
 
 	ids, mask, positions *ints     // nil where the graph has no such input
 	cache                [2]caches // read and written in turn
+	placed               [][]byte  // those of its buffers that lie on a device
 	next                 answer    // logits of a step
 	static               *static   // nil where the graph concatenates its cache
 
-	prefill *pass   // nil where nothing is bound
-	others  []*pass // prefills of other buckets, which a static cache keeps bound
-	steps   []Bound // steps[k] reads cache[k%2]; one a length, or two for all lengths
-	pads    []int   // per row, columns on the left that are no tokens
-	ragged  bool    // some pad is not 0
-	masked  bool    // the mask buffer is not all ones
-	past    int     // columns in the cache
-	fed     int     // steps since the last Prefill
+	prefill   *pass     // nil where nothing is bound
+	others    []*pass   // prefills of other buckets, which a static cache keeps bound
+	pieces    []*pass   // of a prompt that is taken in several, behind the prefill
+	steps     []Bound   // one a length, or two for all lengths
+	pieceRoom room      // of their logits
+	whole     *sequence // nil where a cache is read
+	pads      []int     // per row, columns on the left that are no tokens
+	ragged    bool      // some pad is not 0
+	masked    bool      // the mask buffer is not all ones
+	past      int       // columns in the cache
+	extended  int       // pieces since the last Prefill
+	fed       int       // steps since then
 }
 
-// pass is a prefill that is bound at one length.
+// pass is a run of several columns that is bound at one length.
 type pass struct {
-	width int
+	width int // columns
 	bound Bound
 	answer
 }
@@ -63,11 +71,15 @@ type caches struct {
 func NewDecoder(s Session, c *contract.Contract, o Options) (*Decoder, error) {
 	d := &Decoder{session: s, c: c, o: o, pads: make([]int, max(o.Batch, 0)), static: newStatic(c, o)}
 	d.o.Buckets = slices.Sorted(slices.Values(o.Buckets))
+	if o.Uncached {
+		d.whole = newSequence(o)
+	}
 	if err := d.check(); err != nil {
 		return nil, fault.Wrap(fault.Input, "reading contract", "", err,
 			"export the graph with a cache, or describe its inputs under [inputs]")
 	}
 	if err := d.allocate(); err != nil {
+		_ = d.Close() // the allocation's error says more
 		return nil, fmt.Errorf("allocating a decoder for batch %d, capacity %d: %w", o.Batch, o.Capacity, err)
 	}
 	return d, nil
@@ -82,6 +94,9 @@ func (d *Decoder) check() error {
 	}
 	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit && d.static == nil {
 		bad("capacity %d exceeds the model's %d positions", d.o.Capacity, limit)
+	}
+	if d.o.Uncached && len(d.o.Buckets) > 0 {
+		bad("buckets are for a cache, and none is read")
 	}
 	for _, n := range d.o.Buckets {
 		if n < 1 || n > d.o.Capacity {
@@ -181,7 +196,11 @@ func (d *Decoder) allocate() error {
 			return err
 		}
 		for i := range d.cache {
-			d.cache[i].buffers = append(d.cache[i].buffers, aligned(size))
+			buffer, err := d.room(size)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.Name, err)
+			}
+			d.cache[i].buffers = append(d.cache[i].buffers, buffer)
 		}
 	}
 	if d.mask != nil && d.static == nil {
@@ -190,14 +209,34 @@ func (d *Decoder) allocate() error {
 	return nil
 }
 
+// room is a buffer of the cache: on the session's device, where it has one. A
+// static cache is cleaned by the host, so it stays here.
+func (d *Decoder) room(n int64) ([]byte, error) {
+	if p, ok := d.session.(Placer); ok && d.static == nil {
+		if b, err := p.Place(n); b != nil || err != nil {
+			if err == nil {
+				d.placed = append(d.placed, b)
+			}
+			return b, err
+		}
+	}
+	return aligned(n), nil
+}
+
 // Reset forgets the prompt and keeps buffers and bindings.
-func (d *Decoder) Reset() { d.past, d.fed = 0, 0 }
+func (d *Decoder) Reset() { d.past, d.extended, d.fed = 0, 0, 0 }
 
 // Past is how many columns the cache holds, padding included.
 func (d *Decoder) Past() int { return d.past }
 
-// Close frees the bindings. The session stays open: it is its maker's.
+// Close frees the bindings and what lies on a device. The session stays open: it
+// is its maker's.
 func (d *Decoder) Close() error {
 	d.Reset()
-	return d.unbind()
+	errs := []error{d.unbind()}
+	for _, b := range d.placed {
+		errs = append(errs, d.session.(Placer).Release(b))
+	}
+	d.placed = nil
+	return errors.Join(errs...)
 }

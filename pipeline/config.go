@@ -68,6 +68,9 @@ type TextConfig struct {
 	Evaluate  string `toml:"evaluate"`  // UTF-8, for perplexity
 	Window    int    `toml:"window"`    // tokens a window; 0 = the smaller of 512 and n_positions
 	Samples   int    `toml:"samples"`   // calibration samples; 0 = 64
+	// Convention is that of the perplexity, as validate.ParseConvention reads it; "" is
+	// hf-nonoverlap(window).
+	Convention string `toml:"convention"`
 }
 
 // ProfilesConfig says how shapes become optimization profiles.
@@ -214,24 +217,13 @@ func (c *Config) resolve(dir string) {
 	if c.Run.Repetitions == 0 {
 		c.Run.Repetitions = 10
 	}
-	if c.Gates == nil {
-		c.Gates = map[string]gate.Limits{}
-	}
-	for precision, ratio := range studyGates {
-		limits := gate.Limits{"ppl_ratio_max": ratio}
-		maps.Copy(limits, c.Gates[precision])
-		c.Gates[precision] = limits
-	}
+	c.Gates = gate.Study(c.Gates)
 	for i := range c.Workload.Scenarios {
 		if c.Workload.Scenarios[i].Weight == 0 {
 			c.Workload.Scenarios[i].Weight = 1
 		}
 	}
 }
-
-// studyGates are the limits that hold where the file sets none: perplexity within
-// 1, 5 and 10 % of PyTorch FP32, those of the study that trtforge answers.
-var studyGates = map[string]float64{"fp32": 1.01, "fp16": 1.05, "bf16": 1.05, "int8": 1.10, "w8": 1.10}
 
 // check is everything that can be wrong before any work.
 func (c *Config) check() []error {
@@ -262,11 +254,14 @@ func (c *Config) check() []error {
 			bad("scenario %q: weight %v is not a share", s.Name, s.Weight)
 		}
 	}
-	if c.Workload.Mode != profiles.Cached {
-		bad("[workload] mode %q: this version measures cached decoding only", c.Workload.Mode)
+	if !slices.Contains([]profiles.Mode{profiles.Cached, profiles.Uncached, profiles.Both}, c.Workload.Mode) {
+		bad("[workload] mode %q: want cached, uncached or both", c.Workload.Mode)
 	}
-	if c.Workload.Chunk != 0 || c.Workload.PaddedPast {
-		bad("[workload] chunk and padded_past: this version measures whole prompts with nothing before them; `trtforge profiles derive` plans for both")
+	if c.Workload.Chunk < 0 {
+		bad("[workload] chunk %d: want the tokens of a prompt that one pass takes, or 0 for all", c.Workload.Chunk)
+	}
+	if c.Workload.PaddedPast {
+		bad("[workload] padded_past: this version measures prompts with nothing before them; `trtforge profiles derive` plans for it")
 	}
 	if !slices.Contains(profiles.Strategies, c.Profiles.Strategy) {
 		bad("[profiles] strategy %q: want %s", c.Profiles.Strategy, strings.Join(profiles.Strategies, ", "))
@@ -318,8 +313,8 @@ func (c *Config) checkEngines() []error {
 		seen[e.Name()] = true
 	}
 	for precision, limits := range c.Gates {
-		if !slices.Contains(precisions, engine.Precision(precision)) {
-			errs = append(errs, fmt.Errorf("[gate.%s]: want gate.fp32, gate.fp16, gate.bf16, gate.int8 or gate.w8", precision))
+		if err := gate.CheckPrecision(precision); err != nil {
+			errs = append(errs, err)
 		}
 		if err := gate.Check(precision, limits); err != nil {
 			errs = append(errs, err)

@@ -78,7 +78,9 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newExplainCommand(g),
 		newCalibrateCommand(g),
 		newBuildCommand(g),
+		newValidateCommand(g),
 		newEnginesCommand(g),
+		newCompareCommand(g),
 		newPackageCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),
@@ -86,7 +88,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 	)
 	usageErrors(root)
 	for _, c := range root.Commands() {
-		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" || c.Name() == "package" {
+		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" || c.Name() == "package" || c.Name() == "compare" {
 			leaveAtOnce(c)
 		}
 	}

@@ -39,6 +39,11 @@ const (
 	scoreJob     = "score"
 	benchJob     = "bench"
 	searchJob    = "search"
+
+	greedyJob     = "greedy"
+	invarianceJob = "invariance"
+	locateJob     = "locate"
+	tensorsJob    = "tensors"
 )
 
 // All are the jobs that this package serves in the child. Builders bring their
@@ -51,6 +56,11 @@ func All() map[string]child.Job {
 		scoreJob:     score,
 		benchJob:     benchmark,
 		searchJob:    runSearch,
+
+		greedyJob:     greedy,
+		invarianceJob: invariance,
+		locateJob:     locate,
+		tensorsJob:    tensors,
 	}
 }
 
@@ -62,12 +72,15 @@ type Model struct {
 	Threads  int                `json:"threads,omitempty"`  // 0: as many as the machine gives
 	Optimize ort.Optimize       `json:"optimize,omitempty"` // "none" for an engine that is optimised already
 	Spin     bool               `json:"spin,omitempty"`     // idle threads spin: for timed sections
+	Provider *ort.Provider      `json:"provider,omitempty"` // who runs it; nil: the CPU
+	Steps    string             `json:"steps,omitempty"`    // path of another graph for decode steps, where prefill and decode are engines of their own
+	KV       KV                 `json:"kv,omitempty"`       // where a provider's cache lies; "" is KVHost
 }
 
 // open opens the model and says how long that took.
 func (m Model) open() (*ort.Session, time.Duration, error) {
 	start := time.Now()
-	s, err := ort.Open(m.Path, ort.Options{Weights: m.Weights, Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize})
+	s, err := m.session()
 	return s, time.Since(start), err
 }
 
