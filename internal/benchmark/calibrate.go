@@ -35,34 +35,33 @@ const (
 	ptqPeak      = 3 // how many times less memory was promised
 )
 
-func calibrateFigures(w *workshop) ([]figure, error) {
+func calibrateFigures(w *workshop) error {
 	checkpoint, err := w.gpt2()
 	if err != nil {
-		return nil, err
+		return err
 	}
 	graph := w.path("calibrate")
 	if err := export.Write(checkpoint, graph); err != nil {
-		return nil, err
+		return err
 	}
-	var all []figure
 	for _, c := range ptqs {
 		ids, feeds, err := w.windows(c.samples)
 		if err != nil {
-			return all, err
+			return err
 		}
 		figures, err := compareLong(plan{
-			name: c.name, unit: "ms", asked: c.asked,
+			name: c.name, unit: "ms", asked: c.asked, pairs: longPairs,
 			ours: func() (*side, error) { return self("ptq", graph, ids, c.samples, c.method, w.path("ptq")) },
 			anchor: func() (*side, error) {
 				return self("anchor-ptq", c.runtime, c.tool, c.theirs, filepath.Join(graph, "model.onnx"), w.path("anchor.onnx"), feeds)
 			},
 		}, ptqPeak)
 		if err != nil {
-			return all, err
+			return err
 		}
-		all = append(all, figures...)
+		w.say(figures...)
 	}
-	return all, nil
+	return os.RemoveAll(graph)
 }
 
 // windows writes so many windows of random tokens: as the text that trtforge reads,

@@ -23,40 +23,42 @@ const peakAsked = 300
 
 // exportFigures: time against torch.onnx.export, and peak memory of the whole
 // process at two sizes.
-func exportFigures(w *workshop) ([]figure, error) {
+func exportFigures(w *workshop) error {
 	checkpoint, err := w.gpt2()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	speed, err := compare(plan{
+	err = w.compare(plan{
 		name: "export-124m", unit: "ms", asked: 8, reps: 1,
 		ours:   func() (*side, error) { return self("export", checkpoint, w.path("ours")) },
 		anchor: func() (*side, error) { return python("torch_export.py", checkpoint, w.path("torch.onnx")) },
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	figures := []figure{speed}
 	peak, err := exportPeak("export-124m-peak", checkpoint, w.path("ours"))
 	if err != nil {
-		return figures, err
+		return err
 	}
-	figures = append(figures, peak)
+	w.say(peak)
 	// 1.5B parameters lie on disk: memory would not hold them twice.
 	disk, err := os.MkdirTemp("", "trtforge-bench-*")
 	if err != nil {
-		return figures, err
+		return err
 	}
 	defer func() { _ = os.RemoveAll(disk) }()
 	xl := filepath.Join(disk, "gpt2-xl")
 	if err := os.Mkdir(xl, 0o755); err != nil {
-		return figures, err
+		return err
 	}
 	if err := export.Random(xl, large, 1); err != nil {
-		return figures, err
+		return err
 	}
 	peak, err = exportPeak("export-1.5b-peak", xl, filepath.Join(disk, "out"))
-	return append(figures, peak), err
+	if err == nil {
+		w.say(peak)
+	}
+	return err
 }
 
 // exportPeak is the largest resident size of one export.
@@ -66,13 +68,7 @@ func exportPeak(name, checkpoint, out string) (figure, error) {
 	if err := cmd.Run(); err != nil {
 		return figure{}, fmt.Errorf("exporting %s: %w", checkpoint, err)
 	}
-	mb := float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1000
-	f := figure{name: name, unit: "MB", ours: mb, anchor: peakAsked, ratio: peakAsked / mb, asked: 1, verdict: "ok"}
-	f.lo, f.hi = f.ratio, f.ratio
-	if f.ratio < f.asked {
-		f.verdict = "short"
-	}
-	return f, nil
+	return within(name, float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1000, peakAsked), nil
 }
 
 // exportSide times the whole command, process start included.

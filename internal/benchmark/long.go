@@ -28,7 +28,7 @@ func compareLong(p plan, peakAsked float64) ([]figure, error) {
 	}
 	defer anchor.close()
 	var mine, theirs, ratios []float64
-	for i := range longPairs {
+	for i := range p.pairs {
 		order := []*side{ours, anchor}
 		if i%2 == 1 {
 			slices.Reverse(order)
@@ -42,7 +42,7 @@ func compareLong(p plan, peakAsked float64) ([]figure, error) {
 		a, b := took[ours], took[anchor]
 		mine, theirs, ratios = append(mine, a), append(theirs, b), append(ratios, b/a)
 	}
-	note := fmt.Sprintf("%d pairs, their range", longPairs)
+	note := fmt.Sprintf("%d pairs, their range", p.pairs)
 	speed := figure{name: p.name, unit: p.unit, asked: p.asked, ours: median(mine), anchor: median(theirs),
 		ratio: median(ratios), lo: slices.Min(ratios), hi: slices.Max(ratios), note: note}
 	memory := figure{name: p.name + "-peak", unit: "MB", asked: peakAsked, ours: ours.peak, anchor: anchor.peak, note: "the most of all runs"}

@@ -41,14 +41,17 @@ func exit(err error) {
 // group is figures that are measured together because they share a model.
 type group struct {
 	name string
-	run  func(w *workshop) ([]figure, error)
+	run  func(w *workshop) error // says each figure as soon as it is known
 }
 
 var groups = []group{
 	{"export", exportFigures},
+	{"prefill", prefillFigures},
 	{"decode", decodeFigures},
+	{"loop", loopFigures},
 	{"static-decode", staticFigures},
 	{"engine", engineFigures},
+	{"build", buildFigures},
 	{"trace", traceFigures},
 	{"calibrate", calibrateFigures},
 	{"int8", int8Figures},
@@ -63,33 +66,47 @@ func measure(prefix string) error {
 	}
 	defer w.close()
 	fmt.Printf("%-34s %12s %12s %-6s %8s %8s %8s %6s %s\n", "NAME", "ours", "anchor", "unit", "ratio", "lo", "hi", "asked", "verdict")
-	var errs []error
 	known := false
 	for _, g := range groups {
 		if !strings.HasPrefix(g.name, prefix) {
 			continue
 		}
 		known = true
-		figures, err := g.run(w)
-		if err != nil {
-			errs = append(errs, fmt.Errorf("measuring %s: %w", g.name, err))
-		}
-		for _, f := range figures {
-			fmt.Println(f)
-			if f.verdict == "short" {
-				errs = append(errs, fmt.Errorf("%s falls short: %.3f of %.2f asked", f.name, f.ratio, f.asked))
-			}
+		if err := g.run(w); err != nil {
+			w.short = append(w.short, fmt.Errorf("measuring %s: %w", g.name, err))
 		}
 	}
 	if !known {
 		return fmt.Errorf("no figure begins with %q", prefix)
 	}
-	return errors.Join(errs...)
+	return errors.Join(w.short...)
 }
 
 // workshop is where models lie while they are measured: in memory, so that the
 // disk is outside of every clock.
-type workshop struct{ dir string }
+type workshop struct {
+	dir   string
+	short []error // figures that fall short, and what could not be measured
+}
+
+// say prints figures, and keeps those that fall short.
+func (w *workshop) say(figures ...figure) {
+	for _, f := range figures {
+		fmt.Println(f)
+		if f.verdict == "short" {
+			w.short = append(w.short, fmt.Errorf("%s falls short: %.3f of %.2f asked", f.name, f.ratio, f.asked))
+		}
+	}
+}
+
+// compare measures and says one figure.
+func (w *workshop) compare(p plan) error {
+	f, err := compare(p)
+	if err == nil {
+		w.say(f)
+	}
+	return err
+}
 
 func newWorkshop() (*workshop, error) {
 	base := "/dev/shm"
@@ -97,7 +114,7 @@ func newWorkshop() (*workshop, error) {
 		base = ""
 	}
 	dir, err := os.MkdirTemp(base, "trtforge-bench-*")
-	return &workshop{dir}, err
+	return &workshop{dir: dir}, err
 }
 
 func (w *workshop) path(name string) string { return filepath.Join(w.dir, name) }

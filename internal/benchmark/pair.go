@@ -38,6 +38,8 @@ const (
 	warmUpTime    = time.Minute
 	pairs         = 7
 	tries         = 3
+	tryTime       = 4 * time.Minute
+	longRun       = 2000.0 // milliseconds of a repetition that is its own warm-up
 )
 
 // plan is a comparison to be made.
@@ -45,15 +47,16 @@ type plan struct {
 	name, unit   string
 	asked        float64
 	reps         int // repetitions behind one number of a pair
+	pairs        int // of compareLong; compare takes seven
 	ours, anchor func() (*side, error)
 }
 
-// compare measures until the verdict is not noisy, three tries at most.
-func compare(p plan) (figure, error) {
-	var f figure
+// compare measures until the verdict is not noisy: three tries, and no further one
+// where those so far took most of a figure's ten minutes.
+func compare(p plan) (f figure, err error) {
+	begun := time.Now()
 	for range tries {
-		var err error
-		if f, err = p.once(); err != nil || f.verdict != "noisy" {
+		if f, err = p.once(); err != nil || f.verdict != "noisy" || time.Since(begun) > tryTime {
 			return f, err
 		}
 	}
@@ -141,12 +144,8 @@ func sample(s *side, reps int) (float64, error) {
 }
 
 // warmUp repeats until ten consecutive medians agree within 5 %. A repetition
-// of seconds is its own warm-up: two suffice where one number needs one run.
+// of seconds is its own warm-up: of those two suffice.
 func warmUp(s *side, reps int) error {
-	need := steadyMedians
-	if reps == 1 {
-		need = 2
-	}
 	var last []float64
 	begun := time.Now()
 	for n := 0; n < warmUpMost && time.Since(begun) < warmUpTime; n += reps {
@@ -155,10 +154,13 @@ func warmUp(s *side, reps int) error {
 			return err
 		}
 		last = append(last, m)
-		if len(last) > need {
+		if len(last) == 2 && slices.Min(last) > longRun {
+			return nil
+		}
+		if len(last) > steadyMedians {
 			last = last[1:]
 		}
-		if len(last) == need && (reps == 1 || slices.Max(last) <= slices.Min(last)*(1+steadyWithin)) {
+		if len(last) == steadyMedians && slices.Max(last) <= slices.Min(last)*(1+steadyWithin) {
 			return nil
 		}
 	}

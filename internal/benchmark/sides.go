@@ -30,7 +30,10 @@ func self(args ...string) (*side, error) {
 
 // runSide is the program as a side.
 func runSide(args []string) error {
-	sides := map[string]func([]string) error{"export": exportSide, "decode": decodeSide, "trace": traceSide, "tracejson": traceJSONSide, "lm": lmSide, "ptq": ptqSide, "anchor-ptq": anchorSide}
+	sides := map[string]func([]string) error{
+		"export": exportSide, "trace": traceSide, "tracejson": traceJSONSide, "lm": lmSide, "loop": loopSide,
+		"ptq": ptqSide, "anchor-ptq": anchorSide, "build": buildSide, "anchor-build": anchorBuildSide,
+	}
 	run := sides[args[0]]
 	if run == nil {
 		return fmt.Errorf("there is no side %q", args[0])

@@ -15,30 +15,29 @@ const sizeAsked = 1024
 
 // sizeFigures is the peak memory of quantize on GPT-2 XL with random weights, 6 GB
 // of them: to FP16, with INT8 weights, and to INT8 by a table, of all products.
-func sizeFigures(*workshop) ([]figure, error) {
+func sizeFigures(w *workshop) error {
 	// On disk: memory would not hold the weights twice.
 	disk, err := os.MkdirTemp("", "trtforge-bench-*")
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer func() { _ = os.RemoveAll(disk) }()
 	checkpoint, graph, table := filepath.Join(disk, "gpt2-xl"), filepath.Join(disk, "float"), filepath.Join(disk, "made-up.json")
 	if err := os.Mkdir(checkpoint, 0o755); err != nil {
-		return nil, err
+		return err
 	}
 	if err := export.Random(checkpoint, large, 1); err != nil {
-		return nil, err
+		return err
 	}
 	if err := export.Write(checkpoint, graph); err != nil {
-		return nil, err
+		return err
 	}
 	if err := os.RemoveAll(checkpoint); err != nil {
-		return nil, err
+		return err
 	}
 	if err := madeUpTable(filepath.Join(graph, "model.onnx"), table); err != nil {
-		return nil, err
+		return err
 	}
-	var all []figure
 	for _, c := range []struct {
 		name string
 		args []string
@@ -53,12 +52,12 @@ func sizeFigures(*workshop) ([]figure, error) {
 		cmd.Stderr = os.Stderr
 		mb, err := watched(cmd)
 		if err != nil {
-			return all, fmt.Errorf("%s: %w", c.name, err)
+			return fmt.Errorf("%s: %w", c.name, err)
 		}
-		all = append(all, within(c.name, mb, sizeAsked))
+		w.say(within(c.name, mb, sizeAsked))
 		if err := os.RemoveAll(out); err != nil {
-			return all, err
+			return err
 		}
 	}
-	return all, nil
+	return nil
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"os"
 	"strconv"
 
 	"github.com/trtforge/trtforge/export"
@@ -14,27 +16,29 @@ var staticCapacities = []int64{depth + steps + 1, 1024}
 
 // staticFigures inform of what a static cache costs in ONNX Runtime on a CPU: a
 // step of it against a step, at the same depth, of a cache that concatenates.
-func staticFigures(w *workshop) ([]figure, error) {
+func staticFigures(w *workshop) error {
 	checkpoint, err := w.gpt2()
 	if err != nil {
-		return nil, err
+		return err
 	}
-	var all []figure
+	threads := strconv.Itoa(ort.Threads())
 	for _, capacity := range staticCapacities {
 		out, static := w.path(fmt.Sprint("static-", capacity)), export.Options{Cache: export.Static, Capacity: capacity}
 		if err := export.WriteVariants(checkpoint, out, export.Options{}, static); err != nil {
-			return all, err
+			return err
 		}
-		threads := strconv.Itoa(ort.Threads())
-		f, err := compare(plan{
-			name: fmt.Sprintf("static-decode-124m-depth%d-of%d", depth, capacity), unit: "ms", reps: 3,
-			ours:   func() (*side, error) { return self("decode", out+"/"+static.File(), threads) },
-			anchor: func() (*side, error) { return self("decode", out+"/"+export.All.File(), threads) },
+		side := func(file string) func() (*side, error) {
+			return func() (*side, error) {
+				return self("lm", out+"/"+file, out+"/"+file, "decode", strconv.Itoa(depth), strconv.Itoa(steps), threads)
+			}
+		}
+		err := w.compare(plan{
+			name: fmt.Sprintf("static-decode-124m-depth%d-of%d", depth, capacity), unit: "ms", reps: 1,
+			ours: side(static.File()), anchor: side(export.All.File()),
 		})
-		if err != nil {
-			return all, err
+		if err := errors.Join(err, os.RemoveAll(out)); err != nil {
+			return err
 		}
-		all = append(all, f)
 	}
-	return all, nil
+	return nil
 }

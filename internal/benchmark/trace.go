@@ -28,35 +28,38 @@ const (
 )
 
 // traceFigures: from a trace to proved profiles.
-func traceFigures(w *workshop) ([]figure, error) {
+func traceFigures(w *workshop) error {
 	long, short := w.path("long.jsonl"), w.path("short.jsonl")
 	for path, n := range map[string]int{long: traceLong, short: traceShort} {
 		if err := writeTrace(path, n); err != nil {
-			return nil, err
+			return err
 		}
 	}
 	c := traceContract()
 	if err := c.Save(w.path("contract.json")); err != nil {
-		return nil, err
+		return err
 	}
-	speed, err := compare(plan{
+	err := w.compare(plan{
 		name: "trace-1m", unit: "ms", asked: traceAsked, reps: 1,
 		ours:   func() (*side, error) { return self("trace", long, "1") },
 		anchor: func() (*side, error) { return self("tracejson", long, "1") },
 	})
 	if err != nil {
-		return nil, err
+		return err
 	}
-	linear, err := compare(plan{
+	err = w.compare(plan{
 		name: "trace-1m-linear", unit: "ms", asked: traceLinear, reps: 1,
 		ours:   func() (*side, error) { return self("trace", long, "1") },
 		anchor: func() (*side, error) { return self("trace", short, strconv.Itoa(traceLong/traceShort)) },
 	})
 	if err != nil {
-		return []figure{speed}, err
+		return err
 	}
 	peak, err := tracePeakOf(w.path("contract.json"), long)
-	return []figure{speed, linear, peak}, err
+	if err == nil {
+		w.say(peak)
+	}
+	return err
 }
 
 // writeTrace writes requests of lognormal lengths in AIPerf's form.
@@ -162,11 +165,5 @@ func tracePeakOf(contract, trace string) (figure, error) {
 	if err := cmd.Run(); err != nil {
 		return figure{}, fmt.Errorf("deriving profiles from %s: %w", trace, err)
 	}
-	mb := float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss) / 1000
-	f := figure{name: "trace-1m-peak", unit: "MB", ours: mb, anchor: tracePeak, ratio: tracePeak / mb, asked: 1, verdict: "ok"}
-	f.lo, f.hi = f.ratio, f.ratio
-	if f.ratio < f.asked {
-		f.verdict = "short"
-	}
-	return f, nil
+	return within("trace-1m-peak", float64(cmd.ProcessState.SysUsage().(*syscall.Rusage).Maxrss)/1000, tracePeak), nil
 }
