@@ -203,7 +203,7 @@ func (o *BenchOptions) over(t *trial.Trial, c *pipeline.Config) {
 		t.Repetitions = c.Run.Repetitions
 	}
 	if !o.flags.Changed("seed") {
-		t.Seed = c.Run.Seed
+		o.Seed, t.Seed = c.Run.Seed, c.Run.Seed
 	}
 }
 
