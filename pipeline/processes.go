@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"time"
 
+	"github.com/trtforge/trtforge/engine/local"
+	"github.com/trtforge/trtforge/internal/doctor"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -47,11 +50,47 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 		s.BuildMS = r.Manifest.Measured.BuildMS
 	}
 	var err error
-	if s.Caller, err = p.start(ctx, r); err != nil {
+	if local.Sessions(r.Backend) && r.Manifest != nil {
+		err = p.onGPU(ctx, &s, r)
+	} else {
+		s.Caller, err = p.start(ctx, r)
+	}
+	if err != nil {
 		return s, err
 	}
 	s.Key, err = r.identity()
 	return s, err
+}
+
+// onGPU gives an engine of this machine's GPU a process of the GPU build.
+func (p *Processes) onGPU(ctx context.Context, s *trial.System, r *Runnable) error {
+	if err := local.Check(ctx, doctor.ThisMachine(""), r.Backend, local.Options{}); err != nil {
+		return err
+	}
+	client, provider, err := local.Client(r.Manifest, local.Options{Timeout: p.Timeout}, os.Environ(), nil)
+	if err != nil {
+		return err
+	}
+	s.Model.Provider, s.Model.KV, client.Memory = provider, jobs.KV(os.Getenv(KVEnv)), p.Memory
+	if client.Log, err = p.log(r.Name); err != nil {
+		return err
+	}
+	p.ends = append(p.ends, client.Close)
+	s.Caller = client
+	return nil
+}
+
+// KVEnv is the environment variable that puts the cache of GPU engines where it
+// belongs: "device". Until somebody with a GPU has seen it give the same tokens
+// (docs/gpu-verification.md) it stays on the host and rows say so.
+const KVEnv = "TRTFORGE_KV"
+
+// log is where a process of an engine prints to; nil discards it.
+func (p *Processes) log(engine string) (io.Writer, error) {
+	if p.Log == nil {
+		return nil, nil
+	}
+	return p.Log(engine)
 }
 
 // start is the process of a runnable's backend; it starts with its first job.
@@ -64,11 +103,9 @@ func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error)
 	if err != nil {
 		return nil, err
 	}
-	var log io.Writer
-	if p.Log != nil {
-		if log, err = p.Log(r.Name); err != nil {
-			return nil, err
-		}
+	log, err := p.log(r.Name)
+	if err != nil {
+		return nil, err
 	}
 	if r.Backend == Torch {
 		c := &worker.Client{Kind: worker.Reference, Options: worker.Options{Python: found.Python, Log: log, Run: p.Timeout, Memory: p.Memory}}
