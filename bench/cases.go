@@ -142,8 +142,10 @@ func NewDraw(n int, seed uint64) *Draw {
 	return &Draw{n: n, seed: seed, r: rand.New(rand.NewPCG(seed, 3))}
 }
 
-// Size and Seed are what it was made with.
-func (d *Draw) Size() int    { return d.n }
+// Size is how many requests it keeps.
+func (d *Draw) Size() int { return d.n }
+
+// Seed is what decides which.
 func (d *Draw) Seed() uint64 { return d.seed }
 
 // Add tells of a request. One that generates nothing is taken for one of a single
