@@ -71,6 +71,9 @@ type TextConfig struct {
 	Evaluate  string `toml:"evaluate"`  // UTF-8, for perplexity
 	Window    int    `toml:"window"`    // tokens a window; 0 = the smaller of 512 and n_positions
 	Samples   int    `toml:"samples"`   // calibration samples; 0 = 64
+	// Convention is that of the perplexity, as validate.ParseConvention reads it; "" is
+	// hf-nonoverlap(window).
+	Convention string `toml:"convention"`
 }
 
 // ProfilesConfig says how shapes become optimization profiles.

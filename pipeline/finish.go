@@ -125,6 +125,11 @@ func (j *job) gather(d *report.Data) error {
 		}
 		d.Rows = append(d.Rows, r...)
 	}
+	noise, err := Noise(j.reference.dir)
+	if err != nil {
+		return err
+	}
+	d.Rows = append(d.Rows, noise...)
 	if j.bench == nil {
 		return nil
 	}

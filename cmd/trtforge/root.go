@@ -78,7 +78,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newExplainCommand(g),
 		newCalibrateCommand(g),
 		newBuildCommand(g),
-		newReportCommand(g),
+		newReportCommand(g), newValidateCommand(g),
 		newEnginesCommand(g),
 		newBenchCommand(g),
 		newCompareCommand(g),
