@@ -48,6 +48,8 @@ type Config struct {
 	// Name is the file's directory name, the title of the report.
 	Name string `toml:"-"`
 
+	file string // the file's own name
+
 	bindings contract.Bindings // of Inputs, each with its line
 }
 
@@ -69,6 +71,9 @@ type TextConfig struct {
 	Evaluate  string `toml:"evaluate"`  // UTF-8, for perplexity
 	Window    int    `toml:"window"`    // tokens a window; 0 = the smaller of 512 and n_positions
 	Samples   int    `toml:"samples"`   // calibration samples; 0 = 64
+	// Convention is that of the perplexity, as validate.ParseConvention reads it; "" is
+	// hf-nonoverlap(window).
+	Convention string `toml:"convention"`
 }
 
 // ProfilesConfig says how shapes become optimization profiles.
@@ -113,6 +118,10 @@ type RunConfig struct {
 type OutputConfig struct {
 	Dir string `toml:"dir"`
 }
+
+// command makes everything again, said from beside the file's directory: the
+// report shall not tell where people keep their files.
+func (c *Config) command() string { return "trtforge run " + c.Name + "/" + c.file }
 
 // maxConfig bounds a pipeline file: 1 MiB is hundreds of thousands of scenarios.
 const maxConfig = 1 << 20
@@ -161,7 +170,7 @@ func parse(path string, b []byte) (*Config, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
 	}
-	c.Name = filepath.Base(dir)
+	c.Name, c.file = filepath.Base(dir), filepath.Base(path)
 	errs = append(errs, c.bind(path, string(b)))
 	c.resolve(dir)
 	for _, err := range c.check() {
