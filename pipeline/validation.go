@@ -292,7 +292,7 @@ func NotHere(arg string) (r *Runnable, ok bool) {
 		name, dir = m[1], m[2]
 	}
 	m, err := readManifest(filepath.Join(dir, manifestFile))
-	if err != nil || m.Backend == "ortcpu" {
+	if err != nil || Measurable(m) {
 		return nil, false
 	}
 	if name == "" {

@@ -288,16 +288,13 @@ func (v *validation) run(ctx context.Context) (*validated, error) {
 		if e.Calibrated, err = pipeline.CalibratedOn(r); err != nil {
 			return nil, err
 		}
-		if r.Backend != "ortcpu" {
-			e.Idle = "this machine runs ortcpu engines; " + r.Backend + " engines need a GPU"
-			out.Engines = append(out.Engines, e)
-			continue
-		}
-		bar := v.g.bars.open(r.Name)
-		all, err := v.p.Engine(ctx, r, bar)
-		bar.Done(err)
+		all, idle, err := v.engine(ctx, r)
 		if err != nil {
 			return nil, err
+		}
+		if e.Idle = idle; idle != "" {
+			out.Engines = append(out.Engines, e)
+			continue
 		}
 		out.rows = append(out.rows, all...)
 		out.rows = append(out.rows, pipeline.Floor(r, all)...)
