@@ -223,6 +223,15 @@ func TestSteps(t *testing.T) {
 	}
 }
 
+func TestMemoryIsOfTheProvidersDevice(t *testing.T) {
+	var none *Provider
+	for want, p := range map[int]*Provider{0: {Name: CUDA}, 2: {Name: CUDA, Options: map[string]string{"device_id": "2"}}} {
+		if got := p.device(); got != want || none.device() != 0 {
+			t.Errorf("%+v is on device %d", p, got)
+		}
+	}
+}
+
 func TestHandles(t *testing.T) {
 	for _, path := range [][]string{{"o"}, {"none"}, {"o", "o"}} {
 		if _, err := handle(&ortgo.RunOptions{}, path...); err == nil {
