@@ -136,6 +136,9 @@ func TestPlacing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if begin, within := s.device.at(b), s.device.at(b[24:]); uintptr(within)-uintptr(begin) != 24 {
+		t.Errorf("24 bytes behind %v lies %v", begin, within)
+	}
 	before := len(s.device.places)
 	if err := s.Release(b); err != nil || len(s.device.places) != before-1 || s.device.at(b) != nil {
 		t.Errorf("released: %v, %d places", err, len(s.device.places))
