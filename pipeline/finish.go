@@ -59,7 +59,7 @@ func (e *engineStage) idle() string {
 	case e.lacks != "":
 		return e.lacks
 	case local.Is(e.Backend):
-		return "built here; `trtforge bench` and `validate` measure it"
+		return "built in this run; `trtforge bench` and `trtforge validate` measure it"
 	}
 	return ""
 }

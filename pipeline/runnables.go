@@ -92,8 +92,8 @@ func (all *Runnables) pipeline(dir string, threads int) error {
 			continue // a build that is under way
 		case err != nil:
 			return err
-		case m.Backend != "ortcpu":
-			all.Skipped = append(all.Skipped, e.Name()+": "+noGPU)
+		case !Measurable(m):
+			all.Skipped = append(all.Skipped, e.Name()+": "+WhyNot(m))
 			continue
 		}
 		r, err := engineIn(path)

@@ -2,14 +2,17 @@ package orttrt
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/enginetest"
@@ -17,6 +20,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/onnxpb"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -156,6 +160,9 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		"implicit on 11": {func(r *engine.Request, b *Builder) {
 			r.Options, r.Precision, b.TensorRT = map[string]string{"implicit": "fp16"}, engine.FP16, "11.1.0"
 		}, "implicit precision on TensorRT 11"},
+		"implicit with a plugin": {func(r *engine.Request, b *Builder) {
+			r.Options, r.Precision, b.TensorRT = map[string]string{"implicit": "fp16"}, engine.FP16, "of plugin 0123"
+		}, "unknown version"},
 		"other precision": {func(r *engine.Request, _ *Builder) {
 			r.Options, r.Precision = map[string]string{"implicit": "fp16"}, engine.INT8
 		}, "the flags say fp16"},
@@ -245,6 +252,42 @@ func TestEmbeddedEngineLiesOnce(t *testing.T) {
 	}
 	if found, _ := filepath.Glob(filepath.Join(dir, "*.engine")); len(found) > 0 {
 		t.Errorf("beside it lies %v", found)
+	}
+}
+
+// Weights that do not fit into one message are handed over; an engine of them does not
+// fit into its context model. The file of weights is a hole: nobody reads it.
+func TestWeightsOverTwoGigabytes(t *testing.T) {
+	r := request(t)
+	m, err := onnx.Load(r.Model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	const size = 8 * 4 << 26
+	m.Proto.Graph.Initializer = []*onnxpb.TensorProto{{
+		Name: "w", DataType: int32(onnx.Float32), Dims: []int64{8, 1 << 26}, DataLocation: onnxpb.TensorProto_EXTERNAL,
+		ExternalData: []*onnxpb.StringStringEntryProto{{Key: "location", Value: "hole"}, {Key: "offset", Value: "0"}, {Key: "length", Value: strconv.Itoa(size)}},
+	}}
+	b, err := proto.Marshal(m.Proto)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Model = filepath.Join(t.TempDir(), "large.onnx")
+	hole := filepath.Join(filepath.Dir(r.Model), "hole")
+	if err := errors.Join(os.WriteFile(r.Model, b, 0o600), os.WriteFile(hole, nil, 0o600), os.Truncate(hole, size)); err != nil {
+		t.Fatal(err)
+	}
+	builder, started := fake(t, "good")
+	if _, err := builder.Build(t.Context(), r, t.TempDir(), progress.Noop); err != nil {
+		t.Fatal(err)
+	}
+	if o := (*started)[0].saw[0].Provider.Options; o["trt_load_user_initializer"] != "1" {
+		t.Errorf("it is asked for %v", o)
+	}
+	r.Options = Choices{Embed: true}.Map()
+	if _, err := builder.Build(t.Context(), r, t.TempDir(), progress.Noop); fault.Classify(err) != fault.Usage {
+		t.Errorf("embedded: %v", err)
 	}
 }
 

@@ -189,6 +189,8 @@ func (i Implicit) check(major int) error {
 	case major > implicitUntil:
 		return bad(fmt.Sprintf("implicit precision on TensorRT %d, which ignores its flags and would build FP32", major),
 			"quantize the graph (`trtforge quantize`): explicit precision means the same on every TensorRT")
+	case major < 1: // of a plugin nobody says which TensorRT it is of
+		return bad("implicit precision on a TensorRT of unknown version, which may ignore its flags", "quantize the graph (`trtforge quantize`), or use the provider that is built in")
 	case i.INT8 != (i.Table != ""):
 		return bad("implicit INT8 needs a calibration table, and a table needs INT8", "give both or neither")
 	case i.Table != filepath.Base(i.Table) && i.Table != "":

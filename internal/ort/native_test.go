@@ -136,6 +136,9 @@ func TestPlacing(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if begin, within := s.device.at(b), s.device.at(b[24:]); uintptr(within)-uintptr(begin) != 24 {
+		t.Errorf("24 bytes behind %v lies %v", begin, within)
+	}
 	before := len(s.device.places)
 	if err := s.Release(b); err != nil || len(s.device.places) != before-1 || s.device.at(b) != nil {
 		t.Errorf("released: %v, %d places", err, len(s.device.places))
@@ -220,6 +223,15 @@ func TestSteps(t *testing.T) {
 	}
 	if len(s.bounds) != 1 || len(other.bounds) != 1 {
 		t.Errorf("%d and %d bindings", len(s.bounds), len(other.bounds))
+	}
+}
+
+func TestMemoryIsOfTheProvidersDevice(t *testing.T) {
+	var none *Provider
+	for want, p := range map[int]*Provider{0: {Name: CUDA}, 2: {Name: CUDA, Options: map[string]string{"device_id": "2"}}} {
+		if got := p.device(); got != want || none.device() != 0 {
+			t.Errorf("%+v is on device %d", p, got)
+		}
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	ortgo "github.com/yalue/onnxruntime_go"
@@ -30,6 +31,16 @@ func (p Provider) add(to *ortgo.SessionOptions) error {
 		err = to.AddSessionConfigEntry("session.disable_cpu_ep_fallback", "1")
 	}
 	return p.explain(err)
+}
+
+// device is the number of the GPU that the provider runs on: 0 unless its options
+// say another.
+func (p *Provider) device() int {
+	if p == nil {
+		return 0
+	}
+	n, _ := strconv.Atoi(p.Options["device_id"])
+	return n
 }
 
 // settable is what onnxruntime_go's options of a provider are.

@@ -65,7 +65,7 @@ func (o Options) refused(path string, err error) error {
 // equip gives the session a device's memory and run options where they are asked for.
 func (s *Session) equip(o Options) (err error) {
 	if o.Device != "" {
-		if s.device, err = openDevice(s, o.Device, 0); err != nil {
+		if s.device, err = openDevice(s, o.Device, o.Provider.device()); err != nil {
 			return err
 		}
 	}

@@ -31,8 +31,8 @@ func TRTDirs() []string {
 		}
 	}
 	dirs = append(dirs, LibraryDirs()...)
-	if r, ok := Find("trt"); ok && r.Site != "" {
-		dirs = append(dirs, filepath.Join(r.Site, "tensorrt_libs"))
+	if r, ok := Find("trt"); ok {
+		dirs = append(dirs, filepath.Join(siteOf(r), "tensorrt_libs"))
 	}
 	return dirs
 }
@@ -147,17 +147,31 @@ func FindGPUBuild(tensorrt *Runtime) (GPUBuild, error) {
 	if !ok {
 		return GPUBuild{}, fault.New(fault.Missing, "finding", "the GPU build of ONNX Runtime", "it is not installed", fix)
 	}
-	libs := FindShared("onnxruntime", []string{filepath.Join(r.Site, "onnxruntime", "capi")})
+	site := siteOf(r)
+	libs := FindShared("onnxruntime", []string{filepath.Join(site, "onnxruntime", "capi")})
 	if len(libs) == 0 {
-		return GPUBuild{}, fault.New(fault.Missing, "finding", "the GPU build of ONNX Runtime", "there is no libonnxruntime in "+r.Site, fix)
+		return GPUBuild{}, fault.New(fault.Missing, "finding", "the GPU build of ONNX Runtime", "there is no libonnxruntime in "+site, fix)
 	}
 	b := GPUBuild{Library: libs[0].Path, Version: libs[0].Version}
 	if tensorrt != nil {
 		b.Dirs = append(b.Dirs, filepath.Dir(tensorrt.Library))
 	}
-	cuda, err := filepath.Glob(filepath.Join(r.Site, "nvidia", "*", "lib"))
+	cuda, err := filepath.Glob(filepath.Join(site, "nvidia", "*", "lib"))
 	b.Dirs = append(b.Dirs, cuda...)
 	return b, err
+}
+
+// siteOf is where the packages of a Python environment live, one that a variable names
+// included, which nobody has asked.
+func siteOf(r Runtime) string {
+	if r.Site != "" {
+		return r.Site
+	}
+	found, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(r.Python)), "lib", "python3*", "site-packages"))
+	if len(found) == 0 {
+		return filepath.Dir(r.Python)
+	}
+	return found[0]
 }
 
 // loadGPU is a Python program that finds the GPU build of ONNX Runtime without
