@@ -344,3 +344,23 @@ func golden(t *testing.T, name string, got []byte) {
 		t.Errorf("%s differs from the golden file (go test ./compare -update after a look at it):\n%s", name, d)
 	}
 }
+
+// Where rounds differ by more than the requests in them, many requests are few
+// samples: five rounds decide nothing, six do.
+func TestRoundsThatDiffer(t *testing.T) {
+	for rounds, want := range map[int]Class{5: Undecided, 12: Regressed} {
+		old := run{seed: 5, rounds: rounds, requests: 20, slower: 1, engines: both[:1], drift: 0.1}.results("old", nil)
+		now := run{seed: 6, rounds: rounds, requests: 20, slower: 1.5, engines: both[:1], drift: 0.1}.results("new", nil)
+		c, err := Runs(old, now, Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := class(t, c, bench.TPOT)
+		if got.Class != want || !strings.Contains(got.Warnings[0], "rounds differ") {
+			t.Errorf("%d rounds: %+v", rounds, got)
+		}
+		if rounds == 5 && len((Limits{{Share: 0.03}}).Broken(c)) > 0 {
+			t.Error("a gate failed on what five rounds say")
+		}
+	}
+}

@@ -9,7 +9,8 @@
 // Figures are paired by engine, scenario, phase and name. Where the raw samples of
 // both sides are there, they are compared by a rank test (exact for few samples) or
 // a permutation test, Holm's adjustment over all figures that were tested, the
-// interval of the ratio new/old and Cliff's delta. Two engines that took turns in the
+// interval of the ratio new/old and Cliff's delta. Where the rounds of a run differ by
+// more than the requests in them, the rounds are the samples. Two engines that took turns in the
 // same rounds are compared round by round, which cancels the drift that they shared.
 // Of a figure that has an interval but no samples (perplexity) the ratio's interval
 // comes from those; a figure without spread (bytes) is compared as it is.
