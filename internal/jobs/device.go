@@ -21,9 +21,9 @@ const (
 	KVDevice KV = "device"
 )
 
-// session opens the model on its provider.
-func (m Model) session() (*ort.Session, error) {
-	o := ort.Options{Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize, Provider: m.Provider}
+// connect opens the model on its provider.
+func (m Model) connect() (*ort.Session, error) {
+	o := ort.Options{Weights: m.Weights, Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize, Provider: m.Provider}
 	if m.Provider != nil && m.KV == KVDevice {
 		o.Device = "Cuda"
 	}

@@ -49,6 +49,7 @@ const (
 
 // Options of Open; the zero value is good for everything but timing.
 type Options struct {
+	Weights  string   // the directory of the model's external data; "" is the model's own
 	Threads  int      // intra-op threads; 0: as many as the cgroup and the machine give
 	Spin     bool     // idle threads spin: faster in a timed section, a waste of a core elsewhere
 	Optimize Optimize // all

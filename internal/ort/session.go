@@ -33,7 +33,7 @@ func Open(path string, o Options) (*Session, error) {
 	if !ortgo.IsInitialized() {
 		return nil, fault.New(fault.Runtime, "opening", path, "ONNX Runtime is not loaded in this process", "")
 	}
-	in, out, err := describe(path)
+	in, out, err := describe(path, o.Weights)
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +154,7 @@ func (o Options) session() (*ortgo.SessionOptions, error) {
 		options.SetIntraOpNumThreads(threads),
 		options.SetInterOpNumThreads(1),
 		options.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
+		o.beside(options),
 		o.save(options),
 		o.gpu(options),
 	)
@@ -162,6 +163,14 @@ func (o Options) session() (*ortgo.SessionOptions, error) {
 		return nil, err
 	}
 	return options, nil
+}
+
+// beside tells where external data lie.
+func (o Options) beside(options *ortgo.SessionOptions) error {
+	if o.Weights == "" {
+		return nil
+	}
+	return options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", o.Weights)
 }
 
 func (o Options) save(options *ortgo.SessionOptions) error {
