@@ -18,15 +18,14 @@ import (
 
 // PackageOptions are the flags of package.
 type PackageOptions struct {
-	Format    string
-	Out       string
-	Name      string
-	Release   string
-	Plan      string
-	Engine    string
-	Precision string
-	Store     string
-	Bind      []string
+	Format  string
+	Out     string
+	Name    string
+	Release string
+	Plan    string
+	Engine  string
+	Store   string
+	Bind    []string
 }
 
 // AddFlags declares the flags.
@@ -172,7 +171,6 @@ func packResults(o PackageOptions, dir string, open opener) error {
 	if err != nil {
 		return err
 	}
-	s.name = o.Engine
 	if err := s.passed(); err != nil {
 		return err
 	}

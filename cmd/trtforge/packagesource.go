@@ -127,7 +127,7 @@ func (s *source) result(dir, name string) error {
 			s.verdicts = append(s.verdicts, v)
 		}
 	}
-	s.results = true
+	s.results, s.name = true, name
 	if s.entry, err = store.Look(filepath.Join(home, name)); err != nil {
 		return err
 	}
