@@ -7,6 +7,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/decorate"
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
@@ -45,6 +46,10 @@ func (j *job) layOutEngine(e EngineConfig) {
 
 // builder is the backend's builder; its processes start when it builds.
 func (j *job) builder(backend string) engine.Builder {
+	return decorate.Log(j.bare(backend), j.options.Log)
+}
+
+func (j *job) bare(backend string) engine.Builder {
 	if backend == "rtx" {
 		return &rtx.Builder{
 			Start:   func(ctx context.Context) (rtx.Worker, error) { return j.worker(ctx, worker.RTX) },
