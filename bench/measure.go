@@ -2,11 +2,11 @@ package bench
 
 import (
 	"fmt"
-	"math/rand/v2"
+	"math"
 	"time"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/lm"
-	"github.com/trtforge/trtforge/profiles"
 )
 
 // Clock is a monotonic time since some beginning.
@@ -18,77 +18,106 @@ func Wall() Clock {
 	return func() time.Duration { return time.Since(start) }
 }
 
-// Sample is one timed request of a scenario. Times are in milliseconds.
-type Sample struct {
-	Engine       string    `json:"engine"`
-	Scenario     string    `json:"scenario"`
-	Batch        int       `json:"batch"`
-	PromptTokens int       `json:"prompt_tokens"`
-	NewTokens    int       `json:"new_tokens"`
-	Round        int       `json:"round"`             // which turn of the engine it belongs to, from 0
-	TTFT         float64   `json:"ttft_ms"`           // prompt submitted -> first token id
-	E2E          float64   `json:"e2e_ms"`            // prompt submitted -> last token id
-	Gaps         []float64 `json:"gaps_ms,omitempty"` // between one token id and the next, NewTokens-1 of them
-	PeakRSS      int64     `json:"peak_rss_bytes"`    // of the process, up to the end of this request
-	Failure      *Failure  `json:"failure,omitempty"` // where set, the times mean nothing
-}
-
-// TPOT is the time per output token after the first, in milliseconds; 0 where
-// there was only one.
-func (s Sample) TPOT() float64 {
-	if s.NewTokens < 2 {
-		return 0
-	}
-	return (s.E2E - s.TTFT) / float64(s.NewTokens-1)
-}
-
-// Timer times requests on one decoder and keeps its buffers between them.
+// Timer times requests of one case and keeps its buffers between them.
 type Timer struct {
-	d     *lm.Decoder
-	clock Clock
-	next  []int64
-	marks []time.Duration // when each token id was on the host
+	c       Case
+	d       *lm.Decoder
+	m       *meter
+	clock   Clock
+	pieces  [][][]int64 // of the prompts: piece, row, token
+	untimed int         // pieces before the clock starts
+	next    []int64
+	marks   []time.Duration // when each token id was on the host
 }
 
-// NewTimer prepares the decoder for the scenario, so that no binding is made
-// while the clock runs.
-func NewTimer(d *lm.Decoder, s profiles.Scenario, clock Clock) (*Timer, error) {
-	if err := d.Prepare(s.PromptTokens, s.NewTokens); err != nil {
-		return nil, fmt.Errorf("preparing scenario %s: %w", s.Name, err)
+// NewTimer makes a decoder for the case and binds every run of it, so that none is
+// made while the clock runs. text and seed are as in [Case.Prompts]. Close it.
+func NewTimer(s lm.Session, of *contract.Contract, c Case, text []int64, seed uint64, clock Clock) (*Timer, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
 	}
-	return &Timer{d: d, clock: clock, next: make([]int64, s.Batch), marks: make([]time.Duration, s.NewTokens)}, nil
+	prompts, err := c.Prompts(text, of.Vocab, seed)
+	if err != nil {
+		return nil, err
+	}
+	t := &Timer{c: c, m: &meter{Session: s, clock: clock}, clock: clock, next: make([]int64, c.Batch), marks: make([]time.Duration, c.NewTokens)}
+	if t.d, err = lm.NewDecoder(t.m, of, lm.Options{Batch: c.Batch, Capacity: c.Capacity(), Uncached: c.mode() == Uncached}); err != nil {
+		return nil, fmt.Errorf("scenario %s: %w", c.Name, err)
+	}
+	columns, untimed := c.columns()
+	t.pieces, t.untimed = cut(prompts, columns), untimed
+	if err := t.d.PreparePieces(columns, c.NewTokens); err != nil {
+		_ = t.d.Close() // nothing was run
+		return nil, fmt.Errorf("preparing scenario %s: %w", c.Name, err)
+	}
+	return t, nil
 }
 
-// Measure runs one request: the prompts, all of the scenario's length, then
-// greedy tokens until there are NewTokens. Only the loop itself is timed. A
-// failure is part of the sample.
-func (t *Timer) Measure(s profiles.Scenario, prompts [][]int64) Sample {
-	sample := Sample{Scenario: s.Name, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens}
-	start, err := t.loop(prompts)
+// Close frees the decoder's bindings; the session stays open.
+func (t *Timer) Close() error { return t.d.Close() }
+
+// cut cuts rows into pieces of those columns, as if each were padded on the left
+// to their sum.
+func cut(rows [][]int64, columns []int) [][][]int64 {
+	total := 0
+	for _, n := range columns {
+		total += n
+	}
+	var pieces [][][]int64
+	at := 0
+	for _, n := range columns {
+		piece := make([][]int64, len(rows))
+		for b, row := range rows {
+			pad := total - len(row)
+			piece[b] = row[max(at-pad, 0) : at+n-pad]
+		}
+		pieces, at = append(pieces, piece), at+n
+	}
+	return pieces
+}
+
+// Measure runs one request: the prompts, then greedy tokens until there are
+// NewTokens. Only the loop itself is timed. A failure is part of the sample.
+func (t *Timer) Measure() Sample {
+	sample := t.c.sample()
+	start, err := t.loop()
 	if err != nil {
 		sample.Failure = Classify(err)
 		return sample
 	}
 	sample.TTFT = ms(t.marks[0] - start)
 	sample.E2E = ms(t.marks[len(t.marks)-1] - start)
+	sample.Run = ms(t.m.spent)
 	for i := 1; i < len(t.marks); i++ {
 		sample.Gaps = append(sample.Gaps, ms(t.marks[i]-t.marks[i-1]))
 	}
+	sample.Failure = backwards(start, t.marks)
 	return sample
 }
 
-// loop is what is timed. It allocates nothing.
-func (t *Timer) loop(prompts [][]int64) (start time.Duration, err error) {
-	start = t.clock()
-	logits, err := t.d.Prefill(prompts)
-	for i := range t.marks {
-		if i > 0 {
-			logits, err = t.d.Step(t.next)
+// loop is what is timed, from start on. It allocates nothing.
+func (t *Timer) loop() (start time.Duration, err error) {
+	var logits lm.Logits
+	for i, piece := range t.pieces {
+		if i == 0 || i == t.untimed {
+			start, t.m.spent = t.clock(), 0
+		}
+		if i == 0 {
+			logits, err = t.d.Prefill(piece)
+		} else {
+			logits, err = t.d.Extend(piece)
 		}
 		if err != nil {
 			return start, err
 		}
-		if !logits.Greedy(t.next) {
+	}
+	for i := range t.marks {
+		if i > 0 {
+			if logits, err = t.d.Step(t.next); err != nil {
+				return start, err
+			}
+		}
+		if !logits.Greedy(t.next) || !finite(logits, t.next) {
 			return start, errNonFinite
 		}
 		t.marks[i] = t.clock()
@@ -96,23 +125,27 @@ func (t *Timer) loop(prompts [][]int64) (start time.Duration, err error) {
 	return start, nil
 }
 
-func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
-
-// Prompts are the rows that a scenario submits: consecutive pieces of text (token
-// ids), from its beginning again where it is short. Without text they are
-// uniform over vocab, the same for the same seed.
-func Prompts(s profiles.Scenario, text []int64, vocab int, seed uint64) [][]int64 {
-	r := rand.New(rand.NewPCG(seed, 0))
-	rows := make([][]int64, s.Batch)
-	for b := range rows {
-		rows[b] = make([]int64, s.PromptTokens)
-		for i := range rows[b] {
-			if len(text) > 0 {
-				rows[b][i] = text[(b*s.PromptTokens+i)%len(text)]
-			} else {
-				rows[b][i] = r.Int64N(int64(vocab))
-			}
+// finite tells whether the logits that were chosen are numbers: an engine whose
+// products overflow chooses an infinite one.
+func finite(l lm.Logits, chosen []int64) bool {
+	for b, id := range chosen {
+		if v := float64(l.Row(b, -1)[id]); math.IsInf(v, 0) {
+			return false
 		}
 	}
-	return rows
+	return true
 }
+
+// backwards is the failure of a request during which the clock ran back; nil where
+// it did not.
+func backwards(start time.Duration, marks []time.Duration) *Failure {
+	for _, m := range marks {
+		if m < start {
+			return &Failure{Class: Backwards, Cause: fmt.Sprintf("the clock ran back by %s", start-m)}
+		}
+		start = m
+	}
+	return nil
+}
+
+func ms(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -2,28 +2,44 @@ package bench
 
 import "math/rand/v2"
 
-// Turn is what one engine's process measures before the next engine's turn.
+// Turn is what one engine's process measures while the others stand still.
 type Turn struct {
-	Round     int
-	Engine    string
-	Scenarios []string // in this order
+	Round       int
+	Engine      string
+	Case        int // index of the case
+	Repetitions int
 }
 
-// Order gives every engine one turn a round, in an order that the seed decides
-// and that differs from round to round, with the scenarios shuffled inside each
-// turn. Drift of the machine then falls on all engines alike, and only one
-// process runs at a time.
-func Order(seed uint64, engines, scenarios []string, rounds int) []Turn {
+// Order spreads repetitions over turns: in every round each engine has one turn at
+// each case, all of them in an order that the seed decides and that differs from
+// round to round. Drift of the machine then falls on all engines and cases alike,
+// and only one process runs at a time. share is the repetitions of a round; a turn
+// without any is left out.
+func Order(seed uint64, engines []string, cases int, share []int) []Turn {
 	r := rand.New(rand.NewPCG(seed, 1))
 	var turns []Turn
-	for round := range rounds {
-		for _, e := range r.Perm(len(engines)) {
-			t := Turn{Round: round, Engine: engines[e]}
-			for _, s := range r.Perm(len(scenarios)) {
-				t.Scenarios = append(t.Scenarios, scenarios[s])
+	for round, n := range share {
+		for _, i := range r.Perm(len(engines) * cases) {
+			if n > 0 {
+				turns = append(turns, Turn{Round: round, Engine: engines[i/cases], Case: i % cases, Repetitions: n})
 			}
-			turns = append(turns, t)
 		}
 	}
+	return turns
+}
+
+// Share spreads n repetitions over rounds as evenly as it goes, more in the first.
+func Share(n, rounds int) []int {
+	rounds = max(1, min(n, rounds))
+	all := make([]int, rounds)
+	for i := range n {
+		all[i%rounds]++
+	}
+	return all
+}
+
+// Shuffle puts turns into an order that the seed decides.
+func Shuffle(seed uint64, turns []Turn) []Turn {
+	rand.New(rand.NewPCG(seed, 1)).Shuffle(len(turns), func(i, j int) { turns[i], turns[j] = turns[j], turns[i] })
 	return turns
 }

@@ -15,6 +15,35 @@ type answer struct {
 	bytes  []byte
 	typ    onnx.DType
 	logits Logits // its Data views bytes, or holds them converted
+	room   *room  // where answers share memory; nil: each has its own
+}
+
+// room is memory for the logits of passes of which only the last is ever read.
+type room struct {
+	bytes []byte
+	half  []float32 // of logits in float16, converted
+}
+
+// take is n bytes, those of earlier takers where they suffice.
+func (r *room) take(n int64) []byte {
+	if r == nil {
+		return aligned(n)
+	}
+	if int64(len(r.bytes)) < n {
+		r.bytes = aligned(n)
+	}
+	return r.bytes[:n]
+}
+
+// convert is n numbers, likewise.
+func (r *room) convert(n int64) []float32 {
+	if r == nil {
+		return make([]float32, n)
+	}
+	if int64(len(r.half)) < n {
+		r.half = make([]float32, n)
+	}
+	return r.half[:n]
 }
 
 // size makes room for logits of that shape: [batch, seq, vocab], or [batch,
@@ -40,12 +69,12 @@ func (a *answer) size(t contract.Tensor, shape []int64, batch int) error {
 	if int64(len(a.bytes)) == need && a.typ == typ {
 		return nil // a step like the last one: it writes to the same place
 	}
-	a.bytes, a.typ = aligned(need), typ
+	a.bytes, a.typ = a.room.take(need), typ
 	a.logits = Logits{Batch: batch, Seq: int(n) / batch / vocab, Vocab: vocab}
 	if typ == onnx.Float32 {
 		a.logits.Data = floats(a.bytes, int(n))
 	} else {
-		a.logits.Data = make([]float32, n)
+		a.logits.Data = a.room.convert(n)
 	}
 	return nil
 }

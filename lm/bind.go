@@ -18,14 +18,30 @@ import (
 // do for all lengths. Lengths beyond the capacity or the largest bucket are an
 // error of class usage.
 func (d *Decoder) Prepare(promptLen, newTokens int) error {
+	if d.whole != nil {
+		return d.prepareWhole(promptLen, newTokens)
+	}
+	if err := d.prepareHead(promptLen, newTokens); err != nil {
+		return err
+	}
+	if err := d.cutPieces(0); err != nil {
+		return err
+	}
+	return d.bindSteps(newTokens - 1)
+}
+
+// prepareHead binds a prefill of promptLen columns; newTokens is only checked.
+func (d *Decoder) prepareHead(promptLen, newTokens int) error {
 	width := d.bucket(promptLen)
 	if promptLen < 1 || newTokens < 1 || width == 0 || width+newTokens-1 > d.o.Capacity {
 		return d.tooLong(promptLen, newTokens, width)
 	}
-	if err := d.bindPrefill(width); err != nil {
-		return err
-	}
-	for len(d.steps) < d.needed(newTokens-1) {
+	return d.bindPrefill(width)
+}
+
+// bindSteps binds what n steps run on.
+func (d *Decoder) bindSteps(n int) error {
+	for len(d.steps) < d.needed(n) {
 		if err := d.bindStep(); err != nil {
 			return err
 		}
@@ -56,10 +72,13 @@ func (d *Decoder) bucket(promptLen int) int {
 
 // needed is how many bindings n steps run on.
 func (d *Decoder) needed(n int) int {
-	if d.static != nil {
-		return min(n, len(d.cache))
+	switch {
+	case d.static == nil || n == 0:
+		return n
+	case len(d.pieces)%2 == 1: // the first step is the second binding
+		return len(d.cache)
 	}
-	return n
+	return min(n, len(d.cache))
 }
 
 // bindPrefill makes a prefill of that length the present one.
@@ -96,17 +115,21 @@ func (d *Decoder) leave() error {
 		return nil
 	case len(d.o.Buckets) > 0:
 		d.others, d.prefill = append(d.others, p), nil
-		return nil
+		return d.cutPieces(0)
 	default:
 		d.prefill = nil
-		return p.bound.Close()
+		return errors.Join(p.bound.Close(), d.cutPieces(0))
 	}
 }
 
 // bindStep binds one more step.
 func (d *Decoder) bindStep() error {
-	k := len(d.steps)
-	b, err := d.bind(&d.next, 1, d.prefill.width+k, &d.cache[k%2], &d.cache[(k+1)%2])
+	k, from := len(d.steps), d.prompt()
+	turn := k // which set of caches the step reads
+	if d.static == nil {
+		turn += len(d.pieces)
+	}
+	b, err := d.bind(&d.next, 1, from+k, &d.cache[turn%2], &d.cache[(turn+1)%2])
 	if err != nil {
 		return fmt.Errorf("binding step %d of batch %d: %w", k+1, d.o.Batch, err)
 	}
@@ -182,13 +205,16 @@ func (d *Decoder) unbind() error {
 	if d.prefill != nil {
 		d.others = append(d.others, d.prefill)
 	}
-	for _, p := range d.others {
+	for _, p := range slices.Concat(d.others, d.pieces) {
 		errs = append(errs, p.bound.Close())
+	}
+	if d.whole != nil {
+		errs = append(errs, d.whole.close())
 	}
 	for _, b := range d.steps {
 		errs = append(errs, b.Close())
 	}
-	d.prefill, d.others, d.steps = nil, nil, nil
+	d.prefill, d.others, d.pieces, d.steps = nil, nil, nil, nil
 	return errors.Join(errs...)
 }
 

@@ -17,6 +17,9 @@ type Options struct {
 	// to the next of them, so that an engine meets few shapes. None: each prompt
 	// has its own.
 	Buckets []int
+	// Uncached reads no cache: each step runs the whole sequence again, as
+	// generation without a cache does. Prepare binds a run for every length.
+	Uncached bool
 }
 
 // Decoder runs one causal language model at one batch size. It is for one
@@ -31,19 +34,23 @@ type Decoder struct {
 	next                 answer    // logits of a step
 	static               *static   // nil where the graph concatenates its cache
 
-	prefill *pass   // nil where nothing is bound
-	others  []*pass // prefills of other buckets, which a static cache keeps bound
-	steps   []Bound // steps[k] reads cache[k%2]; one a length, or two for all lengths
-	pads    []int   // per row, columns on the left that are no tokens
-	ragged  bool    // some pad is not 0
-	masked  bool    // the mask buffer is not all ones
-	past    int     // columns in the cache
-	fed     int     // steps since the last Prefill
+	prefill   *pass     // nil where nothing is bound
+	others    []*pass   // prefills of other buckets, which a static cache keeps bound
+	pieces    []*pass   // of a prompt that is taken in several, behind the prefill
+	steps     []Bound   // one a length, or two for all lengths
+	pieceRoom room      // of their logits
+	whole     *sequence // nil where a cache is read
+	pads      []int     // per row, columns on the left that are no tokens
+	ragged    bool      // some pad is not 0
+	masked    bool      // the mask buffer is not all ones
+	past      int       // columns in the cache
+	extended  int       // pieces since the last Prefill
+	fed       int       // steps since then
 }
 
-// pass is a prefill that is bound at one length.
+// pass is a run of several columns that is bound at one length.
 type pass struct {
-	width int
+	width int // columns
 	bound Bound
 	answer
 }
@@ -63,6 +70,9 @@ type caches struct {
 func NewDecoder(s Session, c *contract.Contract, o Options) (*Decoder, error) {
 	d := &Decoder{session: s, c: c, o: o, pads: make([]int, max(o.Batch, 0)), static: newStatic(c, o)}
 	d.o.Buckets = slices.Sorted(slices.Values(o.Buckets))
+	if o.Uncached {
+		d.whole = newSequence(o)
+	}
 	if err := d.check(); err != nil {
 		return nil, fault.Wrap(fault.Input, "reading contract", "", err,
 			"export the graph with a cache, or describe its inputs under [inputs]")
@@ -82,6 +92,9 @@ func (d *Decoder) check() error {
 	}
 	if limit := d.c.MaxPositions; limit > 0 && d.o.Capacity > limit && d.static == nil {
 		bad("capacity %d exceeds the model's %d positions", d.o.Capacity, limit)
+	}
+	if d.o.Uncached && len(d.o.Buckets) > 0 {
+		bad("buckets are for a cache, and none is read")
 	}
 	for _, n := range d.o.Buckets {
 		if n < 1 || n > d.o.Capacity {
@@ -191,7 +204,7 @@ func (d *Decoder) allocate() error {
 }
 
 // Reset forgets the prompt and keeps buffers and bindings.
-func (d *Decoder) Reset() { d.past, d.fed = 0, 0 }
+func (d *Decoder) Reset() { d.past, d.extended, d.fed = 0, 0, 0 }
 
 // Past is how many columns the cache holds, padding included.
 func (d *Decoder) Past() int { return d.past }

@@ -17,23 +17,31 @@ func (d *Decoder) Prefill(ids [][]int64) (Logits, error) {
 	if err != nil {
 		return Logits{}, err
 	}
-	if err := d.Prepare(longest, 1); err != nil {
+	if d.whole != nil {
+		d.whole.begin(ids)
+		return d.runWhole(longest)
+	}
+	if err := d.prepareHead(longest, 1); err != nil {
 		return Logits{}, err
 	}
-	width := d.prefill.width
-	d.past, d.fed = 0, 0
+	return d.head(d.prefill, ids)
+}
+
+// head runs a pass that begins a sequence.
+func (d *Decoder) head(p *pass, ids [][]int64) (Logits, error) {
+	d.Reset()
 	for b, row := range ids {
-		d.place(b, width, row)
+		d.place(b, p.width, row)
 	}
 	if d.static != nil {
-		d.static.clean(&d.cache[1], width)
+		d.static.clean(&d.cache[1], p.width)
 	}
-	d.remask(width)
-	if err := d.prefill.bound.Run(); err != nil {
-		return Logits{}, fmt.Errorf("prefill of %d x %d: %w", d.o.Batch, width, err)
+	d.remask(p.width)
+	if err := p.bound.Run(); err != nil {
+		return Logits{}, fmt.Errorf("prefill of %d x %d: %w", d.o.Batch, p.width, err)
 	}
-	d.past = width
-	return d.prefill.read(), nil
+	d.past = p.width
+	return p.read(), nil
 }
 
 // measure notes each row's padding, up to its bucket, and gives the longest row's length.
@@ -100,10 +108,14 @@ func (d *Decoder) remask(total int) {
 }
 
 // Step feeds one token a row and gives the logits after it, shape
-// [batch][1][vocab]. It allocates nothing where [Decoder.Prepare] was told of it.
+// [batch][1][vocab], or of all columns where no cache is read. It allocates nothing where [Decoder.Prepare] was told of it.
 func (d *Decoder) Step(ids []int64) (Logits, error) {
 	if err := d.ready(len(ids)); err != nil {
 		return Logits{}, err
+	}
+	if d.whole != nil {
+		d.whole.add(ids)
+		return d.runWhole(d.past + 1)
 	}
 	for b, id := range ids {
 		d.ids.set(b, id)
@@ -127,20 +139,30 @@ func (d *Decoder) ready(rows int) error {
 		return fault.New(fault.Usage, "step", "", fmt.Sprintf("%d tokens for a decoder of batch %d", rows, d.o.Batch), "give one a row")
 	case d.past == 0:
 		return fault.New(fault.Usage, "step", "", "nothing to continue", "run a prefill first")
-	case len(d.cache[0].buffers) == 0:
+	case d.whole == nil && len(d.cache[0].buffers) == 0:
 		return fault.New(fault.Usage, "step", "", "the graph has no cache of keys and values", "export it with one")
 	case d.past >= d.o.Capacity:
 		return fault.New(fault.Usage, "step", "", fmt.Sprintf("the cache holds %d columns and is full", d.past), "make a decoder of larger capacity")
-	case d.step() < len(d.steps):
+	case d.whole != nil:
 		return nil
 	}
-	return d.bindStep()
+	if d.extended < len(d.pieces) { // bound, and then left out
+		if err := d.cutPieces(d.extended); err != nil {
+			return err
+		}
+	}
+	for d.step() >= len(d.steps) {
+		if err := d.bindStep(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // step is the binding that the next step runs on.
 func (d *Decoder) step() int {
 	if d.static != nil {
-		return d.fed % len(d.cache)
+		return (d.extended + d.fed) % len(d.cache)
 	}
 	return d.fed
 }

@@ -262,11 +262,14 @@ func (c *Config) check() []error {
 			bad("scenario %q: weight %v is not a share", s.Name, s.Weight)
 		}
 	}
-	if c.Workload.Mode != profiles.Cached {
-		bad("[workload] mode %q: this version measures cached decoding only", c.Workload.Mode)
+	if !slices.Contains([]profiles.Mode{profiles.Cached, profiles.Uncached, profiles.Both}, c.Workload.Mode) {
+		bad("[workload] mode %q: want cached, uncached or both", c.Workload.Mode)
 	}
-	if c.Workload.Chunk != 0 || c.Workload.PaddedPast {
-		bad("[workload] chunk and padded_past: this version measures whole prompts with nothing before them; `trtforge profiles derive` plans for both")
+	if c.Workload.Chunk < 0 {
+		bad("[workload] chunk %d: want the tokens of a prompt that one pass takes, or 0 for all", c.Workload.Chunk)
+	}
+	if c.Workload.PaddedPast {
+		bad("[workload] padded_past: this version measures prompts with nothing before them; `trtforge profiles derive` plans for it")
 	}
 	if !slices.Contains(profiles.Strategies, c.Profiles.Strategy) {
 		bad("[profiles] strategy %q: want %s", c.Profiles.Strategy, strings.Join(profiles.Strategies, ", "))

@@ -53,7 +53,7 @@ func (j *job) layOutMeasurements() {
 		timed = append(timed, e.build)
 	}
 	if len(timed) > 0 {
-		j.bench = j.add(&stage{name: "bench", revision: 1, runtime: "ort", needs: timed, files: texts, params: map[string]string{
+		j.bench = j.add(&stage{name: "bench", revision: 2, runtime: "ort", needs: timed, files: texts, params: map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
 			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"), "cpu": ort.CPU(),
 		}, run: j.runBench})

@@ -1,6 +1,7 @@
 package profiles
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -51,17 +52,9 @@ func ParseLengths(text string, limit int, feedLast bool) (*Requests, error) {
 	if len(text) > maxSpecText {
 		return nil, bad("it is too long")
 	}
-	prompt, fresh, two := strings.Cut(text, "+")
-	if !two {
-		return nil, bad("the new tokens are missing after a +")
-	}
-	p, err := parseDistribution(strings.TrimSpace(prompt))
+	p, n, err := distributions(text)
 	if err != nil {
-		return nil, bad("prompt: " + err.Error())
-	}
-	n, err := parseDistribution(strings.TrimSpace(fresh))
-	if err != nil {
-		return nil, bad("new tokens: " + err.Error())
+		return nil, bad(err.Error())
 	}
 	if p.from < 1 {
 		return nil, bad("a prompt has at least one token")
@@ -75,6 +68,21 @@ func ParseLengths(text string, limit int, feedLast bool) (*Requests, error) {
 	}
 	r.Name = "lengths " + clip(text)
 	return r, nil
+}
+
+// distributions are those of the two lengths.
+func distributions(text string) (prompt, fresh distribution, err error) {
+	p, f, two := strings.Cut(text, "+")
+	if !two {
+		return prompt, fresh, errors.New("the new tokens are missing after a +")
+	}
+	if prompt, err = parseDistribution(strings.TrimSpace(p)); err != nil {
+		return prompt, fresh, fmt.Errorf("prompt: %w", err)
+	}
+	if fresh, err = parseDistribution(strings.TrimSpace(f)); err != nil {
+		return prompt, fresh, fmt.Errorf("new tokens: %w", err)
+	}
+	return prompt, fresh, nil
 }
 
 func clip(text string) string {

@@ -25,6 +25,8 @@ type TraceOptions struct {
 	// says whether the last token counts.
 	Positions int
 	FeedLast  bool
+	// Each, where not nil, is told the lengths of every request that is taken.
+	Each func(prompt, fresh int)
 }
 
 // Problem is what was wrong with some lines of a trace.
@@ -230,5 +232,9 @@ func (t *tracer) add(line, prompt, fresh int) {
 	}
 	if err := t.out.Add(prompt, fresh, 1); err != nil {
 		t.bad(line, err.Error())
+		return
+	}
+	if t.o.Each != nil {
+		t.o.Each(prompt, fresh)
 	}
 }

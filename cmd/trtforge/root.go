@@ -79,6 +79,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newCalibrateCommand(g),
 		newBuildCommand(g),
 		newEnginesCommand(g),
+		newBenchCommand(g),
 		newPackageCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),

@@ -25,11 +25,12 @@ type Child struct {
 	stderr  *capture
 	begun   time.Time
 
-	heard  atomic.Int64  // when a byte last came from it, since begun
-	turn   chan struct{} // holds one token while a job runs
-	ready  chan struct{} // closed once it takes jobs
-	exited chan struct{} // closed when the process has ended
-	gone   chan struct{} // closed when its group is killed and its output read
+	stopped atomic.Bool   // by Stop
+	heard   atomic.Int64  // when a byte last came from it, since begun
+	turn    chan struct{} // holds one token while a job runs
+	ready   chan struct{} // closed once it takes jobs
+	exited  chan struct{} // closed when the process has ended
+	gone    chan struct{} // closed when its group is killed and its output read
 
 	mu      sync.Mutex
 	hello   *message
@@ -218,6 +219,7 @@ func (c *Child) Close() error {
 	}
 	_ = c.in.Close()
 	c.mu.Unlock()
+	c.Continue()
 	select {
 	case <-c.exited:
 	case <-time.After(time.Second):

@@ -31,7 +31,9 @@
 // its process tree (sampled every 500 ms), breaks the framing, or when the
 // context of a call is cancelled; for its memory with SIGKILL at once, since in
 // 5 s it could take the machine with it. It exits by itself as soon as stdin ends, so
-// that it does not outlive a parent killed by SIGKILL.
+// that it does not outlive a parent killed by SIGKILL. One that its parent halts
+// ([Child.Stop]) is not expected to be heard of; the kernel wakes it when its parent
+// is gone.
 //
 // One job runs at a time; this package neither restarts children nor pools
 // them (internal/ort does) and knows nothing of what a job means.

@@ -51,6 +51,8 @@ func testChild(mode string) int {
 		return 7
 	case "parent":
 		return testParent()
+	case "parent that stops":
+		return stoppingParent()
 	}
 	return 9
 }
@@ -69,6 +71,19 @@ func testParent() int {
 	}
 	fmt.Println(c.PID(), grandchild)
 	_ = c.Call(context.Background(), "sleep", nil, nil, nil)
+	return 0
+}
+
+// stoppingParent starts a child, halts it and waits to be killed.
+func stoppingParent() int {
+	c, err := Start(context.Background(), self("good"))
+	if err != nil {
+		fmt.Println(err)
+		return 1
+	}
+	c.Stop()
+	fmt.Println(c.PID(), os.Getpid())
+	time.Sleep(time.Minute)
 	return 0
 }
 

@@ -22,7 +22,7 @@ func (c *Child) watch() {
 		case <-ticker.C:
 		}
 		// After a pause of this process (a shell's ^Z) the silence was ours.
-		if time.Since(last) > 2*time.Second+2*step {
+		if c.stopped.Load() || time.Since(last) > 2*time.Second+2*step {
 			c.hear()
 		}
 		last = time.Now()
@@ -80,6 +80,7 @@ func (c *Child) endUnlessExited(e ending) {
 }
 
 func (c *Child) kill(now bool) {
+	c.Continue() // a halted process hears of SIGTERM when it goes on
 	if !now {
 		c.signal(unix.SIGTERM)
 		select {

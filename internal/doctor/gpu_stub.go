@@ -10,3 +10,9 @@ const builtWithCgo = false
 func gpus() (string, []GPU, error) {
 	return "", nil, errors.New("this trtforge was built without cgo and cannot ask the driver")
 }
+
+// WatchGPU cannot ask either.
+func WatchGPU(func(pid int) bool) (stop func() GPUUse, err error) {
+	_, _, err = gpus()
+	return nil, err
+}

@@ -4,43 +4,82 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"runtime"
 	"time"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/lm"
-	"github.com/trtforge/trtforge/profiles"
 )
 
-// BenchRequest asks for one engine's turn.
+// BenchRequest asks for one turn of an engine. Every system that can be measured
+// serves it: ONNX Runtime's child here, Python workers likewise.
 type BenchRequest struct {
 	Model
-	Engine      string              `json:"engine"`    // the name that samples carry
-	Scenarios   []profiles.Scenario `json:"scenarios"` // in this order
-	Round       int                 `json:"round"`
-	Repetitions int                 `json:"repetitions"` // timed requests a scenario; 5 where 0
-	Warmup      bench.Warmup        `json:"warmup"`
-	Text        []int               `json:"text,omitempty"` // token ids of the prompts; empty: random ids by Seed
-	Seed        uint64              `json:"seed"`
+	Engine      string       `json:"engine"` // the name that samples carry
+	Cases       []bench.Case `json:"cases"`  // in this order
+	Round       int          `json:"round"`
+	Repetitions int          `json:"repetitions"`     // timed requests a case; 5 where 0
+	First       int          `json:"first,omitempty"` // number of the first repetition, by which a trace's requests are taken
+	Warmup      bench.Warmup `json:"warmup"`
+	Text        []int        `json:"text,omitempty"` // token ids of the prompts; empty: random ids by Seed
+	Seed        uint64       `json:"seed"`
+	// Keep leaves the engine open for the next request of the same model.
+	Keep bool `json:"keep,omitempty"`
 }
 
 // BenchResult is what a turn gave.
 type BenchResult struct {
 	Samples  []bench.Sample `json:"samples"`
-	LoadMS   float64        `json:"load_ms"` // opening the engine
+	LoadMS   float64        `json:"load_ms"` // opening the engine; 0 where it was open already
 	Warnings []string       `json:"warnings,omitempty"`
 }
 
-// Bench times one engine on some scenarios. What fails in a scenario is a sample
-// with a class; an error means that nothing was measured at all.
+// Bench times one engine on some cases. What fails in a case is a sample with a
+// class; an error means that nothing was measured at all.
 func Bench(ctx context.Context, c Caller, r BenchRequest, p progress.Counter) (*BenchResult, error) {
 	result := &BenchResult{}
 	if err := c.Call(ctx, benchJob, r, result, p); err != nil {
 		return nil, err
 	}
 	return result, nil
+}
+
+// kept is the engine that the last request asked to keep open. Jobs run one at a
+// time, so nobody else holds it.
+var kept struct {
+	path    string
+	threads int
+	spin    bool
+	level   ort.Optimize
+	session *ort.Session
+}
+
+// session is the request's engine and how long it took to open; 0 where it was
+// open already.
+func (r BenchRequest) session() (*ort.Session, time.Duration, error) {
+	if k := kept; k.session != nil && k.path == r.Path && k.threads == r.Threads && k.spin == r.Spin && k.level == r.Optimize {
+		return k.session, 0, nil
+	}
+	if err := letGo(); err != nil {
+		return nil, 0, err
+	}
+	s, load, err := r.open()
+	if err == nil {
+		kept.path, kept.threads, kept.spin, kept.level, kept.session = r.Path, r.Threads, r.Spin, r.Optimize, s
+	}
+	return s, load, err
+}
+
+// letGo closes the kept engine.
+func letGo() error {
+	s := kept.session
+	kept.session = nil
+	if s == nil {
+		return nil
+	}
+	return s.Close()
 }
 
 func benchmark(_ context.Context, call *child.Call) (any, error) {
@@ -54,64 +93,93 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 	if r.Repetitions < 1 {
 		r.Repetitions = 5
 	}
-	result := &BenchResult{}
-	return result, r.with(func(s *ort.Session, load time.Duration) error {
-		result.LoadMS = milliseconds(load)
-		call.Progress.SetMax(int64(len(r.Scenarios) * r.Repetitions))
-		for i, sc := range r.Scenarios {
-			call.Progress.Note(sc.Name)
-			samples, warning := r.scenario(s, sc)
-			for _, one := range samples {
-				one.Engine, one.Round = r.Engine, r.Round
-				result.Samples = append(result.Samples, one)
-			}
-			if warning != "" {
-				result.Warnings = append(result.Warnings, warning)
-			}
-			call.Progress.Set(int64((i + 1) * r.Repetitions))
+	// The thread that calls ONNX Runtime is one of its intra-op threads: let it
+	// stay the same, with what it has in its core's cache.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	session, load, err := r.session()
+	if err != nil {
+		return nil, err
+	}
+	result := &BenchResult{LoadMS: milliseconds(load)}
+	call.Progress.SetMax(int64(len(r.Cases) * r.Repetitions))
+	for i, c := range r.Cases {
+		call.Progress.Note(c.Name)
+		samples, warning := r.run(session, c)
+		for _, one := range samples {
+			one.Engine, one.Round = r.Engine, r.Round
+			result.Samples = append(result.Samples, one)
 		}
-		return nil
-	})
+		if warning != "" {
+			result.Warnings = append(result.Warnings, warning)
+		}
+		call.Progress.Set(int64((i + 1) * r.Repetitions))
+	}
+	if len(result.Samples) > 0 {
+		result.Samples[0].Load = result.LoadMS
+	}
+	if !r.Keep {
+		return result, letGo()
+	}
+	return result, nil
 }
 
-// scenario times one scenario. A failure ends it: the next repetition would fail
-// alike.
-func (r BenchRequest) scenario(session *ort.Session, s profiles.Scenario) (samples []bench.Sample, warning string) {
-	failed := func(f *bench.Failure) []bench.Sample {
-		return append(samples, bench.Sample{Scenario: s.Name, Batch: s.Batch, PromptTokens: s.PromptTokens, NewTokens: s.NewTokens, Failure: f})
-	}
+// run times one case. A failure ends it: the next repetition would fail alike.
+// Requests of a trace differ, so each has a timer of its own behind a warm-up with
+// the longest; a failure of one is no reason to leave out the next.
+func (r BenchRequest) run(session *ort.Session, c bench.Case) (samples []bench.Sample, warning string) {
 	resetPeak()
-	d, err := lm.NewDecoder(session, r.Contract, lm.Options{Batch: s.Batch, Capacity: s.PromptTokens + s.NewTokens - 1})
-	if err != nil {
-		return failed(bench.Classify(err)), ""
+	t, failed := r.timer(session, c)
+	if failed != nil {
+		return []bench.Sample{*failed}, ""
 	}
-	defer func() { _ = d.Close() }()
-	t, err := bench.NewTimer(d, s, bench.Wall())
-	if err != nil {
-		return failed(bench.Classify(err)), ""
-	}
-	prompts := bench.Prompts(s, wide(r.Text), r.Contract.Vocab, r.Seed)
-	n, steady, failure := t.Warm(s, prompts, r.Warmup)
+	defer func() { _ = t.Close() }()
+	n, steady, failure := t.Warm(r.Warmup)
 	if failure != nil {
-		return failed(failure), ""
+		return []bench.Sample{c.Failed(failure)}, ""
 	}
 	if !steady {
-		warning = fmt.Sprintf("%s, %s: not steady after %d requests of warm-up", r.Engine, s.Name, n)
+		warning = fmt.Sprintf("%s, %s: not steady after %d requests of warm-up", r.Engine, c.Key(), n)
 	}
-	for range r.Repetitions {
-		one := t.Measure(s, prompts)
+	for i := range r.Repetitions {
+		var one bench.Sample
+		if len(c.Requests) > 0 {
+			one = r.single(session, c.At(r.First+i))
+		} else {
+			one = t.Measure()
+		}
 		one.PeakRSS = peakRSS()
 		samples = append(samples, one)
-		if one.Failure != nil {
+		if one.Failure != nil && len(c.Requests) == 0 {
 			break
 		}
 	}
 	return samples, warning
 }
 
+// timer prepares a case; failed is its sample where that cannot be.
+func (r BenchRequest) timer(session *ort.Session, c bench.Case) (t *bench.Timer, failed *bench.Sample) {
+	t, err := bench.NewTimer(session, r.Contract, c, wide(r.Text), r.Seed, bench.Wall())
+	if err != nil {
+		s := c.Failed(bench.Classify(err))
+		return nil, &s
+	}
+	return t, nil
+}
+
+// single times one request of lengths of its own.
+func (r BenchRequest) single(session *ort.Session, c bench.Case) bench.Sample {
+	t, failed := r.timer(session, c)
+	if failed != nil {
+		return *failed
+	}
+	defer func() { _ = t.Close() }()
+	return t.Measure()
+}
+
 // resetPeak makes the kernel forget the process's peak of resident memory, so
-// that a scenario shows its own. Where the kernel refuses, the peak is that of
-// the process so far.
+// that a case shows its own, with what earlier ones left in the runtime's arena.
+// Where the kernel refuses, the peak is that of the process so far.
 func resetPeak() {
 	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }

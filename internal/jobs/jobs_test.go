@@ -194,11 +194,14 @@ func TestScoreRefusals(t *testing.T) {
 	}
 }
 
+func scenario(name string, batch, prompt, fresh int) bench.Case {
+	return bench.Case{Scenario: profiles.Scenario{Name: name, Batch: batch, PromptTokens: prompt, NewTokens: fresh}}
+}
+
 func TestBench(t *testing.T) {
 	c := client(t)
 	r := BenchRequest{Model: saved(t, gpt2(t, export.Last)), Engine: "cpu", Repetitions: 7, Round: 3, Warmup: bench.Warmup{Max: 5},
-		Scenarios: []profiles.Scenario{{Name: "one", Batch: 1, PromptTokens: 8, NewTokens: 1}, {Name: "four", Batch: 4, PromptTokens: 11, NewTokens: 8},
-			{Name: "too long", Batch: 1, PromptTokens: 30, NewTokens: 8}}}
+		Cases: []bench.Case{scenario("one", 1, 8, 1), scenario("four", 4, 11, 8), scenario("too long", 1, 30, 8)}}
 	result, err := Bench(t.Context(), c, r, progress.Noop)
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +210,7 @@ func TestBench(t *testing.T) {
 		t.Fatalf("%d samples, loaded in %g ms", len(result.Samples), result.LoadMS)
 	}
 	for _, s := range result.Samples[:14] {
-		if s.Failure != nil || s.Engine != "cpu" || s.Round != 3 || s.TTFT <= 0 || s.E2E < s.TTFT || len(s.Gaps) != s.NewTokens-1 || s.PeakRSS < 1<<20 {
+		if s.Failure != nil || s.Engine != "cpu" || s.Round != 3 || s.TTFT <= 0 || s.E2E < s.TTFT || len(s.Gaps) != s.NewTokens-1 || s.PeakRSS < 1<<20 || s.Run <= 0 || s.Run >= s.E2E {
 			t.Errorf("sample %+v", s)
 		}
 		sum := s.TTFT
@@ -223,6 +226,44 @@ func TestBench(t *testing.T) {
 	}
 }
 
+// Every way to run a request gives times, on an engine that stays open between
+// turns.
+func TestBenchInEveryMode(t *testing.T) {
+	uncached, chunked, deep, ragged, trace := scenario("s", 2, 9, 4), scenario("s", 2, 9, 4), scenario("deep", 2, 5, 3), scenario("ragged", 3, 9, 4), scenario("trace", 1, 12, 5)
+	uncached.Mode = bench.Uncached
+	chunked.Mode, chunked.Chunk = bench.Chunked, 4
+	deep.Depth, ragged.Ragged = 7, true
+	trace.Requests = []bench.Request{{PromptTokens: 12, NewTokens: 5}, {PromptTokens: 3, NewTokens: 1}, {PromptTokens: 5, NewTokens: 2}}
+	foreign := scenario("foreign", 1, 4, 2)
+	for name, o := range map[string]export.Options{"concat": {Logits: export.Last}, "all logits": {}, "static": {Cache: export.Static, Capacity: 24}} {
+		c := client(t)
+		r := BenchRequest{Model: saved(t, exported(t, o)), Engine: "cpu", Repetitions: 3, Keep: true, Warmup: bench.Warmup{Max: 3}}
+		for i, one := range []bench.Case{uncached, chunked, deep, ragged, trace} {
+			r.Cases, r.First = []bench.Case{one}, i
+			result, err := Bench(t.Context(), c, r, progress.Noop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if (result.LoadMS > 0) != (i == 0) || len(result.Samples) != 3 {
+				t.Errorf("%s, %s: loaded in %g ms, %d samples", name, one.Key(), result.LoadMS, len(result.Samples))
+			}
+			for j, s := range result.Samples {
+				if s.Failure != nil || s.TTFT <= 0 || s.Run <= 0 || s.Mode == "" {
+					t.Errorf("%s, %s: %+v, %v", name, one.Key(), s, s.Failure)
+				}
+				if want := trace.Requests[(i+j)%3]; one.Name == "trace" && (s.PromptTokens != want.PromptTokens || s.NewTokens != want.NewTokens) {
+					t.Errorf("%s: request %d has %d + %d tokens, want %v", name, j, s.PromptTokens, s.NewTokens, want)
+				}
+			}
+		}
+		r.Cases, r.Text = []bench.Case{foreign}, []int{1, 2, int(shape.Vocab)}
+		result, err := Bench(t.Context(), c, r, progress.Noop)
+		if err != nil || len(result.Samples) != 1 || result.Samples[0].Failure == nil || result.Samples[0].Failure.Class != bench.Vocabulary {
+			t.Errorf("%s: tokens of another model gave %+v, %v", name, result, err)
+		}
+	}
+}
+
 // A model whose weights hold NaN answers NaN: its requests are failures, not times.
 func TestBenchOfNaN(t *testing.T) {
 	m := gpt2(t, export.All)
@@ -233,7 +274,7 @@ func TestBenchOfNaN(t *testing.T) {
 	values := make([]float32, shape.Width)
 	values[3] = float32(math.NaN())
 	m.SetWeight(onnx.Floats(w.Name, w.Dims, values...))
-	r := BenchRequest{Model: saved(t, m), Engine: "cpu", Scenarios: []profiles.Scenario{{Name: "one", Batch: 1, PromptTokens: 8, NewTokens: 4}}}
+	r := BenchRequest{Model: saved(t, m), Engine: "cpu", Cases: []bench.Case{scenario("one", 1, 8, 4)}}
 	result, err := Bench(t.Context(), client(t), r, progress.Noop)
 	if err != nil {
 		t.Fatal(err)

@@ -11,7 +11,6 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -62,7 +61,7 @@ func TestBenchOfStaticCache(t *testing.T) {
 	o := static
 	o.Logits = export.Last
 	r := BenchRequest{Model: saved(t, exported(t, o)), Engine: "cpu", Repetitions: 3, Warmup: bench.Warmup{Max: 2},
-		Scenarios: []profiles.Scenario{{Name: "full", Batch: 2, PromptTokens: 11, NewTokens: 14}, {Name: "too long", Batch: 1, PromptTokens: 20, NewTokens: 6}}}
+		Cases: []bench.Case{scenario("full", 2, 11, 14), scenario("too long", 1, 20, 6)}}
 	result, err := Bench(t.Context(), client(t), r, progress.Noop)
 	if err != nil {
 		t.Fatal(err)

@@ -81,6 +81,27 @@ func (c *Client) Peak() int64 {
 	return max(c.peak, c.c.Peak())
 }
 
+// Stop halts the child until Continue; see child.Child.Stop. Where there is none
+// it does nothing.
+func (c *Client) Stop() { c.each((*child.Child).Stop) }
+
+// Continue lets the child go on.
+func (c *Client) Continue() { c.each((*child.Child).Continue) }
+
+func (c *Client) each(do func(*child.Child)) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.c != nil {
+		do(c.c)
+	}
+}
+
+// PID is the child's process id; 0 where there is none.
+func (c *Client) PID() (pid int) {
+	c.each(func(running *child.Child) { pid = running.PID() })
+	return pid
+}
+
 // Close ends the child. The client may be used again afterwards.
 func (c *Client) Close() error {
 	c.mu.Lock()

@@ -1,0 +1,122 @@
+//go:build cgo && linux
+
+package doctor
+
+import (
+	"math/bits"
+	"slices"
+	"time"
+
+	"github.com/NVIDIA/go-nvml/pkg/nvml"
+)
+
+// readEvery is how often a GPU is asked: NVML's own power figure is a mean of
+// about as long.
+const readEvery = 100 * time.Millisecond
+
+// WatchGPU asks the first GPU again and again what it does, until stop, which gives
+// what it did. Memory is that of the processes for which mine is true. Without a
+// driver or a GPU it is an error that says so.
+func WatchGPU(mine func(pid int) bool) (stop func() GPUUse, err error) {
+	lib := nvml.New()
+	if ret := lib.Init(); ret != nvml.SUCCESS {
+		return nil, explainNVML(lib, ret)
+	}
+	device, ret := lib.DeviceGetHandleByIndex(0)
+	if ret != nvml.SUCCESS {
+		_ = lib.Shutdown()
+		return nil, explainNVML(lib, ret)
+	}
+	ticker := time.NewTicker(readEvery)
+	stop = watchDevice(device, mine, ticker.C)
+	return func() GPUUse {
+		ticker.Stop()
+		defer func() { _ = lib.Shutdown() }()
+		return stop()
+	}, nil
+}
+
+// watchDevice reads the device at once, with each tick, and when it is stopped.
+func watchDevice(device nvml.Device, mine func(pid int) bool, tick <-chan time.Time) (stop func() GPUUse) {
+	quit, done := make(chan struct{}), make(chan GPUUse)
+	go func() {
+		r := reading{device: device, mine: mine}
+		for {
+			r.take()
+			select {
+			case <-tick:
+			case <-quit:
+				r.take()
+				done <- r.use()
+				return
+			}
+		}
+	}()
+	return func() GPUUse {
+		close(quit)
+		return <-done
+	}
+}
+
+// reading adds up what a device says. What it withholds stays 0.
+type reading struct {
+	device         nvml.Device
+	mine           func(pid int) bool
+	n              int
+	memory         uint64
+	power, clock   float64
+	powers, clocks int
+	reasons        uint64
+}
+
+func (r *reading) take() {
+	r.n++
+	if mw, ret := r.device.GetPowerUsage(); ret == nvml.SUCCESS {
+		r.power += float64(mw) / 1000
+		r.powers++
+	}
+	if mhz, ret := r.device.GetClockInfo(nvml.CLOCK_SM); ret == nvml.SUCCESS {
+		r.clock += float64(mhz)
+		r.clocks++
+	}
+	if reasons, ret := r.device.GetCurrentClocksEventReasons(); ret == nvml.SUCCESS {
+		r.reasons |= reasons
+	}
+	processes, ret := r.device.GetComputeRunningProcesses()
+	if ret != nvml.SUCCESS {
+		return
+	}
+	var sum uint64
+	for _, p := range processes {
+		// A driver that may not tell says all ones.
+		if r.mine(int(p.Pid)) && p.UsedGpuMemory != ^uint64(0) {
+			sum += p.UsedGpuMemory
+		}
+	}
+	r.memory = max(r.memory, sum)
+}
+
+func (r *reading) use() GPUUse {
+	return GPUUse{Readings: r.n, MemoryBytes: r.memory, PowerW: r.power / float64(max(r.powers, 1)), SMClockMHz: r.clock / float64(max(r.clocks, 1)),
+		Throttled: throttles(r.reasons)}
+}
+
+// throttles are the words for the reasons that make a figure doubtful. An idle GPU
+// and clocks that the user set are none.
+func throttles(reasons uint64) []string {
+	words := map[uint64]string{
+		nvml.ClocksEventReasonSwPowerCap:              "power cap",
+		nvml.ClocksThrottleReasonHwSlowdown:           "hardware slowdown",
+		nvml.ClocksEventReasonSwThermalSlowdown:       "temperature",
+		nvml.ClocksThrottleReasonHwThermalSlowdown:    "temperature, by hardware",
+		nvml.ClocksThrottleReasonHwPowerBrakeSlowdown: "power brake",
+	}
+	var all []string
+	for ; reasons != 0; reasons &= reasons - 1 {
+		if word, known := words[1<<bits.TrailingZeros64(reasons)]; known {
+			all = append(all, word)
+		}
+	}
+	slices.Sort(all)
+	return all
+}

@@ -1,0 +1,104 @@
+package trial
+
+import (
+	"math"
+
+	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/stats"
+)
+
+// remember takes from samples what later turns need: the level of steady requests,
+// and how often in a row a system failed.
+func (t *Trial) remember(samples []bench.Sample) {
+	touched := map[pair]bool{}
+	for _, s := range samples {
+		for i, c := range t.Cases {
+			if !c.Has(s) {
+				continue
+			}
+			at := pair{s.Engine, i}
+			touched[at] = true
+			if t.lost[at] = 0; s.Failure != nil {
+				t.lost[at] = t.failedTurns(at)
+			}
+		}
+	}
+	for at := range touched {
+		if t.known[at.system] == nil {
+			t.known[at.system] = map[string]float64{}
+		}
+		c := t.Cases[at.index]
+		if v := values(t.of(at), func(s bench.Sample) float64 { return s.E2E }); len(v) > 0 && len(c.Requests) == 0 {
+			t.known[at.system][c.Key()] = stats.Median(v).Value
+		}
+	}
+}
+
+// failedTurns is how many of the last turns of a system at a case failed, one after
+// the other.
+func (t *Trial) failedTurns(at pair) int {
+	all := t.of(at)
+	n, round := 0, -1
+	for i := len(all) - 1; i >= 0 && all[i].Failure != nil; i-- {
+		if all[i].Round != round {
+			n, round = n+1, all[i].Round
+		}
+	}
+	return n
+}
+
+// values are a figure of the samples that succeeded.
+func values(samples []bench.Sample, of func(bench.Sample) float64) []float64 {
+	var all []float64
+	for _, s := range samples {
+		if s.Failure == nil {
+			all = append(all, of(s))
+		}
+	}
+	return all
+}
+
+// further are the turns of one more round: of each system at a case whose medians
+// are not within Until yet, half as many requests as it had. What earlier rounds
+// gave decides alone, so that a trial that goes on decides as it would have.
+func (t *Trial) further() []bench.Turn {
+	if t.Until <= 0 {
+		return nil
+	}
+	round := 0
+	for _, s := range t.out.Samples {
+		round = max(round, s.Round+1)
+	}
+	var turns []bench.Turn
+	for _, s := range t.Systems {
+		for i := range t.Cases {
+			at := pair{s.Name, i}
+			n := t.taken(at)
+			if more := min(max(n/2, 1), t.Most-n); more > 0 && t.lost[at] < giveUp && !t.narrow(at) {
+				turns = append(turns, bench.Turn{Round: round, Engine: s.Name, Case: i, Repetitions: more})
+			}
+		}
+	}
+	return bench.Shuffle(t.Seed+uint64(round), turns)
+}
+
+// narrow tells whether the medians of a system at a case are known well enough: the
+// distance of each end of the interval from the median is within Until of it.
+func (t *Trial) narrow(at pair) bool {
+	samples := t.of(at)
+	for _, of := range []func(bench.Sample) float64{
+		func(s bench.Sample) float64 { return s.TTFT },
+		func(s bench.Sample) float64 { return s.E2E },
+		bench.Sample.TPOT,
+	} {
+		v := values(samples, of)
+		if len(v) == 0 {
+			return false
+		}
+		s := stats.Median(v)
+		if within := t.Until * math.Abs(s.Value); s.Hi-s.Value > within || s.Value-s.Lo > within {
+			return false
+		}
+	}
+	return true
+}

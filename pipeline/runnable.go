@@ -1,0 +1,144 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/store"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/onnx"
+)
+
+// Runnable is an engine, or a graph, that can be measured: what a command line
+// names, as jobs run it.
+type Runnable struct {
+	Name      string           // how rows call it
+	Backend   string           // that runs it: ortcpu, rtx, orttrt
+	Precision engine.Precision // of its matrix products
+	Model     jobs.Model
+	Manifest  *engine.Manifest // nil for a graph
+	Dir       string           // where its file lies
+}
+
+// named is NAME=PATH, and no path with an equals sign in a directory's name.
+var namedArg = regexp.MustCompile(`^([^=/\\]{1,100})=(.+)$`)
+
+// OpenRunnable finds what an argument names: an engine's directory (manifest.json),
+// the key of an engine in the store, whole or its first six characters or more, or
+// an .onnx file. NAME=PATH gives it a name, which is otherwise the backend and
+// precision of an engine and the file's name of a graph. The contract is
+// contract.json beside the file, else what the graph says of itself. s may be nil:
+// keys are then unknown. threads 0 leaves the choice to the runtime.
+func OpenRunnable(arg string, s *store.Store, threads int) (*Runnable, error) {
+	name, path := "", arg
+	if m := namedArg.FindStringSubmatch(arg); m != nil {
+		name, path = m[1], m[2]
+	}
+	r, err := openRunnable(path, s)
+	if err != nil {
+		return nil, err
+	}
+	if name != "" {
+		r.Name = name
+	}
+	r.Model.Threads = threads
+	return r, nil
+}
+
+func openRunnable(path string, s *store.Store) (*Runnable, error) {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && info.IsDir():
+		return engineIn(path)
+	case err == nil && filepath.Base(path) == manifestFile:
+		return engineIn(filepath.Dir(path))
+	case err == nil && strings.EqualFold(filepath.Ext(path), ".onnx"):
+		return graphAt(path)
+	case err == nil:
+		return nil, fault.New(fault.Usage, "opening engine", path, "it is neither an engine's directory nor an .onnx file",
+			"give the directory that holds manifest.json, an .onnx file, or a key of the store")
+	case errors.Is(err, os.ErrNotExist) && s != nil && keyLike.MatchString(path):
+		return stored(s, path)
+	}
+	return nil, fsx.Explain("opening engine", path, err)
+}
+
+var keyLike = regexp.MustCompile(`^[0-9a-f]{6,64}$`)
+
+// stored is an engine of the store, proved.
+func stored(s *store.Store, prefix string) (*Runnable, error) {
+	key, err := s.Find(prefix)
+	if err != nil {
+		return nil, err
+	}
+	e, err := s.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return engineIn(e.Dir)
+}
+
+// engineIn is the engine whose manifest lies in dir.
+func engineIn(dir string) (*Runnable, error) {
+	m, err := readManifest(filepath.Join(dir, manifestFile))
+	if errors.Is(err, os.ErrNotExist) {
+		return nil, fault.New(fault.Input, "opening engine", dir, "it has no "+manifestFile, "build an engine with `trtforge build`, or name an .onnx file")
+	}
+	if err != nil {
+		return nil, err
+	}
+	if !filepath.IsLocal(m.File) {
+		return nil, fault.New(fault.Input, "opening engine", dir, fmt.Sprintf("its manifest names %q, which lies outside", m.File), "build the engine again")
+	}
+	r := &Runnable{Name: m.Backend + "-" + string(m.Precision), Backend: m.Backend, Precision: m.Precision, Manifest: m, Dir: dir}
+	if m.Target != "" {
+		r.Name += "-" + m.Target
+	}
+	r.Model = jobs.Model{Path: filepath.Join(dir, m.File), Optimize: ort.OptimizeAll}
+	r.Model.Contract, err = contractOf(r.Model.Path)
+	return r, err
+}
+
+// graphAt is a graph that ONNX Runtime optimises itself when it opens it.
+func graphAt(path string) (*Runnable, error) {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = m.Close() }()
+	base := filepath.Base(path)
+	r := &Runnable{
+		Name: strings.TrimSuffix(base, filepath.Ext(base)), Backend: "ortcpu", Precision: engine.PrecisionOf(m), Dir: filepath.Dir(path),
+		Model: jobs.Model{Path: path, Optimize: ort.OptimizeAll},
+	}
+	r.Model.Contract, err = contractOf(path)
+	return r, err
+}
+
+// contractOf is what the inputs of an engine mean: the contract beside it, or for
+// a graph what it says of itself.
+func contractOf(path string) (*contract.Contract, error) {
+	beside := filepath.Join(filepath.Dir(path), contractFile)
+	if _, err := os.Stat(beside); err == nil {
+		return contract.Load(beside)
+	}
+	if !strings.EqualFold(filepath.Ext(path), ".onnx") {
+		return nil, fault.New(fault.Input, "opening engine", path, "there is no "+contractFile+" beside it to say what its inputs mean",
+			"put the contract of the graph that it was built from there")
+	}
+	m, err := onnx.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = m.Close() }()
+	return contract.Infer(m)
+}
