@@ -132,6 +132,7 @@ type Manifest struct {
 	ModelDigest   string    `json:"model_digest"`
 	Builder       string    `json:"builder"` // name and version
 	File          string    `json:"file"`
+	Steps         string    `json:"steps,omitempty"` // the file that runs decode steps, where File is of prefill alone
 	Files         []string  `json:"files,omitempty"` // what belongs to it besides File
 	Bytes         int64     `json:"bytes"`           // of File and Files together
 	FileDigest    string    `json:"file_sha256"`
@@ -147,6 +148,11 @@ type Manifest struct {
 	Profiles []profiles.Profile `json:"profiles,omitempty"`
 	// Layers counts the engine's layers by class and type: "gemm int8": 8.
 	Layers map[string]int `json:"layers,omitempty"`
+	// Memory is what it needs to run, where the builder says so.
+	Memory *Memory `json:"memory,omitempty"`
+	// Adopted says that nobody here built the engine: what it was made of is not
+	// known, and only its file is proved.
+	Adopted bool `json:"adopted,omitempty"`
 	// Measured is what two builds of one request need not share.
 	Measured Measured `json:"measured"`
 	// Inputs are what the key is the digest of; Digests are the sha256 of every
@@ -170,6 +176,22 @@ func (m *Manifest) UnmarshalJSON(b []byte) (err error) {
 
 // MarshalJSON writes the known fields in their order, then the kept ones by name.
 func (m Manifest) MarshalJSON() ([]byte, error) { return keep.Marshal(plain(m), m.extra) }
+
+// Memory is what an engine needs on its device.
+type Memory struct {
+	WeightsBytes int64           `json:"weights_bytes"`
+	Profiles     []ProfileMemory `json:"profiles"`
+}
+
+// ProfileMemory is what running in one profile takes besides the weights, the inputs
+// and the outputs.
+type ProfileMemory struct {
+	Profile         string `json:"profile"`
+	ActivationBytes int64  `json:"activation_bytes"` // of an execution context, scratch included
+	ScratchBytes    int64  `json:"scratch_bytes"`    // of the layer that needs most
+	HostBytes       int64  `json:"host_persistent_bytes"`
+	DeviceBytes     int64  `json:"device_persistent_bytes"`
+}
 
 // Measured is what a build took.
 type Measured struct {
@@ -235,6 +257,18 @@ func Achieved(want Precision, layers map[string]int) (Precision, error) {
 			"check that the graph is typed and that scales lie on the weight's output axis")
 	}
 	return got, nil
+}
+
+// Accounts tells whether a builder's account of layers says anything of matrix
+// products; one that does not is no ground for [Achieved].
+func Accounts(layers map[string]int) bool {
+	for layer := range layers {
+		class, _, _ := strings.Cut(layer, " ")
+		if slices.ContainsFunc(products, func(p string) bool { return strings.Contains(strings.ToLower(class), p) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func precisionOf(typ string) Precision {

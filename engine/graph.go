@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
@@ -61,13 +62,47 @@ func mark(made map[string]bool, n *onnxpb.NodeProto) {
 	}
 }
 
+// named is how many matrix products an error names.
+const named = 5
+
+// unquantized says which matrix products of a graph have no quantized operand; ""
+// where every one has.
+func unquantized(m *onnx.Model) string {
+	dequantized := map[string]bool{}
+	var plain []string
+	for _, n := range m.Graph().GetNode() {
+		switch n.GetOpType() {
+		case "DequantizeLinear":
+			mark(dequantized, n)
+		case "Transpose", "Reshape", "Cast", "Identity":
+			if from(dequantized, n, 0) {
+				mark(dequantized, n)
+			}
+		case "MatMul", "Gemm":
+			if !from(dequantized, n, 0) && !from(dequantized, n, 1) {
+				plain = append(plain, n.GetName())
+			}
+		}
+	}
+	text := strings.Join(plain[:min(named, len(plain))], ", ")
+	if more := len(plain) - named; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
+}
+
 // CheckGraph refuses, as class input, a graph that is not of the precision that is
-// asked for: no builder changes it.
+// asked for: no builder changes it. What is asked to be INT8 and has no Q/DQ is told
+// with the products that lack them.
 func CheckGraph(m *onnx.Model, want Precision) error {
 	got := PrecisionOf(m)
 	if got == want {
 		return nil
 	}
-	return fault.New(fault.Input, "checking the graph", "", fmt.Sprintf("the graph is %s, not %s", got, want),
+	cause := fmt.Sprintf("the graph is %s, not %s", got, want)
+	if plain := unquantized(m); plain != "" && (want == INT8 || want == W8) {
+		cause += ": no QuantizeLinear and DequantizeLinear at " + plain
+	}
+	return fault.New(fault.Input, "checking the graph", "", cause,
 		fmt.Sprintf("ask for %s, or quantize the model to %s first", got, want))
 }

@@ -48,7 +48,7 @@ func (m Model) readme() string {
 			fmt.Fprintf(&b, "The engine was %s.\n", m.Manifest.Licence)
 		}
 	}
-	for _, n := range m.Notes {
+	for _, n := range append(slices.Clone(m.Notes), Redistribution) {
 		fmt.Fprintf(&b, "\n%s\n", n)
 	}
 	fmt.Fprintf(&b, "\n`sha256sum -c %s` proves the files.\n", Checksums)

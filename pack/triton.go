@@ -32,7 +32,9 @@ type Model struct {
 	// one of Graph and Plan is given.
 	Plan     string
 	Manifest *engine.Manifest // of the plan or of the engine that was verified; nil for none
-	Notes    []string         // provenance, a line each
+	Notes    []string         // provenance, a paragraph each
+	// Documents are written beside as JSON, by file name: verdicts.
+	Documents map[string]any
 }
 
 // nameForm is what a directory and a model of Triton can be called.
@@ -102,6 +104,9 @@ func Triton(dir string, m Model) error {
 			if err := fsx.WriteJSON(filepath.Join(tmp, "manifest.json"), m.Manifest); err != nil {
 				return err
 			}
+		}
+		if err := Documents(tmp, m.Documents); err != nil {
+			return err
 		}
 		if err := write(filepath.Join(tmp, "README.md"), m.readme()); err != nil {
 			return err

@@ -9,6 +9,7 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
+	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -19,16 +20,22 @@ import (
 	"github.com/trtforge/trtforge/profiles"
 )
 
-// layOutEngine adds the stage that builds an engine.
+// layOutEngine adds the stage that takes an engine from the store, where it is built
+// if it is not there. The stage's key is the engine's own ([engine.Key]): names, paths
+// and who wrote the plan change neither. Its directory is a copy, so that results stay
+// whole when they are moved or the store is pruned, and nobody who edits them harms
+// the engines of others; file systems that can, share the blocks.
 func (j *job) layOutEngine(e EngineConfig) {
 	model := j.model(e)
-	s := &stage{name: "engine/" + e.Name(), revision: 2, needs: []*stage{model}, params: map[string]string{
-		"precision": string(e.Precision), "target": e.Target, "builder": j.builder(e.Backend).Revision(),
-	}}
+	s := &stage{name: "engine/" + e.Name(), needs: []*stage{model}}
 	s.runtime = "ort"
 	if e.Backend == "rtx" {
 		s.runtime = "rtx"
 		s.needs = append(s.needs, j.plan)
+	}
+	s.asks = func() (map[string]string, error) {
+		r, err := j.request(e, model)
+		return engine.Inputs(r, j.builder(e.Backend).Revision()), err
 	}
 	s.run = func(ctx context.Context, dir string, p progress.Counter) error {
 		return j.runBuild(ctx, e, model, dir, p)
@@ -50,29 +57,60 @@ func (j *job) builder(backend string) engine.Builder {
 	}
 }
 
+// runBuild puts the engine of the store into dir.
 func (j *job) runBuild(ctx context.Context, e EngineConfig, model *stage, dir string, p progress.Counter) error {
-	r := engine.Request{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Model: j.graph(model), Target: e.Target}
-	var err error
-	if r.Contract, err = contract.Load(model.path(contractFile)); err != nil {
-		return err
-	}
-	if r.Plan, err = profiles.Load(j.plan.path(planFile)); err != nil {
-		return err
-	}
-	if e.Backend != "rtx" {
-		r.Plan = nil
-	}
-	if err := j.open(r.Model, func(m *onnx.Model) error {
-		r.ModelDigest, err = m.Digest()
-		return err
-	}); err != nil {
-		return err
-	}
-	manifest, err := j.builder(e.Backend).Build(ctx, r, dir, p)
+	r, err := j.request(e, model)
 	if err != nil {
 		return err
 	}
-	return fsx.WriteJSON(filepath.Join(dir, manifestFile), manifest)
+	s, err := j.store()
+	if err != nil {
+		return err
+	}
+	built, err := s.Build(ctx, j.builder(e.Backend), r, p)
+	if err != nil {
+		return err
+	}
+	return built.CopyTo(dir)
+}
+
+// request is what an engine of the file asks for, once its graph and the plan are there.
+func (j *job) request(e EngineConfig, model *stage) (r engine.Request, err error) {
+	r = engine.Request{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Model: j.graph(model), Target: e.Target}
+	if r.Contract, err = contract.Load(model.path(contractFile)); err != nil {
+		return r, err
+	}
+	if e.Backend == "rtx" {
+		if r.Plan, err = profiles.Load(j.plan.path(planFile)); err != nil {
+			return r, err
+		}
+	}
+	r.ModelDigest, err = j.digest(model)
+	return r, err
+}
+
+// digest is that of a stage's graph. Engines share graphs, and a digest reads every
+// weight, so each is taken once.
+func (j *job) digest(s *stage) (sum string, err error) {
+	if sum, known := j.graphs[s.sidecar.Key]; known {
+		return sum, nil
+	}
+	err = j.open(j.graph(s), func(m *onnx.Model) error {
+		sum, err = m.Digest()
+		return err
+	})
+	if err == nil {
+		j.graphs[s.sidecar.Key] = sum
+	}
+	return sum, err
+}
+
+// store is where engines are built: the options' own, or one in the output directory.
+func (j *job) store() (*store.Store, error) {
+	if j.options.Store != nil {
+		return j.options.Store, nil
+	}
+	return store.Open(filepath.Join(j.config.Output.Dir, "store"))
 }
 
 // engineModel is an engine as a job runs it.

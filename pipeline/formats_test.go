@@ -236,7 +236,7 @@ func allFormats() []format {
 		{"stage.json",
 			func(dir string) error {
 				in := map[string]string{"revision": "1", "strategy": "phase", "export/contract.json": strings.Repeat("2b", 32)}
-				return fsx.WriteJSON(join(dir, sidecarName), sidecar{Kind: "stage", SchemaVersion: 1, CreatedBy: author, Stage: "profiles", Key: key("profiles", in), Inputs: in,
+				return fsx.WriteJSON(join(dir, sidecarName), sidecar{Kind: "stage", SchemaVersion: 1, CreatedBy: author, Stage: "profiles", Key: (&stage{name: "profiles"}).key(in), Inputs: in,
 					Outputs: map[string]string{planFile: strings.Repeat("f0", 32)}, ElapsedMS: 1.25})
 			},
 			func(path string) (func() error, error) { return plainly(path, &sidecar{}) }},

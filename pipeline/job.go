@@ -36,6 +36,7 @@ type job struct {
 	export, plan, reference, bench *stage
 	models                         map[quant.Precision]*stage // typed graphs by how they are made
 	engines                        []*engineStage
+	graphs                         map[string]string // their digests, by the key of the stage that made them
 
 	tokenizer *bpe.Tokenizer
 	texts     map[string][]int
@@ -52,7 +53,7 @@ type engineStage struct {
 
 // newJob lays out the stages of a pipeline; it starts nothing.
 func newJob(c *Config, o Options) (*job, error) {
-	j := &job{config: c, options: o, models: map[quant.Precision]*stage{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
+	j := &job{config: c, options: o, models: map[quant.Precision]*stage{}, graphs: map[string]string{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
 	if j.threads = c.Run.Threads; j.threads == 0 {
 		j.threads = ort.Threads()
 	}

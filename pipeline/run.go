@@ -11,6 +11,7 @@ import (
 
 	"github.com/gofrs/flock"
 
+	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -24,6 +25,8 @@ type Options struct {
 	Progress func(stage string) Bar
 	// Runtimes installs or finds what a stage needs.
 	Runtimes Runtimes
+	// Store is where engines are built and found again; nil is one in [output] dir.
+	Store *store.Store
 }
 
 // Bar watches one stage and is told how it ended.

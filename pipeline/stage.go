@@ -12,6 +12,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -28,6 +29,9 @@ type stage struct {
 	files    map[string]string // files from outside, by the name they have in the key
 	runtime  string            // the runtime that it needs: ort, rtx, reference; "" = none
 	run      func(ctx context.Context, dir string, p progress.Counter) error
+	// asks is set where the stage makes an engine: what that depends on, by which
+	// it is known in the store too. Nothing of the above counts then.
+	asks func() (map[string]string, error)
 
 	dir     string   // where its outputs are
 	sidecar *sidecar // of this run or of the cached one; nil before either
@@ -54,6 +58,9 @@ type sidecar struct {
 // inputs is everything that the stage's output depends on, by name. It needs
 // the sidecars of the stages it reads.
 func (s *stage) inputs() (map[string]string, error) {
+	if s.asks != nil {
+		return s.asks()
+	}
 	in := map[string]string{"revision": fmt.Sprint(s.revision)}
 	for k, v := range s.params {
 		in[k] = v
@@ -73,10 +80,13 @@ func (s *stage) inputs() (map[string]string, error) {
 	return in, nil
 }
 
-// key is the sha256 of the inputs in the order of their names.
-func key(name string, inputs map[string]string) string {
+// key is the sha256 of the inputs in the order of their names; of an engine its own.
+func (s *stage) key(inputs map[string]string) string {
+	if s.asks != nil {
+		return engine.KeyOf(inputs)
+	}
 	h := sha256.New()
-	_, _ = fmt.Fprintf(h, "stage %q\n", name)
+	_, _ = fmt.Fprintf(h, "stage %q\n", s.name)
 	for _, k := range slices.Sorted(maps.Keys(inputs)) {
 		_, _ = fmt.Fprintf(h, "%q=%q\n", k, inputs[k])
 	}
@@ -114,7 +124,7 @@ func (s *stage) cached(inputs map[string]string) (why string) {
 	if err := json.Unmarshal(b, &old); err != nil || old.Kind != "stage" || old.SchemaVersion != sidecarVersion {
 		return "its record is unreadable"
 	}
-	if old.Key != key(s.name, inputs) {
+	if old.Key != s.key(inputs) {
 		return difference(old.Inputs, inputs)
 	}
 	for _, name := range slices.Sorted(maps.Keys(old.Outputs)) {
@@ -170,7 +180,7 @@ func (s *stage) execute(ctx context.Context, inputs map[string]string, createdBy
 		}
 		s.sidecar = &sidecar{
 			Kind: "stage", SchemaVersion: sidecarVersion, CreatedBy: createdBy, Stage: s.name,
-			Key: key(s.name, inputs), Inputs: inputs, Outputs: outputs,
+			Key: s.key(inputs), Inputs: inputs, Outputs: outputs,
 			ElapsedMS: float64(time.Since(start).Microseconds()) / 1000,
 		}
 		return fsx.WriteJSON(filepath.Join(tmp, sidecarName), s.sidecar)

@@ -86,11 +86,23 @@ func RatioOfSummaries(a, b Summary) Summary {
 		return Summary{Value: math.NaN(), N: out.N}.without("a ratio wants positive figures")
 	}
 	if !a.HasInterval() || !b.HasInterval() || a.Lo <= 0 || b.Lo <= 0 {
-		return out.without("a figure that it is made of has none")
+		return out.without("one side has none")
 	}
 	arm := func(x, y float64) float64 { return math.Hypot(math.Log(x), math.Log(y)) }
 	out.Lo = out.Value * math.Exp(-arm(a.Value/a.Lo, b.Hi/b.Value))
 	out.Hi = out.Value * math.Exp(arm(a.Hi/a.Value, b.Value/b.Lo))
+	return out
+}
+
+// DifferenceOfSummaries is a - b where only the intervals are known, as
+// RatioOfSummaries, for figures that may be zero or negative.
+func DifferenceOfSummaries(a, b Summary) Summary {
+	out := Summary{Value: a.Value - b.Value, N: min(a.N, b.N)}
+	if !a.HasInterval() || !b.HasInterval() {
+		return out.without("one side has none")
+	}
+	out.Lo = out.Value - math.Hypot(a.Value-a.Lo, b.Hi-b.Value)
+	out.Hi = out.Value + math.Hypot(a.Hi-a.Value, b.Value-b.Lo)
 	return out
 }
 

@@ -57,7 +57,7 @@ func (o *BuildOptions) AddFlags(f *pflag.FlagSet) {
 
 // addStore declares --store.
 func addStore(f *pflag.FlagSet, into *string) {
-	f.StringVar(into, "store", "", "the engine store `DIR` (default $TRTFORGE_HOME/store)")
+	f.StringVar(into, "store", "", "the engine store `DIR` (default $TRTFORGE_STORE, or $TRTFORGE_HOME/store)")
 }
 
 func newBuildCommand(g *globals) *cobra.Command {
@@ -211,7 +211,7 @@ func (o BuildOptions) request(path string) (r engine.Request, err error) {
 	r.Name = o.Backend + "-" + string(r.Precision)
 	switch {
 	case p != "" && p != r.Precision:
-		return r, fault.New(fault.Input, "building", path, fmt.Sprintf("the graph is %s, not %s", r.Precision, p), "leave --precision out, or quantize the model first")
+		return r, fault.Wrap(fault.Input, "building", path, engine.CheckGraph(m, p), "leave --precision out, or quantize the model first")
 	case o.Backend == "ortcpu" && r.Precision == engine.BF16:
 		return r, fault.New(fault.Input, "building", path, "ONNX Runtime's CPU has no BF16 products", "build it for --backend rtx")
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 
 	"github.com/spf13/cobra"
@@ -12,8 +13,8 @@ import (
 func newEnginesCommand(g *globals) *cobra.Command {
 	c := &cobra.Command{
 		Use:   "engines",
-		Short: "Show, prove and remove the engines of the store",
-		Long: `Engines are kept in $TRTFORGE_HOME/store (default ~/.cache/trtforge/store) under a key:
+		Short: "Show, prove, compare, adopt and remove the engines of the store",
+		Long: `Engines are kept in $TRTFORGE_STORE (default $TRTFORGE_HOME/store, ~/.cache/trtforge/store) under a key:
 the sha256 over everything that changes an engine, which are the graph, the profiles,
 the precision, the target, the options and the builder's version. An engine is used only
 after its files, its manifest and its key were proved against each other. A key may be
@@ -27,13 +28,17 @@ cut to its first six characters or more.
 	addStore(c.PersistentFlags(), &dir)
 	open := func() (*store.Store, error) { return openStore(g, dir, store.View) }
 	c.AddCommand(newEnginesListCommand(g, open), newEnginesShowCommand(g, open), newEnginesWhyCommand(g, open),
-		newEnginesVerifyCommand(g, open), newEnginesPruneCommand(g, open))
+		newEnginesVerifyCommand(g, open), newEnginesPruneCommand(g, open),
+		newEnginesDiffCommand(g, open), newEnginesAdoptCommand(g, func() (*store.Store, error) { return openStore(g, dir, store.Open) }))
 	return c
 }
 
-// openStore opens the engine store at dir, to build or to look; the user's own where
-// dir is empty.
+// openStore opens the engine store at dir, to build or to look; the one of the
+// environment, or else the user's own, where dir is empty.
 func openStore(g *globals, dir string, how func(dir string) (*store.Store, error)) (*store.Store, error) {
+	if dir == "" {
+		dir = os.Getenv("TRTFORGE_STORE")
+	}
 	if dir == "" {
 		home, err := runtimes.Home()
 		if err != nil {

@@ -22,9 +22,10 @@ type listedEngine struct {
 	Precision engine.Precision `json:"precision,omitempty"`
 	Target    string           `json:"target,omitempty"`
 	Profiles  int              `json:"profiles"`
-	Bytes     int64            `json:"bytes"`          // of the engine itself, as build tells it; 0 where it is damaged
-	OnDisk    int64            `json:"on_disk"`        // with everything beside it
-	Used      string           `json:"used,omitempty"` // RFC 3339
+	Bytes     int64            `json:"bytes"`             // of the engine itself, as build tells it; 0 where it is damaged
+	OnDisk    int64            `json:"on_disk"`           // with everything beside it
+	Used      string           `json:"used,omitempty"`    // RFC 3339
+	Adopted   bool             `json:"adopted,omitempty"` // nobody here built it
 	Damage    string           `json:"damage,omitempty"`
 }
 
@@ -60,7 +61,7 @@ func (g *globals) printEngines(all []store.Listed) error {
 		} else {
 			m := l.Entry.Manifest
 			line.Backend, line.Precision, line.Target, line.Profiles = m.Backend, m.Precision, m.Target, len(m.Profiles)
-			line.Bytes = m.Bytes
+			line.Bytes, line.Adopted = m.Bytes, m.Adopted
 			line.Used = l.Entry.Used.UTC().Format(time.RFC3339)
 		}
 		lines = append(lines, line)
@@ -76,7 +77,11 @@ func (g *globals) printEngines(all []store.Listed) error {
 				_, _ = fmt.Fprintf(t, "%.12s\tdamaged\t%s\n", l.Key, l.Damage)
 				continue
 			}
-			_, _ = fmt.Fprintf(t, "%.12s\t%s\t%s\t%s\t%d\t%s\t%s\n", l.Key, l.Backend, l.Precision, orDash(l.Target), l.Profiles, bytesText(l.Bytes), l.Used)
+			precision := orDash(string(l.Precision))
+			if l.Adopted {
+				precision += " (adopted)"
+			}
+			_, _ = fmt.Fprintf(t, "%.12s\t%s\t%s\t%s\t%d\t%s\t%s\n", l.Key, l.Backend, precision, orDash(l.Target), l.Profiles, bytesText(l.Bytes), l.Used)
 		}
 		return t.Flush()
 	})
@@ -118,17 +123,30 @@ func writeEngine(w io.Writer, e *store.Entry) error {
 	line("size", bytesText(m.Bytes))
 	line("backend", m.Backend)
 	line("builder", m.Builder)
-	line("precision", fmt.Sprintf("%s asked for, %s built", m.Precision, m.Achieved))
+	if m.Adopted {
+		line("precision", orDash(string(m.Precision))+" by its owner's word")
+	} else {
+		line("precision", fmt.Sprintf("%s asked for, %s built", m.Precision, m.Achieved))
+	}
 	line("target", orDash(m.Target))
 	for i, p := range m.Profiles {
-		line(fmt.Sprintf("profile %d", i), p.Name)
+		text := p.Name
+		if m.Memory != nil && i < len(m.Memory.Profiles) {
+			text += ", activations " + bytesText(m.Memory.Profiles[i].ActivationBytes)
+		}
+		line(fmt.Sprintf("profile %d", i), text)
+	}
+	if m.Memory != nil {
+		line("weights", bytesText(m.Memory.WeightsBytes)+" on the device")
 	}
 	var layers []string
 	for _, k := range slices.Sorted(maps.Keys(m.Layers)) {
 		layers = append(layers, fmt.Sprintf("%d %s", m.Layers[k], k))
 	}
-	line("layers", strings.Join(layers, ", "))
-	line("built in", fmt.Sprintf("%.1f s", m.Measured.BuildMS/1000))
+	if layers != nil {
+		line("layers", strings.Join(layers, ", "))
+		line("built in", fmt.Sprintf("%.1f s", m.Measured.BuildMS/1000))
+	}
 	for _, note := range append(slices.Clone(m.Warnings), m.Licence) {
 		if note != "" {
 			line("note", note)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/trtforge/trtforge/calib/tableio"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/quant"
@@ -35,15 +36,18 @@ func newInspectCommand(g *globals) *cobra.Command {
 	var opts InspectOptions
 	c := &cobra.Command{
 		Use:   "inspect FILE",
-		Short: "Show what a file is: a graph and its contract, a checkpoint, profiles, a calibration table, decisions",
+		Short: "Show what a file is: a graph and its contract, an engine, a checkpoint, profiles, a calibration table, decisions",
 		Long: `Inspect tells the kind of a file by its content. Of an ONNX model it shows what
 every input and output is for, which of its dimensions is batch, sequence, past or
 their sum, how that is known (from the nodes, from names, or because --bind says
 so), and what the graph is made of. What nothing says is asked for by name, with
-the --bind that answers it.
+the --bind that answers it. Of a TensorRT or TensorRT-RTX plan, bare, in its directory or
+in an EPContext model, it shows the builder, the GPUs, and whether this machine can run
+it and why not.
 ` + exitStatus,
 		Example: `  trtforge inspect model.onnx
   trtforge inspect model.onnx --bind x:1=seq -o contract.json
+  trtforge inspect their.engine
   trtforge inspect vit.onnx --bind pixel_values:2=224..448 --bind pixel_values:3=224..448`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runInspect(opts, g, args[0]) },
@@ -61,6 +65,9 @@ type inspector struct {
 
 // inspectors are asked in this order; who matches first shows the file.
 var inspectors = []inspector{
+	{"engine's directory", isEngineManifest, inspectEngine},
+	{"TensorRT plan", isPlan, inspectPlan},
+	{"timing cache", func(name string, _ []byte) bool { return strings.HasSuffix(name, ".timing") }, inspectTiming},
 	{"safetensors", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".safetensors") || len(head) > 8 && head[8] == '{' && head[0] != '{'
 	}, inspectSafetensors},
@@ -104,12 +111,15 @@ func runInspect(opts InspectOptions, g *globals, path string) error {
 	return fault.New(fault.Input, "inspecting", path, "its kind is not known", "want a file of one of these kinds: "+strings.Join(kinds, ", "))
 }
 
-// fileIn is what a directory is inspected by: the graph of an export, or the
-// weights of a checkpoint.
+// fileIn is what a directory is inspected by: the manifest of an engine, the graph
+// of an export, or the weights of a checkpoint.
 func fileIn(path string) (string, error) {
 	info, err := os.Stat(path)
 	if err != nil || !info.IsDir() {
 		return path, nil // headOf says what is wrong with it
+	}
+	if manifest := filepath.Join(path, "manifest.json"); store.IsEngine(path) {
+		return manifest, nil
 	}
 	weights := filepath.Join(path, "model.safetensors")
 	if _, err := os.Stat(weights); err == nil {

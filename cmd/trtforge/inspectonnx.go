@@ -5,10 +5,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/safetensors"
 )
@@ -23,7 +26,10 @@ type inspected struct {
 	Parameters int64              `json:"parameters"`
 	Bytes      int64              `json:"weight_bytes"`
 	External   int64              `json:"external_bytes"` // of them, in files beside the model
-	Contract   *contract.Contract `json:"contract"`
+	Types      map[string]int64   `json:"weight_types"`   // bytes of the weights, by type
+	Refused    []string           `json:"tensorrt_refuses,omitempty"`
+	Contexts   []planfile.Context `json:"ep_contexts,omitempty"` // compiled engines within
+	Contract   *contract.Contract `json:"contract,omitempty"`
 }
 
 func inspectONNX(opts InspectOptions, g *globals, path string) error {
@@ -37,7 +43,13 @@ func inspectONNX(opts InspectOptions, g *globals, path string) error {
 	}
 	defer func() { _ = m.Close() }()
 	x := describeONNX(m)
-	if x.Contract, err = contract.Infer(m, bound...); err != nil {
+	x.Contexts = planfile.Contexts(m, filepath.Dir(path))
+	x.Contract, err = contract.Infer(m, bound...)
+	switch {
+	case err != nil && len(x.Contexts) > 0 && opts.Out == "": // what was compiled shows no cache to know it by
+		x.Contract = nil
+		return g.print(x, x.write)
+	case err != nil:
 		return err
 	}
 	x.Contract.CreatedBy = createdBy()
@@ -53,7 +65,7 @@ func inspectONNX(opts InspectOptions, g *globals, path string) error {
 }
 
 func describeONNX(m *onnx.Model) *inspected {
-	x := &inspected{Kind: "onnx", Producer: m.Proto.GetProducerName(), Opset: m.Opset(), Domains: map[string]int64{}, Nodes: map[string]int{},
+	x := &inspected{Kind: "onnx", Producer: m.Proto.GetProducerName(), Opset: m.Opset(), Domains: map[string]int64{}, Nodes: map[string]int{}, Types: map[string]int64{}, Refused: engine.Refused(m),
 		Bytes: m.Size(), External: m.External()}
 	for _, o := range m.Proto.GetOpsetImport() {
 		if d := o.GetDomain(); d != "" && d != "ai.onnx" {
@@ -71,14 +83,17 @@ func describeONNX(m *onnx.Model) *inspected {
 		if n, err := onnx.Elements(w.Dims); err == nil {
 			x.Parameters += n
 		}
+		x.Types[w.Type.String()] += w.Data.Size()
 		return nil
 	})
 	return x
 }
 
 func (x *inspected) write(w io.Writer) error {
-	if err := x.Contract.Write(w); err != nil {
-		return err
+	if x.Contract != nil {
+		if err := x.Contract.Write(w); err != nil {
+			return err
+		}
 	}
 	producer := ""
 	if x.Producer != "" {
@@ -86,6 +101,17 @@ func (x *inspected) write(w io.Writer) error {
 	}
 	_, err := fmt.Fprintf(w, "opset %d%s%s\n%d parameters, %s, %s of them beside the model\n%s\n", x.Opset, x.others(), producer,
 		x.Parameters, bytesText(x.Bytes), bytesText(x.External), x.census())
+	for _, t := range slices.Sorted(maps.Keys(x.Types)) {
+		_, _ = fmt.Fprintf(w, "weights in %s: %s\n", t, bytesText(x.Types[t]))
+	}
+	for _, r := range x.Refused {
+		_, _ = fmt.Fprintf(w, "TensorRT will refuse: %s\n", r)
+	}
+	for _, c := range x.Contexts {
+		if err := writeContext(w, c); err != nil {
+			return err
+		}
+	}
 	return err
 }
 

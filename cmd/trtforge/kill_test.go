@@ -112,7 +112,7 @@ func (k *killer) start(t *testing.T, dir, mark string) *exec.Cmd {
 	}
 	defer func() { _ = log.Close() }()
 	c := exec.Command(k.program, "run", path, "--reference", k.reference, "-v")
-	c.Env = append(os.Environ(), marker+"="+mark)
+	c.Env = append(os.Environ(), marker+"="+mark, "TRTFORGE_STORE="+filepath.Join(dir, "engines"))
 	c.Stderr = log
 	c.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := c.Start(); err != nil {

@@ -57,6 +57,7 @@ func TestScript(t *testing.T) {
 		ContinueOnError: true,
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("TRTFORGE_HOME", home)
+			e.Setenv("TRTFORGE_STORE", filepath.Join(e.WorkDir, "engines"))
 			e.Setenv("DEMO", filepath.Join(root, "examples", "demo"))
 			e.Setenv("FORMATS", filepath.Join(root, "docs", "formats"))
 			e.Setenv("SIDECARS", filepath.Join(root, "profiles", "sidecar", "testdata"))
@@ -151,7 +152,7 @@ func signalled(ts *testscript.TestScript, _ bool, args []string) {
 	ts.Check(err)
 	number := map[string]syscall.Signal{"INT": syscall.SIGINT, "TERM": syscall.SIGTERM, "KILL": syscall.SIGKILL}[args[0]]
 	c := exec.Command(args[3], args[4:]...)
-	c.Dir, c.Env = ts.Getenv("WORK"), []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TRTFORGE_HOME=" + ts.Getenv("TRTFORGE_HOME")}
+	c.Dir, c.Env = ts.Getenv("WORK"), []string{"PATH=" + os.Getenv("PATH"), "HOME=" + ts.Getenv("HOME"), "TRTFORGE_HOME=" + ts.Getenv("TRTFORGE_HOME"), "TRTFORGE_STORE=" + ts.Getenv("TRTFORGE_STORE")}
 	for _, to := range []struct {
 		name string
 		set  func(*os.File)

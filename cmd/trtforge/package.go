@@ -13,28 +13,31 @@ import (
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/pack"
-	"github.com/trtforge/trtforge/profiles"
 )
 
 // PackageOptions are the flags of package.
 type PackageOptions struct {
-	Format  string
-	Out     string
-	Name    string
-	Release string
-	Plan    string
-	Bind    []string
+	Format    string
+	Out       string
+	Name      string
+	Release   string
+	Plan      string
+	Engine    string
+	Precision string
+	Store     string
+	Bind      []string
 }
 
 // AddFlags declares the flags.
 func (o *PackageOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringVar(&o.Format, "format", "triton", "triton, a model repository of a graph; or tar, an archive of a directory")
-	f.StringVarP(&o.Out, "out", "o", "", "the directory or archive to write")
+	f.StringVar(&o.Format, "format", "triton", "triton, a model repository; bundle, a build for a machine with a GPU; or tar, an archive")
+	f.StringVarP(&o.Out, "out", "o", "", "the directory or archive to write; repositories and bundles become an archive where it ends with .tar")
 	f.StringVar(&o.Name, "name", "model", "what Triton calls the model")
 	f.StringVar(&o.Release, "release", "", "the release of Triton that will serve it, for instance 24.08")
-	f.StringVar(&o.Plan, "plan", "", "the one profile: a plan `FILE` of `trtforge profiles derive --backend orttrt`")
+	f.StringVar(&o.Plan, "plan", "", "the profiles: a plan `FILE` of `trtforge profiles derive`; of a graph for Triton the one of --backend orttrt")
+	f.StringVar(&o.Engine, "engine", "", "which engine of a run's results, for instance rtx-int8")
+	addStore(f, &o.Store)
 	addBind(f, &o.Bind)
 }
 
@@ -42,15 +45,24 @@ func newPackageCommand(g *globals) *cobra.Command {
 	var opts PackageOptions
 	c := &cobra.Command{
 		Use:   "package PATH",
-		Short: "Lay out what a server needs: a Triton model repository, or one archive",
-		Long: `Package writes a Triton model repository of a graph for the onnxruntime backend, whose
-TensorRT accelerator builds the engine on the server: config.pbtxt with the profile, only
-parameters that the release takes (an unknown one stops the load), warm-up requests at the
-profile's edges, checksums, and a README of where everything comes from. Or it writes a
-directory, for instance an engine that ` + "`trtforge build -o`" + ` put there, as one tar archive
-for a machine without a network; an engine is proved first.
+		Short: "Lay out what a server or a GPU machine needs: a Triton repository, a build bundle, or one archive",
+		Long: `Package writes what another machine needs, with the manifest, checksums and a README of
+where everything comes from and what may be passed on. PATH is a graph, an engine (its
+directory, or its key in the store), or a run's results, of which --engine names one
+engine. One that failed a gate is not packed: exit status 1.
+
+triton  A model repository. Of a graph for the onnxruntime backend, whose TensorRT
+        accelerator builds the engine on the server: config.pbtxt with the profile, and
+        only parameters that the release takes (an unknown one stops the load). Of a
+        TensorRT plan for the tensorrt backend, with all profiles. Warm-up requests at
+        the profiles' edges. Triton runs no TensorRT-RTX plans.
+bundle  A graph, its profiles and a script that builds the plan with trtexec on a machine
+        with a GPU and times it; ` + "`trtforge engines adopt`" + ` takes the result back.
+tar     A directory, or an engine of a run's results, as one archive for a machine
+        without a network; an engine is proved first.
 ` + exitStatus,
 		Example: `  trtforge package model.onnx --plan plan.json --release 24.08 --name gpt2 -o repository
+  trtforge package build/demo --engine rtx-int8 --format bundle -o int8-build.tar
   trtforge package engines/int8 --format tar -o int8.tar`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error { return runPackage(opts, g, args[0]) },
@@ -61,14 +73,17 @@ for a machine without a network; an engine is proved first.
 }
 
 func runPackage(o PackageOptions, g *globals, path string) error {
+	open := func() (*store.Store, error) { return openStore(g, o.Store, store.View) }
 	var err error
 	switch o.Format {
 	case "triton":
-		err = packTriton(o, path)
+		err = o.laidOut(func(dir string) error { return packTriton(o, path, dir, open) })
+	case "bundle":
+		err = o.laidOut(func(dir string) error { return packBundle(o, path, dir, open) })
 	case "tar":
-		err = packTar(o, path)
+		err = packTar(o, path, open)
 	default:
-		err = fault.New(fault.Usage, "", "", fmt.Sprintf("--format %q", o.Format), "want triton or tar")
+		err = fault.New(fault.Usage, "", "", fmt.Sprintf("--format %q", o.Format), "want triton, bundle or tar")
 	}
 	if err != nil {
 		return err
@@ -79,45 +94,45 @@ func runPackage(o PackageOptions, g *globals, path string) error {
 	})
 }
 
-func packTriton(o PackageOptions, path string) error {
-	if o.Plan == "" || o.Release == "" {
-		return fault.New(fault.Usage, "", "", "a repository needs --plan and --release", "derive a plan with --backend orttrt, and name the release of Triton")
+// laidOut lays out a directory, as such or in an archive.
+func (o PackageOptions) laidOut(fill func(dir string) error) error {
+	if filepath.Ext(o.Out) != ".tar" {
+		return fill(o.Out)
 	}
-	if entries, err := os.ReadDir(o.Out); err == nil {
-		for _, e := range entries { // what is replaced is a repository of this model
-			if !slices.Contains([]string{o.Name, "README.md", "manifest.json", pack.Checksums}, e.Name()) {
-				return fault.New(fault.Usage, "writing a repository to", o.Out, "the directory holds something else: "+e.Name(), "choose another one")
-			}
+	if err := fsx.Writable(o.Out); err != nil {
+		return err
+	}
+	// Beside the archive, for there is room for it there.
+	tmp, err := os.MkdirTemp(filepath.Dir(o.Out), fsx.TempPrefix+"*")
+	if err != nil {
+		return fsx.Explain("writing", o.Out, err)
+	}
+	defer func() { _ = os.RemoveAll(tmp) }()
+	name := filepath.Base(o.Out)
+	dir := filepath.Join(tmp, name[:len(name)-len(".tar")])
+	if err := fill(dir); err != nil {
+		return err
+	}
+	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
+}
+
+// onlyOwn refuses a directory that holds more than what an earlier run of this
+// command, which is replaced, left there.
+func onlyOwn(dir string, own ...string) error {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil // there is none yet
+	}
+	for _, e := range entries {
+		if !slices.Contains(own, e.Name()) {
+			return fault.New(fault.Usage, "writing a package to", dir, "the directory holds something else: "+e.Name(), "choose another one")
 		}
 	}
-	graph, err := graphFile(path)
-	if err != nil {
-		return err
-	}
-	m, err := onnx.Load(graph)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = m.Close() }()
-	c, err := infer(m, o.Bind)
-	if err != nil {
-		return err
-	}
-	plan, err := profiles.Load(o.Plan)
-	if err != nil {
-		return err
-	}
-	if err := profiles.Validate(c, plan.Profiles); err != nil {
-		return fault.Wrap(fault.Usage, "packing", graph, err, "derive the plan from this graph")
-	}
-	return pack.Triton(o.Out, pack.Model{
-		Name: o.Name, Release: o.Release, Contract: c, Profiles: plan.Profiles, Graph: graph, Data: m.DataFiles(),
-		Notes: []string{"Written by " + createdBy() + "."},
-	})
+	return nil
 }
 
 // packTar archives a directory; an engine is proved before.
-func packTar(o PackageOptions, dir string) error {
+func packTar(o PackageOptions, dir string, open opener) error {
 	info, err := os.Stat(dir)
 	if err != nil {
 		return fsx.Explain("reading", dir, err)
@@ -128,6 +143,9 @@ func packTar(o PackageOptions, dir string) error {
 	if inside(o.Out, dir) {
 		return fault.New(fault.Usage, "packing", dir, "the archive "+o.Out+" would lie in what it archives", "name a file outside of the directory")
 	}
+	if isResults(dir) {
+		return packResults(o, dir, open)
+	}
 	if err := store.Prove(dir); err != nil {
 		if fault.Classify(err) == fault.Input {
 			return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "build it again: `trtforge build MODEL -o "+dir+"`")
@@ -135,6 +153,33 @@ func packTar(o PackageOptions, dir string) error {
 		return err
 	}
 	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
+}
+
+// packResults archives one engine of a run's results, or all that a run left, of
+// which then nothing may have failed a gate.
+func packResults(o PackageOptions, dir string, open opener) error {
+	if o.Engine == "" {
+		verdicts, err := verdictsOf(dir)
+		if err != nil {
+			return err
+		}
+		if err := (&source{name: dir, verdicts: verdicts}).passed(); err != nil {
+			return err
+		}
+		return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
+	}
+	s, err := o.openSource(dir, open)
+	if err != nil {
+		return err
+	}
+	s.name = o.Engine
+	if err := s.passed(); err != nil {
+		return err
+	}
+	if filepath.Ext(o.Out) != ".tar" {
+		return fault.New(fault.Usage, "writing", o.Out, "an archive's name ends with .tar", "name it so")
+	}
+	return o.laidOut(pack.Engine{Name: o.Engine, Copy: s.entry.CopyTo, Documents: s.documents(), Notes: s.notes()}.Pack)
 }
 
 // inside tells whether a file lies, or would lie, in a directory or below it.

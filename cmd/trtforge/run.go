@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/pipeline"
 )
@@ -25,6 +26,7 @@ type RunOptions struct {
 	Reference string // "", "live" or "recorded"
 	Setup     bool
 	Accept    bool
+	Store     string
 }
 
 // AddFlags declares the flags.
@@ -33,6 +35,7 @@ func (o *RunOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Reference, "reference", "", "`SOURCE` of PyTorch's figures: live or recorded; default: recorded where the file names a bundle")
 	f.BoolVar(&o.Setup, "setup", false, "install missing runtimes instead of ending with status 3")
 	f.BoolVar(&o.Accept, "accept-licence", false, "with --setup: accept the licences shown")
+	addStore(f, &o.Store)
 }
 
 func newRunCommand(g *globals) *cobra.Command {
@@ -46,7 +49,8 @@ engines, the PyTorch reference, validation, benchmarks, gates and the report.
 
 Each stage keeps a record of all that its output depends on. What still holds is
 not run again, so a run that was interrupted, or killed, goes on where it stopped.
-Results are in [output] dir: report.html, summary.json, rows.jsonl and stages/.
+Results are in [output] dir: report.html, summary.json, rows.jsonl and stages/. Engines
+are built in the store, where other pipelines and build find them, and copied to stages/.
 
 A pipeline file, with every key:
 
@@ -89,6 +93,9 @@ func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error
 			return err
 		}
 		return g.print(steps, func(w io.Writer) error { return writeSteps(w, steps) })
+	}
+	if o.Store, err = openStore(g, opts.Store, store.Open); err != nil {
+		return err
 	}
 	result, err := pipeline.Run(ctx, config, o)
 	if err != nil {

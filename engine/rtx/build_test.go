@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/enginetest"
+	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
@@ -52,8 +53,11 @@ func TestRequestedIsAchieved(t *testing.T) {
 				t.Errorf("%s: the engine has %s", v.precision, layer)
 			}
 		}
-		if h, err := ReadHeader(filepath.Join(dir, got.File)); err != nil || h.Version != b.Version {
+		if h, err := planfile.Read(filepath.Join(dir, got.File)); err != nil || h.Version != b.Version {
 			t.Errorf("%s: header %+v, %v", v.precision, h, err)
+		}
+		if m := got.Memory; m == nil || len(m.Profiles) != 2 || m.Profiles[1].Profile != "decode" || m.Profiles[0].ActivationBytes <= m.Profiles[1].ActivationBytes || m.WeightsBytes == 0 {
+			t.Errorf("%s: memory %+v", v.precision, m)
 		}
 		size[v.precision] = got.Bytes
 	}
@@ -94,7 +98,7 @@ func TestBuildsThatFail(t *testing.T) {
 		exit int
 		want []string
 	}{
-		{"an FP32 graph as INT8", b, asked(t, m, engine.INT8), 4, []string{"the graph is fp32, not int8"}},
+		{"an FP32 graph as INT8", b, asked(t, m, engine.INT8), 4, []string{"the graph is fp32, not int8", "/h.0/attn/c_attn/MatMul", "more"}},
 		{"an FP16 graph as FP32", b, asked(t, half(t, m), engine.FP32), 4, []string{"the graph is fp16, not fp32"}},
 		{"weights scaled along the wrong axis", b, asked(t, half(t, wrongAxis(t, integer(t, m), 4)), engine.INT8), 5, []string{"4 of 4 quantized", "2 profiles", "/h.0/attn/c_attn/MatMul", "/h.1/mlp/c_fc/MatMul"}},
 		{"one weight of four scaled along the wrong axis", b, asked(t, half(t, wrongAxis(t, integer(t, m), 1)), engine.INT8), 5, []string{"1 of 4", "/h.0/attn/c_attn/MatMul"}},

@@ -2,39 +2,12 @@ package rtx
 
 import (
 	"bufio"
-	"bytes"
-	"fmt"
 	"io"
-	"os"
 	"regexp"
 	"strings"
 
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 )
-
-// Header is the beginning of a plan.
-type Header struct {
-	Version string // of the builder, "1.7.1.116"
-}
-
-// headerBytes is what TensorRT itself calls the engine's header.
-const headerBytes = 64
-
-// ReadHeader reads a plan's header: the tag "vtrt", and the builder's version in
-// four bytes at 24 (seen in plans of 1.7; NVIDIA documents neither).
-func ReadHeader(path string) (Header, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return Header{}, fsx.Explain("reading plan", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	b := make([]byte, headerBytes)
-	if _, err := io.ReadFull(f, b); err != nil || !bytes.HasPrefix(b, []byte("vtrt")) {
-		return Header{}, fault.New(fault.Input, "reading plan", path, "it is not a TensorRT-RTX plan", "build the engine again")
-	}
-	return Header{Version: fmt.Sprintf("%d.%d.%d.%d", b[24], b[25], b[26], b[27])}, nil
-}
 
 var (
 	layerType = regexp.MustCompile(`, LayerType: ([A-Za-z0-9_]+),`)

@@ -16,12 +16,14 @@ package rtx
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -123,7 +125,7 @@ func typed(r engine.Request) error {
 // manifest records the build and refuses one that is not what was asked for.
 func (b *Builder) manifest(r engine.Request, dir string, got result, measured engine.Measured) (*engine.Manifest, error) {
 	plan := filepath.Join(dir, planFile)
-	header, err := ReadHeader(plan)
+	header, err := planfile.Read(plan)
 	if err != nil {
 		return nil, err
 	}
@@ -132,12 +134,22 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 			fmt.Sprintf("the plan has %d of %d profiles and is of builder %s, want %s", got.Profiles, len(r.Plan.Profiles), header.Version, b.Version),
 			"run `trtforge setup rtx` and build again")
 	}
+	if r.Target != "" && !slices.Equal(header.Targets, []string{r.Target}) {
+		return nil, fault.New(fault.Runtime, "building", r.Name, fmt.Sprintf("the plan is for %q, asked for was %s", header.Targets, r.Target), "report this")
+	}
 	f, err := os.Open(filepath.Join(dir, layerFile))
 	if err != nil {
 		return nil, fsx.Explain("reading", layerFile, err)
 	}
 	defer func() { _ = f.Close() }()
 	layers, err := Layers(f)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return nil, fsx.Explain("reading", layerFile, err)
+	}
+	needs, err := memory(f, r.Plan.Profiles)
 	if err != nil {
 		return nil, err
 	}
@@ -156,7 +168,7 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
 		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile,
-		Bytes: got.Bytes, FileDigest: digest, Profiles: r.Plan.Profiles, Layers: layers, Measured: measured,
+		Bytes: got.Bytes, FileDigest: digest, Profiles: r.Plan.Profiles, Layers: layers, Memory: needs, Measured: measured,
 		Licence: licence, Warnings: got.Warnings,
 	}, nil
 }

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
@@ -40,22 +39,30 @@ func TestWeightsAloneAreNoInt8Product(t *testing.T) {
 	}
 }
 
-func TestReadHeader(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "p")
-	plan := append([]byte("vtrt"), make([]byte, 60)...)
-	copy(plan[24:], []byte{1, 7, 1, 116})
-	if err := os.WriteFile(path, plan, 0o644); err != nil {
-		t.Fatal(err)
+func TestMemoryOfABuild(t *testing.T) {
+	// Lines of NVIDIA's builder for two profiles of the demo.
+	account := `Total Host Persistent Memory: 80 bytes
+Total Device Persistent Memory: 0 bytes
+Max Scratch Memory: 8462336 bytes
+Total Activation Memory: 8462848 bytes
+Name: a, LayerType: gemm, Inputs: [ { Datatype: Half }]
+Total Host Persistent Memory: 80 bytes
+Total Device Persistent Memory: 16 bytes
+Max Scratch Memory: 8199680 bytes
+Total Activation Memory: 8200192 bytes
+Total Weights Memory: 27843328 bytes
+`
+	got, err := memory(strings.NewReader(account), []profiles.Profile{{Name: "prefill"}, {Name: "decode"}})
+	want := &engine.Memory{WeightsBytes: 27843328, Profiles: []engine.ProfileMemory{
+		{Profile: "prefill", ActivationBytes: 8462848, ScratchBytes: 8462336, HostBytes: 80},
+		{Profile: "decode", ActivationBytes: 8200192, ScratchBytes: 8199680, HostBytes: 80, DeviceBytes: 16},
+	}}
+	if d := cmp.Diff(want, got); err != nil || d != "" {
+		t.Errorf("%v\n%s", err, d)
 	}
-	if h, err := ReadHeader(path); err != nil || h.Version != "1.7.1.116" {
-		t.Errorf("%+v, %v", h, err)
-	}
-	for name, b := range map[string][]byte{"short": plan[:40], "foreign": bytes.Repeat([]byte("x"), 64)} {
-		if err := os.WriteFile(path, b, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := ReadHeader(path); fault.Exit(err) != 4 {
-			t.Errorf("%s: %v", name, err)
+	for name, cut := range map[string]string{"a profile less": account[strings.Index(account, "Name: "):], "nothing": "", "no number": strings.ReplaceAll(account, "8200192", "99999999999999999999")} {
+		if got, err := memory(strings.NewReader(cut), []profiles.Profile{{Name: "prefill"}, {Name: "decode"}}); got != nil || err != nil {
+			t.Errorf("%s: %+v, %v", name, got, err)
 		}
 	}
 }

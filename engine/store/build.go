@@ -37,8 +37,22 @@ func (s *Store) Get(key string) (*Entry, error) {
 // is replaced; when a build fails, what was there is gone only if it was damaged.
 func (s *Store) Build(ctx context.Context, b engine.Builder, r engine.Request, p progress.Counter) (*Entry, error) {
 	inputs := engine.Inputs(r, b.Revision())
-	key := engine.KeyOf(inputs)
-	// Before the lock, so that a store that cannot be written to still serves.
+	// A hit needs no lock and no room, so that a store that cannot be written to
+	// still serves.
+	return s.put(ctx, engine.KeyOf(inputs), inputs, func(dir string) (*engine.Manifest, error) {
+		if err := s.room(r); err != nil {
+			return nil, err
+		}
+		m, err := b.Build(ctx, r, dir, p)
+		if err != nil {
+			return nil, err
+		}
+		return m, describe(dir, r.Contract)
+	})
+}
+
+// put fills the entry of a key, unless it is there and proved.
+func (s *Store) put(ctx context.Context, key string, inputs map[string]string, fill func(dir string) (*engine.Manifest, error)) (*Entry, error) {
 	if e, err := s.hit(key); e != nil || err != nil {
 		return e, err
 	}
@@ -53,16 +67,13 @@ func (s *Store) Build(ctx context.Context, b engine.Builder, r engine.Request, p
 	if _, err := s.sweep(key); err != nil {
 		return nil, err
 	}
-	if err := s.room(r); err != nil {
-		return nil, err
-	}
 	err = fsx.WriteDir(s.path(key), func(tmp string) error {
-		m, err := b.Build(ctx, r, tmp, p)
+		m, err := fill(tmp)
 		if err != nil {
 			return err
 		}
 		if m.Key != key {
-			return fault.New(fault.Runtime, "building", r.Name, fmt.Sprintf("the builder says its key is %.12s, asked for was %.12s", m.Key, key), "report this")
+			return fault.New(fault.Runtime, "keeping", m.File, fmt.Sprintf("the builder says its key is %.12s, asked for was %.12s", m.Key, key), "report this")
 		}
 		if s.CreatedBy != "" {
 			m.CreatedBy = s.CreatedBy

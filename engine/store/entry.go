@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
@@ -94,7 +95,30 @@ func (e *Entry) whole(key string) error {
 			errs = append(errs, damaged(path, fmt.Sprintf("its sha256 is %.12s, built was %.12s", d, m.Digests[name])))
 		}
 	}
+	if errs == nil {
+		errs = append(errs, e.header())
+	}
 	return errors.Join(errs...)
+}
+
+// header holds a plan's own header against the manifest's builder, of whose version
+// "10.13.3" a plan adds a fourth number.
+func (e *Entry) header() error {
+	if filepath.Ext(e.Manifest.File) != ".plan" {
+		return nil
+	}
+	h, err := planfile.Read(e.File())
+	if err != nil {
+		return err
+	}
+	version := h.Version
+	if h.Family == planfile.TensorRT {
+		version = version[:strings.LastIndexByte(version, '.')]
+	}
+	if !strings.HasPrefix(e.Manifest.Builder+" ", string(h.Family)+" "+version) {
+		return damaged(e.File(), fmt.Sprintf("it was written by %s %s, its manifest says by %s", h.Family, h.Version, e.Manifest.Builder))
+	}
+	return nil
 }
 
 // seal writes the manifest, complete with inputs and digests, and its seal.
@@ -128,21 +152,23 @@ func (e *Entry) touch() {
 }
 
 // Export puts a copy of the engine, its manifest and its seal into dir, which it
-// replaces. They are no links, so that who edits them does not damage the store. A
-// directory that holds anything but an engine is refused, as class usage.
+// replaces. A directory that holds anything but an engine is refused, as class usage.
 func (e *Entry) Export(dir string) error {
 	if err := Free(dir); err != nil {
 		return err
 	}
-	names := append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile)
-	return fsx.WriteDir(dir, func(tmp string) error {
-		for _, name := range names {
-			if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(tmp, name)); err != nil {
-				return fsx.Explain("writing", filepath.Join(dir, name), err)
-			}
+	return fsx.WriteDir(dir, e.CopyTo)
+}
+
+// CopyTo puts a copy of the engine, its manifest and its seal into dir, an existing
+// directory. They are no links, so that who edits them does not damage the store.
+func (e *Entry) CopyTo(dir string) error {
+	for _, name := range append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile) {
+		if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(dir, name)); err != nil {
+			return fsx.Explain("writing", name, err)
 		}
-		return nil
-	})
+	}
+	return nil
 }
 
 // Free refuses, as class usage, a directory that [Entry.Export] would not replace.
@@ -175,15 +201,32 @@ func stranger(dir string) (other string) {
 	return other
 }
 
+// IsEngine tells whether a directory holds an engine as a store hands it out: a
+// manifest and its seal.
+func IsEngine(dir string) bool {
+	for _, name := range []string{manifestFile, sealFile} {
+		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
+			return false
+		}
+	}
+	return true
+}
+
 // Prove proves an engine that was taken out of a store. A directory that holds no
 // manifest is no engine, and nothing is said of it.
 func Prove(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err != nil {
 		return nil
 	}
+	_, err := Look(dir)
+	return err
+}
+
+// Look is the proved engine of a directory outside of a store.
+func Look(dir string) (*Entry, error) {
 	e, err := read(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	return e.whole(e.Manifest.Key)
+	return e, e.whole(e.Manifest.Key)
 }

@@ -63,22 +63,28 @@ func Ask(ctx context.Context, path string) (Tool, error) {
 	cmd.Stdout, cmd.Stderr = kept, kept
 	cmd.WaitDelay = time.Second // for what a wrapper started, which keeps the output open
 	err := cmd.Run()
-	m := banner.FindSubmatch(out.Bytes())
-	if m == nil {
+	t, ok := versionIn(out.Bytes())
+	if !ok {
 		cause := fmt.Errorf("it does not say its version: %.200q", strings.TrimSpace(out.String()))
 		if err != nil {
 			cause = fmt.Errorf("%w: %.200s", err, strings.TrimSpace(out.String()))
 		}
 		return Tool{}, fault.Wrap(fault.Missing, "asking for the version of", path, cause, "check that it runs: "+path+" --help")
 	}
-	n, err := strconv.Atoi(string(m[1]))
-	if err != nil {
-		return Tool{}, fault.Wrap(fault.Missing, "asking for the version of", path, err, "")
-	}
-	t := Tool{Path: path, Major: n / 10000, Minor: n / 100 % 100, Patch: n % 100}
+	t.Path = path
 	if t.Major < oldest || t.Major > newest {
 		return Tool{}, fault.New(fault.Missing, "using", path, fmt.Sprintf("it is of TensorRT %s; the syntax of %d to %d is known", t.Version(), oldest, newest),
 			"install one of those")
 	}
 	return t, nil
+}
+
+// versionIn reads the banner of what a trtexec printed.
+func versionIn(text []byte) (t Tool, ok bool) {
+	m := banner.FindSubmatch(text)
+	if m == nil {
+		return t, false
+	}
+	n, err := strconv.Atoi(string(m[1]))
+	return Tool{Major: n / 10000, Minor: n / 100 % 100, Patch: n % 100}, err == nil
 }

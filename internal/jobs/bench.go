@@ -116,6 +116,7 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 		samples, warning := r.run(session, c, result.Tokens)
 		for _, one := range samples {
 			one.Engine, one.Round = r.Engine, r.Round
+			one.Warnings = append(one.Warnings, r.warnings()...)
 			result.Samples = append(result.Samples, one)
 		}
 		if warning != "" {

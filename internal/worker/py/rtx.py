@@ -2,8 +2,9 @@
 
 Job "build" parses a strongly typed ONNX graph, adds the optimization profiles it
 is given and writes two files into the directory it is given: the plan, and
-layers.txt, the builder's own line on each layer (name, type, inputs, constants,
-data types), from which the parent reads what precision was achieved.
+layers.txt, the builder's own lines on each layer (name, type, inputs, constants,
+data types) and on the memory of each profile, from which the parent reads what was
+achieved.
 """
 
 import os
@@ -13,6 +14,8 @@ import wire
 
 KEYS = ("model", "profiles", "target", "out")
 LAYERS = "layers.txt"
+MEMORY = ("Total Host Persistent Memory: ", "Total Device Persistent Memory: ", "Max Scratch Memory: ",
+          "Total Activation Memory: ", "Total Weights Memory: ")
 LOG = None  # TensorRT keeps the first logger of a process for good
 
 
@@ -88,6 +91,8 @@ def make_logger(trt):
                 print(text, flush=True)
             elif "LayerType: " in text:  # one message holds the lines of a profile
                 self.layers.extend(line for line in text.split("\n") if line.startswith("Name: "))
+            elif text.startswith(MEMORY) and text.endswith(" bytes"):  # said once a profile
+                self.layers.append(text)
 
         def told(self):
             return "; ".join(self.errors[-3:]) or "it said nothing"

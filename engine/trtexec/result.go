@@ -1,0 +1,123 @@
+package trtexec
+
+import (
+	"bufio"
+	"encoding/csv"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/profiles/syntax"
+)
+
+// GPUFile is what a bundle's script notes of the machine: one line of
+// nvidia-smi --query-gpu=name,driver_version --format=csv,noheader.
+const GPUFile = "gpu.csv"
+
+// Files are what a build leaves: the plan, the account of its layers, the log.
+var Files = []string{planFile, layerFile, logFile}
+
+// GPU names a GPU as [Builder.GPU] does.
+func GPU(name, driver string) string { return name + ", driver " + driver }
+
+// BundleArguments are those of a build by a script, from the directory that holds
+// the graph, into dir below. What the version decides (--stronglyTyped) is left to
+// the script.
+func BundleArguments(r engine.Request, model, dir string) ([]string, error) {
+	shapes, err := syntax.TrtexecArguments(r.Plan.Profiles)
+	return append(common(model, dir), shapes...), err
+}
+
+// Result takes the builder from what a build elsewhere left in dir: the version from
+// the log's first lines, the GPU from [GPUFile]. Both are errors of class input where
+// they cannot be read.
+func Result(dir string) (*Builder, error) {
+	tool, err := loggedBy(filepath.Join(dir, logFile))
+	if err != nil {
+		return nil, err
+	}
+	gpu, err := notedGPU(filepath.Join(dir, GPUFile))
+	if err != nil {
+		return nil, err
+	}
+	return &Builder{Tool: tool, GPU: gpu}, nil
+}
+
+// Account holds what a build left in dir against the request, as Build does.
+func (b *Builder) Account(r engine.Request, dir string) (*engine.Manifest, error) {
+	if err := b.takes(r); err != nil {
+		return nil, err
+	}
+	return b.manifest(r, dir, engine.Measured{BuildMS: loggedTime(filepath.Join(dir, logFile))})
+}
+
+// firstLines bounds where a log says its version.
+const firstLines = 64 << 10
+
+// loggedBy is the tool that wrote a log.
+func loggedBy(path string) (Tool, error) {
+	b, err := beginning(path, firstLines)
+	if err != nil {
+		return Tool{}, err
+	}
+	t, ok := versionIn(b)
+	if !ok {
+		return Tool{}, fault.New(fault.Input, "reading log", path, "it does not begin as a log of trtexec does", "run the bundle's build.sh again")
+	}
+	if t.Major < oldest || t.Major > newest {
+		return Tool{}, fault.New(fault.Input, "reading log", path, fmt.Sprintf("it is of TensorRT %s; %d to %d are known", t.Version(), oldest, newest), "build with one of those")
+	}
+	return t, nil
+}
+
+func notedGPU(path string) (string, error) {
+	b, err := beginning(path, 4<<10)
+	if err != nil {
+		return "", err
+	}
+	r := csv.NewReader(strings.NewReader(string(b)))
+	r.TrimLeadingSpace, r.FieldsPerRecord = true, 2
+	fields, err := r.Read()
+	if err != nil || fields[0] == "" || fields[1] == "" {
+		return "", fault.New(fault.Input, "reading", path, "it names no GPU and driver", "run the bundle's build.sh on a machine with a GPU")
+	}
+	return GPU(strings.TrimSpace(fields[0]), strings.TrimSpace(fields[1])), nil
+}
+
+func beginning(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fsx.Explain("reading", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	b, err := io.ReadAll(io.LimitReader(f, most))
+	return b, fsx.Explain("reading", path, err)
+}
+
+// took is how trtexec says what the build took.
+var took = regexp.MustCompile(`Engine built in ([0-9.]+) sec`)
+
+// loggedTime is the time of a build in ms by its log, 0 where that does not say.
+func loggedTime(path string) float64 {
+	f, err := os.Open(path)
+	if err != nil {
+		return 0
+	}
+	defer func() { _ = f.Close() }()
+	s := bufio.NewScanner(io.LimitReader(f, maxLog))
+	s.Buffer(make([]byte, 64<<10), 16<<20)
+	for s.Scan() {
+		if m := took.FindStringSubmatch(s.Text()); m != nil {
+			seconds, _ := strconv.ParseFloat(m[1], 64)
+			return 1000 * seconds
+		}
+	}
+	return 0
+}
