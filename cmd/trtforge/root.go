@@ -80,6 +80,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newBuildCommand(g),
 		newEnginesCommand(g),
 		newCompareCommand(g),
+		newBenchCommand(g),
 		newPackageCommand(g),
 		newRandomModelCommand(g),
 		newVersionCommand(g),

@@ -308,7 +308,7 @@ func TestWarmupKnowsTheLevel(t *testing.T) {
 		t.Fatal(err)
 	}
 	first, last := all["a"].asked[0], all["a"].asked[5]
-	if len(first.Warmup.Steady) != 0 || last.Warmup.Steady["short"] < 10 || last.Warmup.Steady["short"] > 10.1 || !last.Keep {
+	if len(first.Warmup.Steady) != 0 || last.Warmup.Steady["short"] < 10 || last.Warmup.Steady["short"] > 10.1 || !first.Keep || last.Keep {
 		t.Errorf("first %+v, last %+v", first.Warmup, last.Warmup)
 	}
 }
