@@ -99,6 +99,9 @@ func newDriver(r Runner, c *contract.Contract, job Job) (_ *driver, err error) {
 	if err := job.check(c, len(d.pasts) > 0); err != nil {
 		return nil, err
 	}
+	if !job.Plan.Decodes() { // the graph may be one of CutPrefill
+		d.fetch, d.pasts = slices.Clone(job.Observe), nil
+	}
 	d.job.Plan, err = job.Plan.fit(c)
 	return d, err
 }

@@ -15,7 +15,14 @@ import (
 // fetched, so the cut saves the largest matrix product. Tensors that m does not
 // compute are an error of class usage that names all; so is a graph that is
 // quantized already, with its first node that is.
-func Cut(m *onnx.Model, observe []string) (*onnx.Model, error) {
+func Cut(m *onnx.Model, observe []string) (*onnx.Model, error) { return cut(m, observe, States(m)) }
+
+// CutPrefill is Cut for a plan without decode steps (see [Plan.Decodes]): nothing is
+// fed back, so the present KV are no outputs either, and nobody has to hold them.
+func CutPrefill(m *onnx.Model, observe []string) (*onnx.Model, error) { return cut(m, observe, nil) }
+
+// cut is the part of m that the observed tensors and those states need.
+func cut(m *onnx.Model, observe, states []string) (*onnx.Model, error) {
 	if err := unquantized(m.Graph()); err != nil {
 		return nil, err
 	}
@@ -37,7 +44,6 @@ func Cut(m *onnx.Model, observe []string) (*onnx.Model, error) {
 	}
 	c := m.Clone()
 	g := c.Graph()
-	states := States(m)
 	var outputs []*onnxpb.ValueInfoProto
 	for _, name := range observe {
 		if !slices.Contains(states, name) {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/trtforge/trtforge/internal/beside"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/onnx"
@@ -54,7 +55,7 @@ func (o *Observations) Whole() bool { return o.Stopped != nil || o.Done == o.Bat
 // of class input that holds a [NotFinite]; that of the first tensor is returned.
 func (o *Observations) Observe(tensors []onnx.Tensor) error {
 	errs := make([]error, len(tensors))
-	beside(len(tensors), func(i int) {
+	beside.Do(len(tensors), beside.All, func(i int) {
 		if seen := o.Tensors[tensors[i].Name]; seen != nil {
 			errs[i] = seen.AddTensor(tensors[i])
 		}
@@ -72,7 +73,7 @@ func (o *Observations) amax(m Method) (map[string]float32, error) {
 	names := slices.Sorted(maps.Keys(o.Tensors))
 	all := make([]float32, len(names))
 	errs := make([]error, len(names))
-	beside(len(names), func(i int) { all[i], errs[i] = m.Amax(&o.Tensors[names[i]].Histogram) })
+	beside.Do(len(names), beside.All, func(i int) { all[i], errs[i] = m.Amax(&o.Tensors[names[i]].Histogram) })
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
 	}

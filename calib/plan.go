@@ -29,6 +29,11 @@ type Sample struct {
 // Len is how many tokens of the text the sample covers.
 func (s Sample) Len() int { return s.Prefill + s.Decode }
 
+// Decodes tells whether any sample has decode steps: without, no cache is fed back.
+func (p Plan) Decodes() bool {
+	return slices.ContainsFunc(p.Samples, func(s Sample) bool { return s.Decode > 0 })
+}
+
 // PlanOptions say how a plan is drawn.
 type PlanOptions struct {
 	Samples int   // how many windows; 0 means 32

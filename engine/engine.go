@@ -132,6 +132,7 @@ type Manifest struct {
 	ModelDigest   string    `json:"model_digest"`
 	Builder       string    `json:"builder"` // name and version
 	File          string    `json:"file"`
+	Steps         string    `json:"steps,omitempty"` // the file that runs decode steps, where File is of prefill alone
 	Files         []string  `json:"files,omitempty"` // what belongs to it besides File
 	Bytes         int64     `json:"bytes"`           // of File and Files together
 	FileDigest    string    `json:"file_sha256"`
@@ -256,6 +257,18 @@ func Achieved(want Precision, layers map[string]int) (Precision, error) {
 			"check that the graph is typed and that scales lie on the weight's output axis")
 	}
 	return got, nil
+}
+
+// Accounts tells whether a builder's account of layers says anything of matrix
+// products; one that does not is no ground for [Achieved].
+func Accounts(layers map[string]int) bool {
+	for layer := range layers {
+		class, _, _ := strings.Cut(layer, " ")
+		if slices.ContainsFunc(products, func(p string) bool { return strings.Contains(strings.ToLower(class), p) }) {
+			return true
+		}
+	}
+	return false
 }
 
 func precisionOf(typ string) Precision {

@@ -13,17 +13,23 @@ import (
 // Limits are the limits for engines of one precision, by name.
 type Limits map[string]float64
 
-// Engine is what is judged.
-type Engine struct {
-	Name      string
-	Backend   string
-	Precision string
-	// Idle says why the engine was not run on this machine ("a TensorRT-RTX plan
-	// runs on a GPU only"); empty where it was.
-	Idle string
-	// NoSpeed says why its speed promises nothing ("the CPU computes FP16 in
-	// FP32"): speed gates are then not evaluated. Empty elsewhere.
-	NoSpeed string
+// study are the limits that hold where nothing else is said: perplexity within
+// 1, 5 and 10 % of PyTorch FP32, those of the study that trtforge answers.
+var study = map[string]float64{"fp32": 1.01, "fp16": 1.05, "bf16": 1.05, "int8": 1.10, "w8": 1.10}
+
+// Study adds to limits by precision those of the study where they set none of
+// that name. The map given is not changed.
+func Study(limits map[string]Limits) map[string]Limits {
+	all := map[string]Limits{}
+	for precision, l := range limits {
+		all[precision] = maps.Clone(l)
+	}
+	for precision, ratio := range study {
+		l := Limits{"ppl_ratio_max": ratio}
+		maps.Copy(l, all[precision])
+		all[precision] = l
+	}
+	return all
 }
 
 // Status is what a verdict says.
@@ -47,28 +53,11 @@ type Verdict struct {
 	Value     float64 `json:"value"` // what was held against the limit; 0 where not evaluated
 	Lo        float64 `json:"lo"`    // the ends of its 95 % interval; equal to Value where it is exact
 	Hi        float64 `json:"hi"`
+	Scenario  string  `json:"scenario,omitempty"` // whose figure it is, where the worst of several is held
 	Evidence  string  `json:"evidence,omitempty"` // where the value comes from, in words
+	Note      string  `json:"note,omitempty"`     // what to know about the engine's figures
 	Reason    string  `json:"reason,omitempty"`   // why not evaluated
-}
-
-// a spec is a kind of limit and where its figure is found.
-type spec struct {
-	name   string
-	row    string // the row's name; a trailing * stands for any ending
-	what   string // the figure in words
-	phases []string
-	min    bool // the figure must be at least the limit; else at most
-	speed  bool // the figure is a ratio of two engines' times, see speed.go
-}
-
-var both = []string{"prefill", "decode"}
-
-// specs are all gates there are. A new one is a new line.
-var specs = []spec{
-	{name: "ppl_ratio_max", row: "ppl_ratio", what: "perplexity over PyTorch FP32's", phases: both},
-	{name: "kl_mean_max", row: "kl_top*_mean", what: "mean KL divergence from PyTorch FP32, nats a token", phases: both},
-	{name: "speedup_min", row: "e2e", what: "FP32's time over its own", phases: []string{""}, min: true, speed: true},
-	{name: "bytes_max", row: "engine_bytes", what: "size of the engine, bytes", phases: []string{""}},
+	Exempt    bool    `json:"exempt,omitempty"`   // not evaluated, and nobody need mind
 }
 
 // Names are the limits that may be set, in the order in which they are judged.
@@ -109,8 +98,12 @@ func Evaluate(engines []Engine, limits map[string]Limits, all []rows.Row) []Verd
 				continue
 			}
 			for _, phase := range s.phases {
-				v := Verdict{Engine: e.Name, Precision: e.Precision, Gate: s.name, Phase: phase, Limit: limit, Status: NotEvaluated}
-				s.judge(&v, e, engines, all)
+				v := Verdict{Engine: e.Name, Precision: e.Precision, Gate: s.name, Phase: phase, Limit: limit, Status: NotEvaluated, Note: s.note(e)}
+				if e.Idle != "" {
+					v.Reason = e.Idle
+				} else {
+					s.judge(&v, e, engines, all)
+				}
 				verdicts = append(verdicts, v)
 			}
 		}
@@ -118,57 +111,12 @@ func Evaluate(engines []Engine, limits map[string]Limits, all []rows.Row) []Verd
 	return verdicts
 }
 
-// judge fills in the rest of a verdict.
-func (s spec) judge(v *Verdict, e Engine, engines []Engine, all []rows.Row) {
-	switch r, ok := find(all, e.Name, v.Phase, s.row); {
-	case s.speed:
-		speed(v, e, engines, all, s)
-	case ok:
-		s.decide(v, r, s.what)
-	case e.Idle != "":
-		v.Reason = e.Idle
-	default:
-		v.Reason = "not measured"
-	}
-}
-
-// decide holds a figure against the limit. NaN passes nothing.
-func (s spec) decide(v *Verdict, r rows.Row, what string) {
-	v.Value, v.Lo, v.Hi, v.Status = r.Value, r.Lo, r.Hi, Fail
-	sign, far := "at most", r.Hi > v.Limit
-	if s.min {
-		sign, far = "at least", r.Lo < v.Limit
-	}
-	if s.min && r.Value >= v.Limit || !s.min && r.Value <= v.Limit {
-		v.Status = Pass
-	}
-	v.Evidence = fmt.Sprintf("%s: %.6g, asked %s %g", what, r.Value, sign, v.Limit)
-	if v.Status == Pass && far {
-		v.Evidence += "; the 95 % interval reaches beyond the limit"
-	}
-}
-
-// find is the first row of that engine and phase that is about the engine as a
-// whole and has that name.
-func find(all []rows.Row, engine, phase, name string) (rows.Row, bool) {
-	before, after, open := strings.Cut(name, "*")
-	for _, r := range all {
-		if r.Engine != engine || r.Phase != phase || r.Scenario != "" {
-			continue
-		}
-		if r.Name == name || open && strings.HasPrefix(r.Name, before) && strings.HasSuffix(r.Name, after) {
-			return r, true
-		}
-	}
-	return rows.Row{}, false
-}
-
 // Err is nil, or an error of class gate that names every failed gate with its evidence.
 func Err(verdicts []Verdict) error {
 	var causes []string
 	for _, v := range verdicts {
 		if v.Status == Fail {
-			causes = append(causes, strings.TrimSpace(v.Engine+" "+v.Phase)+" "+v.Gate+": "+v.Evidence)
+			causes = append(causes, v.subject()+" "+v.Gate+": "+v.Evidence)
 		}
 	}
 	if causes == nil {
@@ -178,7 +126,10 @@ func Err(verdicts []Verdict) error {
 		"look at the report, then quantize less (fewer layers) or set the limit that you can accept")
 }
 
-// IsSpeed tells whether a limit is about time, which no two runs share.
+// subject is the engine and the phase that a verdict is about.
+func (v Verdict) subject() string { return strings.TrimSpace(v.Engine + " " + v.Phase) }
+
+// IsSpeed tells whether a limit is about time or memory, which no two runs share.
 func IsSpeed(name string) bool {
-	return slices.ContainsFunc(specs, func(s spec) bool { return s.name == name && s.speed })
+	return slices.ContainsFunc(specs, func(s spec) bool { return s.name == name && s.measured })
 }

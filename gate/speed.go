@@ -5,22 +5,23 @@ import (
 	"math"
 
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/stats"
 )
 
-// speed judges how much faster an engine is than the FP32 engine of its
-// backend: the geometric mean over scenarios of the ratio of median times. Times
-// of different backends, and often of different machines, are never compared.
-func speed(v *Verdict, e Engine, engines []Engine, all []rows.Row, s spec) {
-	base, ok := baseline(e, engines)
+// speed judges how much faster an engine is than the engine of another precision
+// of its backend: the geometric mean over scenarios of the ratio of median times.
+// Times of different backends, and of different machines, are never compared.
+func (s spec) speed(v *Verdict, e Engine, engines []Engine, all []rows.Row) {
+	base, ok := baseline(e, engines, s.over)
 	switch {
-	case e.Idle != "":
-		v.Reason = e.Idle
 	case e.NoSpeed != "":
-		v.Reason = e.NoSpeed
+		v.Reason, v.Exempt = e.NoSpeed, true
 	case !ok:
-		v.Reason = fmt.Sprintf("no fp32 engine of backend %s to compare with", e.Backend)
+		v.Reason = fmt.Sprintf("no %s engine of backend %s to compare with", s.over, e.Backend)
+	case base.NoSpeed != "":
+		v.Reason, v.Exempt = fmt.Sprintf("%s is no measure: %s", base.Name, base.NoSpeed), true
 	default:
-		r, n := Speedup(all, base.Name, e.Name, s.row)
+		r, n := Speedup(all, base.Name, e.Name, s.rows[0])
 		if n == 0 {
 			v.Reason = "not measured"
 			return
@@ -29,23 +30,23 @@ func speed(v *Verdict, e Engine, engines []Engine, all []rows.Row, s spec) {
 	}
 }
 
-// baseline is the FP32 engine of the same backend.
-func baseline(e Engine, engines []Engine) (Engine, bool) {
+// baseline is the engine of that precision that e is compared with.
+func baseline(e Engine, engines []Engine, precision string) (Engine, bool) {
 	for _, b := range engines {
-		if b.Backend == e.Backend && b.Precision == "fp32" && b.Name != e.Name && b.Idle == "" {
+		if b.comparable(e) && b.Precision == precision && b.Name != e.Name && b.Idle == "" {
 			return b, true
 		}
 	}
 	return Engine{}, false
 }
 
+// comparable tells whether the times of two engines may stand side by side.
+func (e Engine) comparable(o Engine) bool { return e.Backend == o.Backend && e.Group == o.Group }
+
 // Speedup is the geometric mean over base's scenarios of base's median over
-// engine's, and how many scenarios those are: 0 where engine lacks one. Its interval
-// divides the unfavourable ends of both intervals, so it covers at least as often
-// as they do together.
+// engine's, and how many scenarios those are: 0 where engine lacks one.
 func Speedup(all []rows.Row, base, engine, name string) (rows.Row, int) {
-	var value, lo, hi float64
-	n := 0
+	var ratios []rows.Row
 	for _, b := range all {
 		if b.Engine != base || b.Name != name || b.Scenario == "" {
 			continue
@@ -54,14 +55,56 @@ func Speedup(all []rows.Row, base, engine, name string) (rows.Row, int) {
 		if !ok || !(b.Value > 0) || !(e.Value > 0) {
 			return rows.Row{}, 0 // a mean without its worst scenario would flatter
 		}
-		n++
-		value += math.Log(b.Value / e.Value)
-		lo += math.Log(math.Max(b.Lo, 0) / e.Hi)
-		hi += math.Log(b.Hi / math.Max(e.Lo, 0))
+		ratios = append(ratios, Ratio(b, e))
 	}
-	if n == 0 {
-		return rows.Row{}, 0
+	mean := geometric(ratios, nil)
+	mean.Engine, mean.Name = engine, "speedup"
+	return mean, len(ratios)
+}
+
+// Ratio is one row's value over another's with a 95 % interval. Where both have
+// their samples it is that of the ratio of their medians, which draws from both;
+// else the intervals of both are joined.
+func Ratio(a, b rows.Row) rows.Row {
+	s := stats.RatioOfSummaries(summary(a), summary(b))
+	if len(a.Samples) > 1 && len(b.Samples) > 1 {
+		s = stats.RatioOfMedians(a.Samples, b.Samples, ratioSeed)
 	}
-	mean := func(sum float64) float64 { return math.Exp(sum / float64(n)) }
-	return rows.Row{Engine: engine, Name: "speedup", Unit: "x", Value: mean(value), Lo: mean(lo), Hi: mean(hi), N: n}, n
+	return rows.Row{Engine: b.Engine, Scenario: b.Scenario, Phase: b.Phase, Name: "ratio", Unit: "x",
+		Value: s.Value, Lo: s.Lo, Hi: s.Hi, N: s.N, Warnings: s.Warnings}
+}
+
+func summary(r rows.Row) stats.Summary {
+	return stats.Summary{Value: r.Value, Lo: r.Lo, Hi: r.Hi, N: r.N}
+}
+
+// ratioSeed is of the draws behind the interval of a ratio, so that the same
+// samples always give the same verdict.
+const ratioSeed = 1
+
+// geometric is the geometric mean of independent figures, by weight where weights
+// are given. Its interval joins theirs on the logarithmic scale by the squares of
+// the distances of their ends (MOVER: Zou and Donner, Statistics in Medicine 27,
+// 2008), which covers what each covers and is not as wide as all at their worst.
+func geometric(all []rows.Row, weights []float64) rows.Row {
+	var sum, low, high, weight float64
+	for i, r := range all {
+		w := 1.0
+		if weights != nil {
+			w = weights[i]
+		}
+		x, lo, hi := logs(r)
+		sum, weight = sum+w*x, weight+w
+		low, high = math.Hypot(low, w*(x-lo)), math.Hypot(high, w*(hi-x))
+	}
+	if weight == 0 {
+		return rows.Row{Unit: "x", Value: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
+	}
+	return rows.Row{Unit: "x", N: len(all), Value: math.Exp(sum / weight),
+		Lo: math.Exp((sum - low) / weight), Hi: math.Exp((sum + high) / weight)}
+}
+
+// logs are the logarithms of a positive figure and of the ends of its interval.
+func logs(r rows.Row) (value, lo, hi float64) {
+	return math.Log(r.Value), math.Log(math.Max(r.Lo, 0)), math.Log(r.Hi)
 }

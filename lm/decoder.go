@@ -31,6 +31,7 @@ type Decoder struct {
 
 	ids, mask, positions *ints     // nil where the graph has no such input
 	cache                [2]caches // read and written in turn
+	placed               [][]byte  // those of its buffers that lie on a device
 	next                 answer    // logits of a step
 	static               *static   // nil where the graph concatenates its cache
 
@@ -78,6 +79,7 @@ func NewDecoder(s Session, c *contract.Contract, o Options) (*Decoder, error) {
 			"export the graph with a cache, or describe its inputs under [inputs]")
 	}
 	if err := d.allocate(); err != nil {
+		_ = d.Close() // the allocation's error says more
 		return nil, fmt.Errorf("allocating a decoder for batch %d, capacity %d: %w", o.Batch, o.Capacity, err)
 	}
 	return d, nil
@@ -194,7 +196,11 @@ func (d *Decoder) allocate() error {
 			return err
 		}
 		for i := range d.cache {
-			d.cache[i].buffers = append(d.cache[i].buffers, aligned(size))
+			buffer, err := d.room(size)
+			if err != nil {
+				return fmt.Errorf("%s: %w", t.Name, err)
+			}
+			d.cache[i].buffers = append(d.cache[i].buffers, buffer)
 		}
 	}
 	if d.mask != nil && d.static == nil {
@@ -203,14 +209,34 @@ func (d *Decoder) allocate() error {
 	return nil
 }
 
+// room is a buffer of the cache: on the session's device, where it has one. A
+// static cache is cleaned by the host, so it stays here.
+func (d *Decoder) room(n int64) ([]byte, error) {
+	if p, ok := d.session.(Placer); ok && d.static == nil {
+		if b, err := p.Place(n); b != nil || err != nil {
+			if err == nil {
+				d.placed = append(d.placed, b)
+			}
+			return b, err
+		}
+	}
+	return aligned(n), nil
+}
+
 // Reset forgets the prompt and keeps buffers and bindings.
 func (d *Decoder) Reset() { d.past, d.extended, d.fed = 0, 0, 0 }
 
 // Past is how many columns the cache holds, padding included.
 func (d *Decoder) Past() int { return d.past }
 
-// Close frees the bindings. The session stays open: it is its maker's.
+// Close frees the bindings and what lies on a device. The session stays open: it
+// is its maker's.
 func (d *Decoder) Close() error {
 	d.Reset()
-	return d.unbind()
+	errs := []error{d.unbind()}
+	for _, b := range d.placed {
+		errs = append(errs, d.session.(Placer).Release(b))
+	}
+	d.placed = nil
+	return errors.Join(errs...)
 }

@@ -64,11 +64,19 @@ func drive(t *testing.T, m *onnx.Model, tolerance float64) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s, err := ort.Open(path, ort.Options{Threads: 1})
-	if err != nil {
-		t.Fatal(err)
+	for _, device := range []string{"", "Cpu"} { // the second: with the cache where only the graph looks
+		s, err := ort.Open(path, ort.Options{Threads: 1, Device: device})
+		if err != nil {
+			t.Fatal(err)
+		}
+		decode(t, s, c, tolerance)
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
 	}
-	defer func() { _ = s.Close() }()
+}
+
+func decode(t *testing.T, s *ort.Session, c *contract.Contract, tolerance float64) {
 	rows := make([][]int64, 3)
 	for b := range rows {
 		for i := range 24 - 5*b {

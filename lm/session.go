@@ -20,3 +20,13 @@ type Session interface {
 	Bind(in, out []onnx.Tensor) (Bound, error)
 	Close() error
 }
+
+// Placer is what a session may be besides, where the graph runs on a device with
+// memory of its own: buffers that only the graph looks at can lie there.
+type Placer interface {
+	// Place gives n bytes there, or nil where there is no such device. They are
+	// addresses for Bind and nothing else: who reads or writes them crashes.
+	Place(n int64) ([]byte, error)
+	// Release frees what Place gave; nothing may be bound to it any more.
+	Release(b []byte) error
+}

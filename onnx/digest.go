@@ -7,12 +7,11 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"runtime"
 	"slices"
-	"sync"
-	"sync/atomic"
 
 	"google.golang.org/protobuf/reflect/protoreflect"
+
+	"github.com/trtforge/trtforge/internal/beside"
 )
 
 // silent are fields that say nothing about what a model computes: prose, who
@@ -40,20 +39,9 @@ func (m *Model) Digest() (string, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	// A large weight takes longer than all of its neighbours, so each hasher takes
-	// the next one when it is free. Weights that are made on the spot may hold a
-	// copy meanwhile: hence few hashers.
+	// Weights that are made on the spot may hold a copy meanwhile: hence few hashers.
 	sums, errs := make([]string, len(names)), make([]error, len(names))
-	var all sync.WaitGroup
-	var next atomic.Int64
-	for range min(runtime.GOMAXPROCS(0), hashers) {
-		all.Go(func() {
-			for i := int(next.Add(1)) - 1; i < len(names); i = int(next.Add(1)) - 1 {
-				sums[i], errs[i] = m.weights[names[i]].digest()
-			}
-		})
-	}
-	all.Wait()
+	beside.Do(len(names), hashers, func(i int) { sums[i], errs[i] = m.weights[names[i]].digest() })
 	for _, err := range errs {
 		if err != nil {
 			return "", err

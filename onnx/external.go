@@ -19,8 +19,8 @@ type externals struct {
 	opened map[string]*os.File
 }
 
-func newExternals(model string) *externals {
-	return &externals{dir: filepath.Dir(model), opened: map[string]*os.File{}}
+func newExternals(dir string) *externals {
+	return &externals{dir: dir, opened: map[string]*os.File{}}
 }
 
 // open is the segment that a tensor's external_data name: location, offset

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math"
 	"os"
+	"path/filepath"
 
 	"google.golang.org/protobuf/proto"
 
@@ -26,7 +27,14 @@ const (
 // Load reads a model without its weights' bytes. External data are followed
 // inside the model's own directory only. Everything that is wrong with the
 // file's structure is an error of class input.
-func Load(path string) (_ *Model, err error) {
+func Load(path string) (*Model, error) { return LoadFrom(path, "") }
+
+// LoadFrom is Load of a graph whose external data lie in another directory than its
+// own, as [Refer] leaves them; "" is its own.
+func LoadFrom(path, dir string) (_ *Model, err error) {
+	if dir == "" {
+		dir = filepath.Dir(path)
+	}
 	f, err := openRegular(path)
 	if err != nil {
 		return nil, fault.Wrap(fault.Input, "loading", path, err, "check the path")
@@ -53,7 +61,7 @@ func Load(path string) (_ *Model, err error) {
 	if m.Proto.Graph == nil {
 		return nil, errors.New("not an ONNX model: it has no graph")
 	}
-	return m, m.adopt(path, w.payloads)
+	return m, m.adopt(dir, w.payloads)
 }
 
 // openRegular opens a file without waiting for the writer of a pipe.
@@ -85,8 +93,8 @@ func decode(graph []byte) (*onnxpb.ModelProto, error) {
 
 // adopt turns the graph's initializers into weights. payloads[i] is where the
 // raw data of initializer i stand in the file, of length 0 where they do not.
-func (m *Model) adopt(path string, payloads []Segment) error {
-	ext := newExternals(path)
+func (m *Model) adopt(dir string, payloads []Segment) error {
+	ext := newExternals(dir)
 	var errs []error
 	for i, t := range m.Proto.Graph.Initializer {
 		w := &Weight{Name: t.GetName(), Type: DType(t.GetDataType()), Dims: t.GetDims()}

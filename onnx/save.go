@@ -2,16 +2,18 @@ package onnx
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
+	"sync/atomic"
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/trtforge/trtforge/internal/beside"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
@@ -92,7 +94,12 @@ func writeFiles(path string, graph []byte, data string, places []place) error {
 		if data == "" {
 			return nil
 		}
-		return fsx.WriteFile(data, func(w io.Writer) error { return writePlaces(w, places) })
+		return fsx.WriteFile(data, func(w io.Writer) error {
+			if f, ok := w.(*os.File); ok && fresh(f) {
+				return writeBeside(f, places)
+			}
+			return writePlaces(w, places)
+		})
 	})
 	if err != nil && isNew {
 		_ = os.Remove(data)
@@ -164,22 +171,64 @@ func layout(m *Model) ([]place, error) {
 	return places, nil
 }
 
+// writers is how many weights are converted and written at once, at most: those
+// that are made on the spot may hold a copy of themselves meanwhile.
+const writers = 2
+
+// fresh tells whether a file can be written in any order.
+func fresh(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.Mode().IsRegular() && info.Size() == 0
+}
+
+// writeBeside writes weights side by side, the largest first. What lies between
+// them is a hole, which reads as zeros.
+func writeBeside(f *os.File, places []place) error {
+	order := slices.SortedStableFunc(slices.Values(places), func(a, b place) int { return cmp.Compare(b.length, a.length) })
+	errs := make([]error, len(order))
+	var failed atomic.Bool
+	beside.Do(len(order), writers, func(i int) {
+		if failed.Load() {
+			return
+		}
+		if errs[i] = order[i].write(io.NewOffsetWriter(f, order[i].offset), make([]byte, writeBuffer)); errs[i] != nil {
+			failed.Store(true)
+		}
+	})
+	for _, err := range errs { // one is enough: of a full disk all say the same
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+const writeBuffer = 1 << 20
+
+// write writes the weight's bytes.
+func (p place) write(out io.Writer, buf []byte) error {
+	n, err := io.CopyBuffer(struct{ io.Writer }{out}, p.w.Data.Reader(), buf)
+	if err != nil {
+		return fmt.Errorf("writing weight %q: %w", p.w.Name, err)
+	}
+	if n != p.length {
+		return fault.New(fault.Input, "writing weight", p.w.Name, fmt.Sprintf("it gave %d bytes, its shape needs %d", n, p.length), "check the checkpoint")
+	}
+	return nil
+}
+
 func writePlaces(out io.Writer, places []place) error {
 	at := int64(0)
 	pad := make([]byte, alignLarge)
-	buf := make([]byte, 1<<20)
+	buf := make([]byte, writeBuffer)
 	for _, p := range places {
 		if _, err := out.Write(pad[:p.offset-at]); err != nil {
 			return err
 		}
-		n, err := io.CopyBuffer(struct{ io.Writer }{out}, p.w.Data.Reader(), buf)
-		if err != nil {
-			return fmt.Errorf("writing weight %q: %w", p.w.Name, err)
+		if err := p.write(out, buf); err != nil {
+			return err
 		}
-		if n != p.length {
-			return fault.New(fault.Input, "writing weight", p.w.Name, fmt.Sprintf("it gave %d bytes, its shape needs %d", n, p.length), "check the checkpoint")
-		}
-		at = p.offset + n
+		at = p.offset + p.length
 	}
 	return nil
 }
@@ -204,12 +253,7 @@ func located(m *Model, places []place, file string) (*onnxpb.ModelProto, error) 
 			t.RawData = b
 			continue
 		}
-		t.DataLocation = onnxpb.TensorProto_EXTERNAL
-		for _, kv := range [][2]string{
-			{"location", file}, {"offset", strconv.FormatInt(p.offset, 10)}, {"length", strconv.FormatInt(p.length, 10)},
-		} {
-			t.ExternalData = append(t.ExternalData, &onnxpb.StringStringEntryProto{Key: kv[0], Value: kv[1]})
-		}
+		refer(t, file, p.offset, p.length)
 	}
 	return out, nil
 }

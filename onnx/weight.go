@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"unsafe"
 
 	"github.com/x448/float16"
 )
@@ -80,21 +81,34 @@ func (w *Weight) Each(visit func(base int64, values []float32) error) error {
 	}
 	r := w.Data.Reader()
 	defer release(r)
-	raw := make([]byte, chunk*size)
 	values := make([]float32, chunk)
+	raw, direct := inMemory(values), w.Type == Float32 && littleEndian
+	if !direct {
+		raw = make([]byte, chunk*size)
+	}
 	total := w.Data.Size() / size
 	for base := int64(0); base < total; base += chunk {
 		n := min(chunk, total-base)
 		if _, err := io.ReadFull(r, raw[:n*size]); err != nil {
 			return fmt.Errorf("reading weight %q: %w", w.Name, err)
 		}
-		decode(values[:n], raw[:n*size])
+		if !direct {
+			decode(values[:n], raw[:n*size])
+		}
 		if err := visit(base, values[:n]); err != nil {
 			return err
 		}
 	}
 	return nil
 }
+
+// inMemory are the bytes of values themselves: where the machine orders bytes as
+// files do, float32 needs no conversion.
+func inMemory(values []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(values))), 4*len(values))
+}
+
+var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
 // Float32s reads a float weight as a whole; for what is small.
 func (w *Weight) Float32s() ([]float32, error) {

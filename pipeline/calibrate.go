@@ -38,7 +38,7 @@ type Calibration struct {
 	Method    calib.Method
 	Until     *calib.Until // nil runs all windows
 	Threads   int
-	Dir       string // where the cut graph lies for the time of it: as large as the model
+	Dir       string // where the cut graph lies for the time of it, with the weights that cannot stay where they are
 	State     string // file that keeps what was observed, and is gone on from; "" keeps nothing
 	CreatedBy string
 }
@@ -69,14 +69,14 @@ func Calibrate(ctx context.Context, c jobs.Caller, r Calibration, p progress.Cou
 		return nil, err
 	}
 	defer unlock()
-	path, remove, err := r.cut()
+	cut, remove, err := r.cut(job.Plan)
 	if err != nil {
 		return nil, err
 	}
 	defer remove()
 	return jobs.Calibrate(ctx, c, jobs.CalibrateRequest{
-		Model: jobs.Model{Path: path, Contract: r.Contract, Threads: r.Threads}, Job: job, Checkpoint: r.State,
-		Every: time.Second, // an interrupt kills the child, and what came after the last write is run again
+		Model: cut, Job: job, Checkpoint: r.State,
+		Every: 2 * time.Second, // an interrupt kills the child, and what came after the last write is run again
 	}, p)
 }
 
@@ -108,9 +108,15 @@ func (r Calibration) lock() (unlock func(), err error) {
 
 // cut saves the part of the graph that calibration runs; remove takes it away. Its
 // place is named after State, so that what a killed process left is found again and
-// that of another job is left alone.
-func (r Calibration) cut() (path string, remove func(), err error) {
-	cut, err := calib.Cut(r.Model, r.Observe)
+// that of another job is left alone. Weights stay where they are, or a copy of a
+// large model would be most of the time.
+func (r Calibration) cut(p calib.Plan) (_ jobs.Model, remove func(), err error) {
+	none := jobs.Model{}
+	cutting := calib.Cut
+	if !p.Decodes() {
+		cutting = calib.CutPrefill
+	}
+	cut, err := cutting(r.Model, r.Observe)
 	if err == nil && len(r.Observe) == 0 {
 		cause := "the graph has no matrix product with a constant weight: there is nothing to quantize"
 		if t := narrow(r.Model); t != "" {
@@ -119,23 +125,26 @@ func (r Calibration) cut() (path string, remove func(), err error) {
 		err = fault.New(fault.Input, "calibrating", "", cause, "give the float32 graph of the model")
 	}
 	if err != nil {
-		return "", nil, err
+		return none, nil, err
 	}
 	mine := fsx.TempPrefix + filepath.Base(r.State) + "-"
 	if err := sweepOf(r.Dir, mine); err != nil {
-		return "", nil, err
+		return none, nil, err
 	}
 	dir, err := os.MkdirTemp(r.Dir, mine+"cut-*")
 	if err != nil {
-		return "", nil, fsx.Explain("creating a directory in", r.Dir, err)
+		return none, nil, fsx.Explain("creating a directory in", r.Dir, err)
 	}
-	remove = func() { _ = os.RemoveAll(dir) }
-	path = filepath.Join(dir, modelFile)
-	if err := onnx.Save(cut, path, onnx.SaveOptions{}); err != nil {
-		remove()
-		return "", nil, err
+	saved := jobs.Model{Path: filepath.Join(dir, modelFile), Contract: r.Contract, Threads: r.Threads}
+	saved.Weights, err = onnx.Refer(cut, saved.Path)
+	if err == nil && saved.Weights == "" {
+		err = onnx.Save(cut, saved.Path, onnx.SaveOptions{})
 	}
-	return path, remove, nil
+	if err != nil {
+		_ = os.RemoveAll(dir)
+		return none, nil, err
+	}
+	return saved, func() { _ = os.RemoveAll(dir) }, nil
 }
 
 // narrow is FP16 or BF16 where weights of the graph are; "" elsewhere.

@@ -214,24 +214,13 @@ func (c *Config) resolve(dir string) {
 	if c.Run.Repetitions == 0 {
 		c.Run.Repetitions = 10
 	}
-	if c.Gates == nil {
-		c.Gates = map[string]gate.Limits{}
-	}
-	for precision, ratio := range studyGates {
-		limits := gate.Limits{"ppl_ratio_max": ratio}
-		maps.Copy(limits, c.Gates[precision])
-		c.Gates[precision] = limits
-	}
+	c.Gates = gate.Study(c.Gates)
 	for i := range c.Workload.Scenarios {
 		if c.Workload.Scenarios[i].Weight == 0 {
 			c.Workload.Scenarios[i].Weight = 1
 		}
 	}
 }
-
-// studyGates are the limits that hold where the file sets none: perplexity within
-// 1, 5 and 10 % of PyTorch FP32, those of the study that trtforge answers.
-var studyGates = map[string]float64{"fp32": 1.01, "fp16": 1.05, "bf16": 1.05, "int8": 1.10, "w8": 1.10}
 
 // check is everything that can be wrong before any work.
 func (c *Config) check() []error {
@@ -321,8 +310,8 @@ func (c *Config) checkEngines() []error {
 		seen[e.Name()] = true
 	}
 	for precision, limits := range c.Gates {
-		if !slices.Contains(precisions, engine.Precision(precision)) {
-			errs = append(errs, fmt.Errorf("[gate.%s]: want gate.fp32, gate.fp16, gate.bf16, gate.int8 or gate.w8", precision))
+		if err := gate.CheckPrecision(precision); err != nil {
+			errs = append(errs, err)
 		}
 		if err := gate.Check(precision, limits); err != nil {
 			errs = append(errs, err)

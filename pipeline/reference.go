@@ -72,7 +72,7 @@ func (j *job) runReference(ctx context.Context, dir string, p progress.Counter) 
 		return fsx.Explain("writing", path, err)
 	}
 	_, err = worker.Bundle(ctx, c, worker.BundleRequest{
-		Model: j.config.Model.Path, IDs: path, Convention: convention.String(), Out: dir, Threads: j.threads, Digests: worker.Digests(digests), CreatedBy: j.options.CreatedBy,
+		Scored: worker.Scored{Model: j.config.Model.Path, IDs: path, Convention: convention.String(), Threads: j.threads}, Out: dir, Digests: worker.Digests(digests), CreatedBy: j.options.CreatedBy,
 	}, p)
 	return err
 }

@@ -38,7 +38,7 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 		if err != nil {
 			return err
 		}
-		r, err := validate.Compare(bundle, score, validate.Options{Engine: e.Name(), Seed: j.config.Run.Seed})
+		r, err := validate.Compare(score, validate.Options{Engine: e.Name(), Seed: j.config.Run.Seed})
 		if err != nil {
 			return err
 		}

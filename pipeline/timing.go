@@ -49,6 +49,9 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 	if r.Manifest != nil {
 		s.BuildMS = r.Manifest.Measured.BuildMS
 	}
+	if r.Backend == Torch {
+		return p.pytorch(ctx, r, s)
+	}
 	if r.Backend != "ortcpu" {
 		return s, fault.New(fault.Missing, "running", r.Name, noGPU, "run it on a machine with that GPU, or measure an ortcpu engine")
 	}

@@ -63,17 +63,18 @@ func Int8(m *onnx.Model, table *calib.Table, p Policy) (*onnx.Model, []Decision,
 	}
 	q := newQuantizer(c, table, p)
 	decisions := make([]Decision, len(found))
-	var errs []error
+	errs := make([]error, len(found))
 	for i, l := range found {
-		d, err := q.decide(l.target, p)
+		decisions[i], errs[i] = q.decide(l.target, p)
 		if l.obstacle != "" {
-			d.Reason += "; " + l.obstacle
+			decisions[i].Reason += "; " + l.obstacle
 		}
-		if err == nil && d.Quantized {
-			d.AddedBytes, err = q.rewrite(l, d)
+	}
+	q.measure(found, decisions)
+	for i, l := range found {
+		if d := &decisions[i]; errs[i] == nil && d.Quantized {
+			d.AddedBytes, errs[i] = q.rewrite(l, *d)
 		}
-		decisions[i] = d
-		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, nil, err
@@ -192,6 +193,7 @@ type quantizer struct {
 	pairs      map[string]*pairs       // of each activation
 	batched    map[string]string       // activation -> it as one of a batch
 	weights    map[string]string       // weight and layout -> its dequantized form
+	measured   map[string]measured     // scales that were found beforehand
 	chosen     map[string][]float32    // scales by weight and layout
 	floats     map[string]*onnx.Weight // the weights that were quantized, as they were
 	zero, axes string                  // shared constants, empty until needed

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/trtforge/trtforge/internal/beside"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
@@ -135,15 +136,19 @@ func (q *quantizer) activation(value string, amax float32, nodes *[]*onnxpb.Node
 // the bytes of what was made.
 func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeProto) (string, int64, error) {
 	t, w := l.target, l.as()
-	key := fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis, transposed)
+	key := fmt.Sprint(measuredKey(t, w), transposed)
 	if name, ok := q.weights[key]; ok {
 		q.correct(l, q.chosen[key])
 		return name, 0, nil
 	}
-	scale, err := q.scales(w, t.Axis)
-	if err != nil {
-		return "", 0, err
+	m, known := q.measured[measuredKey(t, w)]
+	if !known {
+		m.scale, m.err = q.scales(w, t.Axis)
 	}
+	if m.err != nil {
+		return "", 0, m.err
+	}
+	scale := m.scale
 	q.chosen[key] = scale
 	q.correct(l, scale)
 	level := quantize(w, q.used.take(t.Weight+"/int8"), t.Axis, scale)
@@ -158,6 +163,44 @@ func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeP
 		[]string{level.Name, scaleName}, []string{name}, "axis", axis))
 	q.weights[key], q.floats[t.Weight] = name, l.Weight
 	return name, level.Data.Size() + 4*int64(len(scale)), nil
+}
+
+// measured are the scales of a weight, or why it has none.
+type measured struct {
+	scale []float32
+	err   error
+}
+
+func measuredKey(t Target, w *onnx.Weight) string {
+	return fmt.Sprint(t.Weight, "\x00", w.Dims, t.Axis)
+}
+
+// measure finds the scales of the weights that are quantized, side by side: it is
+// the first of two passes over all of them.
+func (q *quantizer) measure(found []linearNode, decisions []Decision) {
+	if q.policy.Scales != nil {
+		return // nothing says that it may be called so
+	}
+	q.measured = map[string]measured{}
+	var keys []string
+	var all []linearNode
+	for i, l := range found {
+		if !decisions[i].Quantized || l.Weight == nil || l.target.Role.batched() {
+			continue
+		}
+		key := measuredKey(l.target, l.as())
+		if _, known := q.measured[key]; !known {
+			q.measured[key] = measured{}
+			keys, all = append(keys, key), append(all, l)
+		}
+	}
+	made := make([]measured, len(all))
+	beside.Do(len(all), beside.All, func(i int) {
+		made[i].scale, made[i].err = scales(all[i].as(), all[i].target.Axis)
+	})
+	for i, key := range keys {
+		q.measured[key] = made[i]
+	}
 }
 
 // scales are those that the policy chooses, absmax/127 unless it says otherwise.

@@ -26,7 +26,7 @@ const (
 func newSample(t *testing.T, vocab, topK int, noise float64) sample {
 	t.Helper()
 	r := rand.New(rand.NewPCG(1, 2))
-	c := Convention{HFNonOverlap, sampleLength}
+	c := Convention{Name: HFNonOverlap, Length: sampleLength}
 	ids := make([]int, sampleWindows*sampleLength+3)
 	for i := range ids {
 		ids[i] = r.IntN(vocab)
@@ -50,8 +50,8 @@ func record(t *testing.T, h Header, windows []Window, logits [][]float32) *Bundl
 	h.CreatedBy, h.Windows, h.Rows = "test", len(windows), len(logits)
 	dir, i := t.TempDir(), 0
 	err := Write(dir, h, func() (Row, error) {
-		w := windows[i/h.windowRows()]
-		r := rowOf(logits[i], w.IDs[i%h.windowRows()+1], h.TopK)
+		w := windows[i/windows[0].Rows()]
+		r := rowOf(logits[i], w.IDs[w.First+i%w.Rows()+1], h.TopK)
 		i++
 		return r, nil
 	})
@@ -74,7 +74,7 @@ func rowOf(logits []float32, target, topK int) Row {
 		order[i] = i
 	}
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[b], p[a]) })
-	row := Row{NLL: float32(-math.Log(p[target]))}
+	row := Row{NLL: float32(-math.Log(p[target])), LSE: float32(float64(logits[target]) - math.Log(p[target]))}
 	for rank, id := range order {
 		if rank < topK {
 			row.IDs, row.LogProbs = append(row.IDs, uint32(id)), append(row.LogProbs, float32(math.Log(p[id])))
@@ -107,20 +107,20 @@ func fullKL(ref, own []float32) float64 {
 
 func (s sample) score(t *testing.T, logits [][]float32) *Score {
 	t.Helper()
-	a, err := NewAccumulator(s.windows, s.bundle, "prefill")
+	a, err := NewAccumulator(s.windows, s.bundle.Convention, s.bundle.Tokens, s.bundle, "prefill")
 	if err != nil {
 		t.Fatal(err)
 	}
 	// Position by position across windows, as a batch is decoded.
 	for pos := range sampleLength - 1 {
 		for w := range s.windows {
-			if err := a.Add(w, pos, logits[w*(sampleLength-1)+pos]); err != nil {
+			if err := a.Add(Position{w, pos, logits[w*(sampleLength-1)+pos]}); err != nil {
 				t.Fatal(err)
 			}
 		}
 	}
-	if len(a.open) != 0 {
-		t.Errorf("%d finished windows are still held", len(a.open))
+	if len(a.ref.open) != 0 {
+		t.Errorf("%d finished windows are still held", len(a.ref.open))
 	}
 	score, err := a.Score()
 	if err != nil {
@@ -151,7 +151,7 @@ func TestScoreOfTheReferenceItself(t *testing.T) {
 	s := newSample(t, 300, 64, 1)
 	score := s.score(t, s.ref)
 	for i := range score.NLL {
-		if math.Abs(score.KL[i]) > 1e-6 || score.MaxDelta[i] > 1e-5 || score.Agree[i] != 1 {
+		if math.Abs(score.KL[i]) > 1e-6 || score.MaxDelta[i] > 1e-5 || score.Agree[i] != Top1|Top5 {
 			t.Errorf("row %d: KL %g, delta %g, agrees %d", i, score.KL[i], score.MaxDelta[i], score.Agree[i])
 		}
 	}
@@ -206,11 +206,11 @@ func TestBrokenLogitsFailTheirRowsOnly(t *testing.T) {
 
 func TestAccumulatorRefuses(t *testing.T) {
 	s := newSample(t, 50, 10, 0.1)
-	a, err := NewAccumulator(s.windows, s.bundle, "decode")
+	a, err := NewAccumulator(s.windows, s.bundle.Convention, s.bundle.Tokens, s.bundle, "decode")
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := a.Add(0, 0, s.own[0]); err != nil {
+	if err := a.Add(Position{0, 0, s.own[0]}); err != nil {
 		t.Fatal(err)
 	}
 	for _, c := range []struct {
@@ -220,19 +220,19 @@ func TestAccumulatorRefuses(t *testing.T) {
 		says   string
 	}{
 		{"a row twice", 0, 0, s.own[0], "before"},
-		{"the last position", 0, sampleLength - 1, s.own[0], "5 scored positions"},
+		{"the last position", 0, sampleLength - 1, s.own[0], "0 to 4"},
 		{"a window too many", sampleWindows, 0, s.own[0], "4 windows"},
 		{"fewer logits than ids", 0, 1, make([]float32, 1), "token"},
 		{"another vocabulary", 0, 1, make([]float32, 51), "51 logits"},
 	} {
-		if err := a.Add(c.w, c.pos, c.logits); err == nil || !strings.Contains(err.Error(), c.says) {
+		if err := a.Add(Position{c.w, c.pos, c.logits}); err == nil || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	if _, err := a.Score(); err == nil || !strings.Contains(err.Error(), "19 of 20") {
 		t.Errorf("an unfinished score: %v", err)
 	}
-	if _, err := NewAccumulator(nil, nil, "decode"); err == nil {
+	if _, err := NewAccumulator(nil, s.bundle.Convention, 3, nil, "decode"); err == nil {
 		t.Error("a text without a window is scored")
 	}
 }

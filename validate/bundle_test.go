@@ -42,7 +42,7 @@ func TestVerifyNamesEveryDifference(t *testing.T) {
 	if err := s.bundle.Verify(s.bundle.Digests, c); err != nil {
 		t.Errorf("its own digests: %v", err)
 	}
-	err := s.bundle.Verify(Digests{Model: "x", Text: "t", Tokenizer: "y"}, Convention{HFNonOverlap, 9})
+	err := s.bundle.Verify(Digests{Model: "x", Text: "t", Tokenizer: "y"}, Convention{Name: HFNonOverlap, Length: 9})
 	if fault.Classify(err) != fault.Input {
 		t.Fatalf("class %s of %v", fault.Classify(err), err)
 	}
@@ -60,7 +60,7 @@ func TestVerifyNamesEveryDifference(t *testing.T) {
 func encoded(t testing.TB) (header, data []byte) {
 	t.Helper()
 	dir := t.TempDir()
-	h := Header{CreatedBy: "test", Convention: Convention{HFNonOverlap, 3}, Tokens: 7, Windows: 2, Rows: 4, Vocab: 5, TopK: 2}
+	h := Header{CreatedBy: "test", Convention: Convention{Name: HFNonOverlap, Length: 3}, Tokens: 7, Windows: 2, Rows: 4, Vocab: 5, TopK: 2}
 	err := Write(dir, h, func() (Row, error) { return rowOf([]float32{1, 2, 3, 4, 5}, 2, 2), nil })
 	if err != nil {
 		t.Fatal(err)
@@ -125,7 +125,7 @@ func TestReadRefuses(t *testing.T) {
 }
 
 func TestWriteRefusesBadRows(t *testing.T) {
-	h := Header{Convention: Convention{HFNonOverlap, 2}, Tokens: 2, Windows: 1, Rows: 1, Vocab: 5, TopK: 2}
+	h := Header{Convention: Convention{Name: HFNonOverlap, Length: 2}, Tokens: 2, Windows: 1, Rows: 1, Vocab: 5, TopK: 2}
 	row := rowOf([]float32{1, 2, 3, 4, 5}, 2, 2)
 	row.NLL = float32(math.NaN())
 	dir := t.TempDir()
@@ -155,30 +155,6 @@ func FuzzOpen(f *testing.F) {
 			t.Errorf("an accepted bundle has no last window: %v", err)
 		}
 	})
-}
-
-func TestConvention(t *testing.T) {
-	c, err := ParseConvention("hf-nonoverlap(512)")
-	if err != nil || c.Length != 512 || c.String() != "hf-nonoverlap(512)" {
-		t.Errorf("%v %v", c, err)
-	}
-	for _, bad := range []string{"", "hf-nonoverlap", "hf-nonoverlap(1)", "hf-nonoverlap(512", "hf-nonoverlap(+512)", "llama-chunks(512)", "hf-nonoverlap(512)x"} {
-		if _, err := ParseConvention(bad); fault.Classify(err) != fault.Usage {
-			t.Errorf("ParseConvention(%q): %v", bad, err)
-		}
-	}
-	ids := make([]int, 10)
-	for i := range ids {
-		ids[i] = i
-	}
-	got := Windows(ids, Convention{HFNonOverlap, 4})
-	want := []Window{{0, 0, ids[0:4]}, {1, 4, ids[4:8]}} // 8 and 9 are the dropped tail
-	if diff := cmp.Diff(want, got); diff != "" {
-		t.Error(diff)
-	}
-	if got := Windows(ids[:3], Convention{HFNonOverlap, 4}); len(got) != 0 {
-		t.Errorf("a short text has windows: %v", got)
-	}
 }
 
 // The digest of ids is that of what Python writes with array("I").

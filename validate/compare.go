@@ -1,12 +1,15 @@
 package validate
 
 import (
+	"encoding/json"
 	"fmt"
 	"math"
 	"slices"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/stats"
 )
 
 // The names of the rows that Compare makes. KL names carry K, see KLName.
@@ -15,17 +18,35 @@ const (
 	RefPerplexity = "perplexity_reference" // PyTorch FP32 on the same windows
 	PPLRatio      = "ppl_ratio"            // the engine's over the reference's, paired window by window
 	Top1Agreement = "top1_agreement"       // share of tokens whose most likely successor is the same, Wilson interval
-	MaxDeltaLogP  = "max_abs_dlogprob"     // largest |difference of log-probability| over the K tokens of any row
+	Top5Agreement = "top5_agreement"       // share whose most likely successor is among the reference's five
+	MaxDeltaLogP  = "max_abs_dlogprob"     // largest |difference of log-probability| over the compared tokens of any row
+	DProbMean     = "dprob_mean"           // mean of the text's token's probability, the engine's less the reference's
+	DProbRMS      = "dprob_rms"            // root of the mean square of the same
+	LogitMax      = "logit_error_max"      // largest |difference of logits| over the compared tokens of any row
+	LogitP999     = "logit_error_p999"     // 99.9 % of rows are not farther apart, nearest rank
+	NonFinite     = "nonfinite"            // rows with NaN or infinite logits
+	NLLByPosition = "nll_by_position"      // samples: the mean at each position, from first_position on
+	KLByPosition  = "kl_by_position"       // the same of KL
 )
 
-// KLName is the name of a row of the KL lower bound from the k most likely
-// tokens: stat is "mean", "p99" (nearest rank) or "max".
-func KLName(k int, stat string) string { return fmt.Sprintf("kl_top%d_%s", k, stat) }
+// FirstPosition is the field of a by-position row that says which position of a
+// window its first sample is about.
+const FirstPosition = "first_position"
+
+// KLName is the name of a row of KL(reference || engine): stat is "mean", "p99",
+// "p999" (nearest rank) or "max". k is how many of the reference's tokens it is a
+// lower bound from; 0 is all of them, which is the KL itself.
+func KLName(k int, stat string) string {
+	if k == 0 {
+		return "kl_full_" + stat
+	}
+	return fmt.Sprintf("kl_top%d_%s", k, stat)
+}
 
 // Options say how Compare names rows and draws intervals.
 type Options struct {
 	Engine    string
-	Resamples int    // bootstrap resamples; 0 = 2000
+	Resamples int    // bootstrap resamples; 0 = those of package stats
 	Seed      uint64 // of the bootstrap
 }
 
@@ -33,38 +54,64 @@ type Options struct {
 // known to be too narrow.
 const fewWindows = 30
 
-// Compare makes the rows of one score against its reference. Intervals of means
-// and ratios are 95 % percentile bootstraps over whole windows, because
-// neighbouring tokens are not independent; the same resamples serve every row.
-func Compare(b *Bundle, s *Score, o Options) ([]rows.Row, error) {
-	if err := s.check(true); err != nil {
+// Compare makes the rows of one score against its reference, or of the score
+// alone where there was none. Intervals of means and ratios are 95 % bootstraps
+// (BCa) over whole windows, because neighbouring tokens are not independent; the
+// same resamples serve every row.
+func Compare(s *Score, o Options) ([]rows.Row, error) {
+	if err := s.check(); err != nil {
 		return nil, fault.Wrap(fault.Runtime, "comparing", o.Engine, err, "")
 	}
-	if s.Convention != b.Convention {
-		return nil, fault.New(fault.Input, "comparing", o.Engine, fmt.Sprintf("it was scored by %s and the reference by %s", s.Convention, b.Convention), "record the bundle again")
-	}
-	ref, err := b.nll(s.Windows)
-	if err != nil {
-		return nil, err
-	}
-	boot := newBootstrap(len(s.Windows), o)
-	size, n := s.Convention.Length-1, len(s.NLL)
-	refMean, ownMean, klMean := blockMeans(ref, size), blockMeans(s.NLL, size), blockMeans(s.KL, size)
-	exp := func(values []float64) func(draw []int) float64 {
-		return func(draw []int) float64 { return math.Exp(meanOf(values, draw)) }
-	}
-	kl := slices.Sorted(slices.Values(s.KL))
-	agree, lo, hi := wilson(s.Agree)
 	c := comparison{score: s, options: o, warnings: s.warnings()}
-	c.interval(Perplexity, "1", n, boot.interval(exp(ownMean)))
-	c.interval(RefPerplexity, "1", n, boot.interval(exp(refMean)))
-	c.interval(PPLRatio, "1", n, boot.interval(exp(difference(ownMean, refMean))))
-	c.interval(KLName(b.TopK, "mean"), "nats", n, boot.interval(func(draw []int) float64 { return meanOf(klMean, draw) }))
-	c.exact(KLName(b.TopK, "p99"), "nats", n, nearestRank(kl, 0.99))
-	c.exact(KLName(b.TopK, "max"), "nats", n, kl[n-1])
-	c.interval(Top1Agreement, "1", n, [3]float64{agree, lo, hi})
-	c.exact(MaxDeltaLogP, "nats", n, slices.Max(s.MaxDelta))
+	own := s.blocks(s.NLL)
+	c.interval(Perplexity, "1", own, math.Exp)
+	c.exact(NonFinite, "tokens", float64(s.NonFinite))
+	if s.Reference() {
+		c.compare(own)
+	}
+	c.positions(NLLByPosition, s.NLL)
 	return c.rows, nil
+}
+
+// compare makes the rows that need a reference.
+func (c *comparison) compare(own []block) {
+	s := c.score
+	ref := s.blocks(s.RefNLL)
+	ratio := slices.Clone(own)
+	for i := range ratio {
+		ratio[i].sum -= ref[i].sum
+	}
+	c.interval(RefPerplexity, "1", ref, math.Exp)
+	c.interval(PPLRatio, "1", ratio, math.Exp)
+	c.interval(KLName(s.TopK, "mean"), "nats", plainly(s.blocks(s.KL)), identity)
+	kl := slices.Sorted(slices.Values(s.KL))
+	c.rank(KLName(s.TopK, "p99"), "nats", kl, 0.99)
+	c.rank(KLName(s.TopK, "p999"), "nats", kl, 0.999)
+	c.exact(KLName(s.TopK, "max"), "nats", kl[len(kl)-1])
+	c.share(Top1Agreement, Top1)
+	c.share(Top5Agreement, Top5)
+	c.exact(MaxDeltaLogP, "nats", slices.Max(s.MaxDelta))
+	c.interval(DProbMean, "1", plainly(s.blocks(s.DProb)), identity)
+	squares := make([]float64, len(s.DProb))
+	for i, v := range s.DProb {
+		squares[i] = v * v
+	}
+	c.interval(DProbRMS, "1", plainly(s.blocks(squares)), math.Sqrt)
+	logit := slices.Sorted(slices.Values(s.MaxLogit))
+	c.exact(LogitMax, "1", logit[len(logit)-1])
+	c.rank(LogitP999, "1", logit, 0.999)
+	c.positions(KLByPosition, s.KL)
+}
+
+func identity(v float64) float64 { return v }
+
+// plainly gives every token the same weight: a convention's weights are of its
+// perplexity only.
+func plainly(all []block) []block {
+	for i := range all {
+		all[i].weight = 1
+	}
+	return all
 }
 
 // comparison collects rows of one score.
@@ -75,13 +122,86 @@ type comparison struct {
 	rows     []rows.Row
 }
 
-func (c *comparison) interval(name, unit string, n int, v [3]float64) {
+func (c *comparison) add(name, unit string, v stats.Summary) {
 	c.rows = append(c.rows, rows.Row{Engine: c.options.Engine, Phase: c.score.Phase, Name: name, Unit: unit,
-		Value: v[0], Lo: v[1], Hi: v[2], N: n, Warnings: c.warnings})
+		Value: v.Value, Lo: v.Lo, Hi: v.Hi, N: len(c.score.NLL), Warnings: append(slices.Clip(c.warnings), v.Warnings...)})
 }
 
-func (c *comparison) exact(name, unit string, n int, v float64) {
-	c.interval(name, unit, n, [3]float64{v, v, v})
+func (c *comparison) exact(name, unit string, v float64) {
+	c.add(name, unit, stats.Summary{Value: v, Lo: v, Hi: v})
+}
+
+// interval is a function of the weighted mean of all tokens, bootstrapped over
+// windows.
+func (c *comparison) interval(name, unit string, all []block, of func(float64) float64) {
+	figure := func(draw []int) float64 {
+		sum, total := 0.0, 0.0
+		for _, i := range draw {
+			b := all[i]
+			sum, total = sum+b.weight*b.sum, total+b.weight*float64(b.n)
+		}
+		return of(sum / total)
+	}
+	whole := make([]int, len(all))
+	for i := range whole {
+		whole[i] = i
+	}
+	if v := figure(whole); math.IsInf(v, 0) || math.IsNaN(v) { // no draw says more
+		c.exact(name, unit, v)
+		return
+	}
+	c.add(name, unit, stats.Blocks{N: len(all), Resamples: c.options.Resamples, Seed: c.options.Seed}.Interval(figure))
+}
+
+// rank is a quantile by nearest rank: the smallest value with a share of at least
+// q at or below it.
+func (c *comparison) rank(name, unit string, sorted []float64, q float64) {
+	i := int(math.Ceil(q*float64(len(sorted)))) - 1
+	v := sorted[min(max(i, 0), len(sorted)-1)]
+	s := stats.Summary{Value: v, Lo: v, Hi: v}
+	if least := stats.LeastSamples(q); len(sorted) < least {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d tokens are fewer than the %d that a quantile of %g needs", len(sorted), least, q))
+	}
+	c.add(name, unit, s)
+}
+
+// share is how many tokens have a bit, with Wilson's interval.
+func (c *comparison) share(name string, bit byte) {
+	k := 0
+	for _, b := range c.score.Agree {
+		if b&bit != 0 {
+			k++
+		}
+	}
+	c.add(name, "1", stats.Wilson(k, len(c.score.Agree)))
+}
+
+// positions is the mean at each position of a window, over the windows that score
+// it, from the first that any does.
+func (c *comparison) positions(name string, values []float64) {
+	s := c.score
+	var sums []float64
+	var counts []int
+	first, at, total := math.MaxInt, 0, 0.0
+	for _, w := range s.Windows {
+		span := s.Convention.Span(s.Tokens, w)
+		first = min(first, span.First)
+		for t := span.First; t < span.Length-1; t, at = t+1, at+1 {
+			for t >= len(sums) {
+				sums, counts = append(sums, 0), append(counts, 0)
+			}
+			sums[t], counts[t] = sums[t]+values[at], counts[t]+1
+			total += values[at]
+		}
+	}
+	means := make([]float64, 0, len(sums))
+	for t := first; t < len(sums); t++ {
+		means = append(means, sums[t]/float64(counts[t])) // NaN where no window scores it
+	}
+	c.exact(name, "nats", total/float64(len(values)))
+	r := &c.rows[len(c.rows)-1]
+	r.Samples = means
+	r.Extra = keep.Fields{FirstPosition: json.RawMessage(fmt.Sprint(first))}
 }
 
 // warnings are the doubts that every row of the score carries.
@@ -94,19 +214,4 @@ func (s *Score) warnings() []string {
 		all = append(all, fmt.Sprintf("%d of %d rows of logits were not finite", s.NonFinite, len(s.NLL)))
 	}
 	return all
-}
-
-// nll is the reference's NLL of the given windows, token by token.
-func (b *Bundle) nll(windows []int) ([]float64, error) {
-	var all []float64
-	for _, w := range windows {
-		part, err := b.Window(w)
-		if err != nil {
-			return nil, err
-		}
-		for _, r := range part {
-			all = append(all, float64(r.NLL))
-		}
-	}
-	return all, nil
 }

@@ -10,7 +10,7 @@ import (
 func TestCompare(t *testing.T) {
 	s := newSample(t, 200, 64, 0.5)
 	score := s.score(t, s.own)
-	all, err := Compare(s.bundle, score, Options{Engine: "e", Seed: 7})
+	all, err := Compare(score, Options{Engine: "e", Seed: 7})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -23,7 +23,7 @@ func TestCompare(t *testing.T) {
 			t.Errorf("row %+v", r)
 		}
 	}
-	again, err := Compare(s.bundle, score, Options{Engine: "e", Seed: 7})
+	again, err := Compare(score, Options{Engine: "e", Seed: 7})
 	if err != nil || find(t, again, PPLRatio).Lo != ratio.Lo {
 		t.Errorf("the same seed draws another interval (%v)", err)
 	}
@@ -40,7 +40,7 @@ func TestCompareIsPaired(t *testing.T) {
 	for i := range score.NLL {
 		score.NLL[i] += 0.01
 	}
-	all, err := Compare(s.bundle, score, Options{})
+	all, err := Compare(score, Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,12 +57,12 @@ func TestCompareOfSomeWindows(t *testing.T) {
 	s := newSample(t, 200, 64, 0.5)
 	whole := s.score(t, s.own)
 	s.windows = s.windows[2:3]
-	a, err := NewAccumulator(s.windows, s.bundle, "decode")
+	a, err := NewAccumulator(s.windows, s.bundle.Convention, s.bundle.Tokens, s.bundle, "decode")
 	if err != nil {
 		t.Fatal(err)
 	}
 	for pos := range sampleLength - 1 {
-		if err := a.Add(0, pos, s.own[2*(sampleLength-1)+pos]); err != nil {
+		if err := a.Add(Position{0, pos, s.own[2*(sampleLength-1)+pos]}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -75,7 +75,7 @@ func TestCompareOfSomeWindows(t *testing.T) {
 			t.Errorf("row %d of window 2 scored alone: %g %g, with all: %g %g", i, part.KL[i], part.NLL[i], whole.KL[j], whole.NLL[j])
 		}
 	}
-	if _, err := Compare(s.bundle, part, Options{}); err != nil {
+	if _, err := Compare(part, Options{}); err != nil {
 		t.Error(err)
 	}
 }
@@ -84,25 +84,8 @@ func TestCompareRefusesShortScores(t *testing.T) {
 	s := newSample(t, 200, 64, 0.5)
 	score := s.score(t, s.own)
 	score.KL = score.KL[1:]
-	if _, err := Compare(s.bundle, score, Options{}); err == nil {
+	if _, err := Compare(score, Options{}); err == nil {
 		t.Error("a score with a missing row was compared")
-	}
-}
-
-// Values from scipy.stats.binomtest(k, n).proportion_ci(method="wilson").
-func TestWilson(t *testing.T) {
-	for _, c := range []struct {
-		k, n   int
-		lo, hi float64
-	}{{0, 10, 0, 0.2775}, {10, 10, 0.7225, 1}, {5, 10, 0.2366, 0.7634}, {90, 100, 0.8256, 0.9448}} {
-		ones := make([]byte, c.n)
-		for i := range c.k {
-			ones[i] = 1
-		}
-		share, lo, hi := wilson(ones)
-		if share != float64(c.k)/float64(c.n) || math.Abs(lo-c.lo) > 5e-5 || math.Abs(hi-c.hi) > 5e-5 {
-			t.Errorf("wilson(%d of %d) = %v [%.4f, %.4f], want [%.4f, %.4f]", c.k, c.n, share, lo, hi, c.lo, c.hi)
-		}
 	}
 }
 

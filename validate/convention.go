@@ -5,41 +5,126 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"fmt"
+	"regexp"
 	"strconv"
-	"strings"
 
 	"github.com/trtforge/trtforge/internal/fault"
 )
 
-// HFNonOverlap names the one convention there is so far: the whole text is
-// encoded once, without special tokens, and cut into windows of Length tokens
-// side by side; what is left at the end is dropped. Inside a window the first
-// token is context only and each of the other Length-1 is scored given all
-// before it in that window. Perplexity is exp of the mean NLL over all scored
-// tokens. It is what the GPTQ, AWQ and SmoothQuant papers report and
-// Hugging Face's strided recipe with stride = length.
-const HFNonOverlap = "hf-nonoverlap"
+// The conventions. Each is a rule that says which tokens of a text are scored
+// given which context, and how their negative log likelihoods (NLL) become one
+// perplexity. N is the number of tokens of the text, which is encoded once and
+// whole; no rule adds special tokens but where it says so. Logits at position t
+// of a window predict its token t+1.
+const (
+	// HFStrided is the recipe of Hugging Face's documentation ("Perplexity of
+	// fixed-length models") with windows of L tokens that begin every S, S <= L.
+	// Window w covers tokens [wS, min(wS+L, N)); the last is the first that reaches
+	// N. Its labels are the v(w) tokens that no window before it had as labels, and
+	// the shift of a causal model takes one more away where the window's first token
+	// is among them. With m(w) the mean NLL of the labels that are left,
+	//
+	//	perplexity = exp( sum over w of (v(w)-1) m(w) / sum over w of (v(w)-1) )
+	//
+	// as the documentation has it since 2025. v-1 is the number of labels left in
+	// window 0 only; in the others it makes each token weigh (v-1)/v. Before, every
+	// window weighed the same.
+	HFStrided = "hf-strided"
+	// HFNonOverlap has windows of L tokens side by side; what is left at the end is
+	// dropped. Inside a window the first token is context only and each of the other
+	// L-1 is scored given all before it in that window.
+	//
+	//	perplexity = exp( mean NLL )
+	//
+	// It is what the GPTQ, AWQ and SmoothQuant papers report.
+	HFNonOverlap = "hf-nonoverlap"
+	// LlamaChunks is llama.cpp's llama-perplexity: chunks of L tokens side by side,
+	// the tail dropped, a text of at least 2L. With f = L/2 rounded down, the logits
+	// of positions f to L-2 of each chunk are scored, that is tokens f+1 to L-1:
+	//
+	//	perplexity = exp( mean NLL )
+	//
+	// A vocabulary that asks for it (add_bos_token) has BOS put before the text, once,
+	// and then in the place of each chunk's first token.
+	LlamaChunks = "llama-chunks"
+)
 
 // Convention says which tokens of a text are scored given which context.
 type Convention struct {
-	Name   string // HFNonOverlap
+	Name   string // HFStrided, HFNonOverlap or LlamaChunks
 	Length int    // tokens a window, 2 or more
+	Stride int    // HFStrided: tokens from one window's begin to the next's, 1 to Length
+	AddBOS bool   // LlamaChunks: BOS stands at the front of each chunk
+	BOS    int    // LlamaChunks with AddBOS: its id
 }
 
-// String is the form that is kept with figures: "hf-nonoverlap(512)".
-func (c Convention) String() string { return fmt.Sprintf("%s(%d)", c.Name, c.Length) }
+// String is the form that is kept with figures: "hf-strided(512,256)",
+// "hf-nonoverlap(512)", "llama-chunks(512)" or "llama-chunks(512,bos=1)".
+func (c Convention) String() string {
+	switch {
+	case c.Name == HFStrided:
+		return fmt.Sprintf("%s(%d,%d)", c.Name, c.Length, c.Stride)
+	case c.AddBOS:
+		return fmt.Sprintf("%s(%d,bos=%d)", c.Name, c.Length, c.BOS)
+	}
+	return fmt.Sprintf("%s(%d)", c.Name, c.Length)
+}
+
+// written is what String writes; spaces are let through.
+var written = regexp.MustCompile(`^([a-z-]+)\( ?([0-9]{1,9}) ?(?:, ?(bos ?= ?)?([0-9]{1,9}) ?)?\)$`)
 
 // ParseConvention reads what String writes.
 func ParseConvention(s string) (Convention, error) {
-	name, rest, _ := strings.Cut(s, "(")
-	digits, closed := strings.CutSuffix(rest, ")")
-	n, err := strconv.Atoi(digits)
-	c := Convention{Name: name, Length: n}
-	if name != HFNonOverlap || !closed || err != nil || n < 2 || c.String() != s {
-		return Convention{}, fault.New(fault.Usage, "reading perplexity convention", strconv.Quote(s),
-			"it is not "+HFNonOverlap+"(LENGTH) with a length of 2 or more", "write "+HFNonOverlap+"(512)")
+	m := written.FindStringSubmatch(s)
+	if m == nil {
+		return Convention{}, notConvention(s)
+	}
+	number := func(digits string) int {
+		n, _ := strconv.Atoi(digits) // nine digits at most
+		return n
+	}
+	c := Convention{Name: m[1], Length: number(m[2])}
+	switch second := m[4] != ""; {
+	case c.Name == HFStrided && second && m[3] == "":
+		c.Stride = number(m[4])
+	case c.Name == LlamaChunks && second && m[3] != "":
+		c.AddBOS, c.BOS = true, number(m[4])
+	case second:
+		return Convention{}, notConvention(s)
+	}
+	if err := c.check(); err != nil {
+		return Convention{}, notConvention(s)
 	}
 	return c, nil
+}
+
+func notConvention(s string) error {
+	return fault.New(fault.Usage, "reading perplexity convention", strconv.Quote(s),
+		"it is none of "+HFStrided+"(LENGTH,STRIDE) with a stride of 1 to LENGTH, "+HFNonOverlap+"(LENGTH), "+LlamaChunks+"(LENGTH) and "+LlamaChunks+"(LENGTH,bos=ID), with a length of 2 or more",
+		"write "+HFNonOverlap+"(512), for example")
+}
+
+// check finds what no convention can be.
+func (c Convention) check() error {
+	switch {
+	case c.Length < 2 || c.Length > maxLength:
+		return fmt.Errorf("a window of %d tokens", c.Length)
+	case c.Name == HFStrided:
+		if c.Stride < 1 || c.Stride > c.Length || c.AddBOS {
+			return fmt.Errorf("windows of %d tokens every %d", c.Length, c.Stride)
+		}
+	case c.Name == HFNonOverlap:
+		if c.Stride != 0 || c.AddBOS {
+			return fmt.Errorf("a stride or BOS with %s", c.Name)
+		}
+	case c.Name == LlamaChunks:
+		if c.Stride != 0 || c.Length < 3 { // of two tokens the second half predicts nothing
+			return fmt.Errorf("chunks of %d tokens", c.Length)
+		}
+	default:
+		return fmt.Errorf("no convention is called %q", c.Name)
+	}
+	return nil
 }
 
 // MarshalText and UnmarshalText make String the form in files.
@@ -50,30 +135,6 @@ func (c *Convention) UnmarshalText(text []byte) (err error) {
 	*c, err = ParseConvention(string(text))
 	return err
 }
-
-// Window is a stretch of a text that a model sees at once.
-type Window struct {
-	Index int   // its place in the text's list of windows
-	Begin int   // index of its first token in the text
-	IDs   []int // its tokens, a view; IDs[1:] are scored
-}
-
-// Rows is the number of scored tokens. The logits of position t predict
-// IDs[t+1], for t from 0 to Rows()-1.
-func (w Window) Rows() int { return len(w.IDs) - 1 }
-
-// Windows cuts a text's tokens as the convention says. A text shorter than one
-// window has none.
-func (c Convention) Windows(ids []int) []Window {
-	var all []Window
-	for begin := 0; c.Length >= 2 && begin+c.Length <= len(ids); begin += c.Length {
-		all = append(all, Window{Index: len(all), Begin: begin, IDs: ids[begin : begin+c.Length]})
-	}
-	return all
-}
-
-// Windows is c.Windows(ids).
-func Windows(ids []int, c Convention) []Window { return c.Windows(ids) }
 
 // EncodeIDs is the form in which token ids go to workers and into digests:
 // little-endian uint32, one after the other.

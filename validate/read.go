@@ -84,7 +84,7 @@ func (b *Bundle) scan() error {
 	h := sha256.New()
 	r := bufio.NewReaderSize(io.TeeReader(io.NewSectionReader(b.data, 0, b.size()), h), 1<<18)
 	raw := make([]byte, b.rowBytes())
-	total := 0.0
+	nll := average{}
 	for i := range b.Rows {
 		if _, err := io.ReadFull(r, raw); err != nil {
 			return fmt.Errorf("row %d: %w", i, err)
@@ -93,12 +93,12 @@ func (b *Bundle) scan() error {
 		if err := b.checkRow(row); err != nil {
 			return fmt.Errorf("row %d: %w", i, err)
 		}
-		total += float64(row.NLL)
+		nll.add(&b.Header, row.NLL)
 	}
 	if got := hex.EncodeToString(h.Sum(nil)); got != b.DataDigest {
 		return fmt.Errorf("%s has the sha256 %s, %s says %s", DataFile, got, HeaderFile, b.DataDigest)
 	}
-	if mean := total / float64(b.Rows); math.Abs(mean-b.MeanNLL) > 1e-5*max(1, b.MeanNLL) {
+	if mean := nll.mean(); math.Abs(mean-b.MeanNLL) > 1e-5*max(1, b.MeanNLL) {
 		return fmt.Errorf("the rows' mean NLL is %g, %s says %g", mean, HeaderFile, b.MeanNLL)
 	}
 	return nil

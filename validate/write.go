@@ -18,7 +18,7 @@ import (
 // writes the same form; this is for references from elsewhere and for tests.
 func Write(dir string, h Header, next func() (Row, error)) error {
 	h.Kind, h.SchemaVersion, h.IDBytes = "bundle", SchemaVersion, idBytes(h.Vocab)
-	sum, total := sha256.New(), 0.0
+	sum, nll := sha256.New(), average{}
 	err := fsx.WriteFile(filepath.Join(dir, DataFile), func(w io.Writer) error {
 		out := bufio.NewWriter(io.MultiWriter(w, sum))
 		var raw []byte
@@ -30,7 +30,7 @@ func Write(dir string, h Header, next func() (Row, error)) error {
 			if err != nil {
 				return fmt.Errorf("row %d: %w", i, err)
 			}
-			total += float64(row.NLL)
+			nll.add(&h, row.NLL)
 			raw = h.encode(raw[:0], row)
 			if _, err := out.Write(raw); err != nil {
 				return err
@@ -41,7 +41,7 @@ func Write(dir string, h Header, next func() (Row, error)) error {
 	if err != nil {
 		return err
 	}
-	h.MeanNLL = total / float64(h.Rows)
+	h.MeanNLL = nll.mean()
 	h.Perplexity = math.Exp(h.MeanNLL)
 	h.DataDigest = hex.EncodeToString(sum.Sum(nil))
 	if err := h.check(); err != nil {

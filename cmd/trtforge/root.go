@@ -79,6 +79,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newCalibrateCommand(g),
 		newBuildCommand(g),
 		newEnginesCommand(g),
+		newCompareCommand(g),
 		newBenchCommand(g),
 		newPackageCommand(g),
 		newRandomModelCommand(g),
@@ -87,7 +88,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 	)
 	usageErrors(root)
 	for _, c := range root.Commands() {
-		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" || c.Name() == "package" {
+		if c.Name() == "profiles" || c.Name() == "explain" || c.Name() == "inspect" || c.Name() == "engines" || c.Name() == "package" || c.Name() == "compare" {
 			leaveAtOnce(c)
 		}
 	}

@@ -22,12 +22,20 @@ type Choices struct {
 	AuxStreams         *int     // 0 is the least memory; nil is the builder's choice
 	HardwareCompatible bool     // one engine for compute capability 8.0 and above
 	Sequential         bool     // build one engine at a time
-	DetailedLog        bool     // the build log in full
+	Sparsity           bool     // kernels for weights that are sparse 2:4
+	ForceTiming        bool     // take a timing cache of a slightly different GPU
+	CUDAGraph          bool     // replay the run as one CUDA graph; every shape must be static
+	TF32               bool     // FP32 products may round their operands to 10 bits of mantissa
 	TacticSources      []string // "+CUBLAS", "-CUDNN"
 	Plugins            []string // paths of libraries
-	ContextModel       string   // path of an EPContext model to write; "" writes none
-	EmbedEngine        bool     // the engine inside of it, 2 GB at most
-	UserInitializers   bool     // weights are handed over, as graphs over 2 GB need
+	Exclude            []string // operators that are not TensorRT's to run
+	Device             int      // which GPU
+	Embed              bool     // the engine inside of the context model, 2 GB at most, rather than beside it
+	Split              bool     // prefill and decode are an engine each
+	// UserInitializers hands the weights over instead of writing them into the graph
+	// that TensorRT parses, which can have 2 GB at most. It changes no engine, so the
+	// builder sets it by the model's size.
+	UserInitializers bool
 	// Implicit is the precision of TensorRT 10 and older that comes from flags and
 	// tables instead of from the graph; nil is explicit. TensorRT 11 has none.
 	Implicit *Implicit
@@ -45,22 +53,40 @@ type Implicit struct {
 // implicitUntil is the last major version of TensorRT that has implicit precision.
 const implicitUntil = 10
 
-// Options are the provider's options for a session whose engine is kept in cache,
-// a directory of this engine alone: the provider names its files after node names,
-// not after weights, so engines that share a directory replace each other. timing
-// is the directory of the timing cache, which engines share. major is TensorRT's.
-// All that is wrong is told at once, as class usage.
-func (c Choices) Options(all []profiles.Profile, cache, prefix, timing string, major int) (map[string]string, error) {
-	if err := c.check(all, cache, prefix, major); err != nil {
+// Place is where an engine comes to lie.
+type Place struct {
+	// Dir is a directory of this engine alone: the provider names its files after
+	// node names, not after weights, so engines that share one replace each other.
+	Dir string
+	// Prefix begins the names of its files: the engines of prefill and decode share
+	// a directory.
+	Prefix string
+	// Timing is the directory of the timing cache.
+	Timing string
+}
+
+// Context is the context model's path.
+func (p Place) Context() string { return filepath.Join(p.Dir, p.context()) }
+
+func (p Place) context() string { return p.Prefix + "_ctx.onnx" }
+
+// Options are the provider's options for the session that builds the engine of a
+// profile; major is TensorRT's. All that is wrong is told at once, as class usage.
+func (c Choices) Options(all []profiles.Profile, at Place, major int) (map[string]string, error) {
+	if err := c.check(all, at, major); err != nil {
 		return nil, err
 	}
-	o := map[string]string{
-		"trt_engine_cache_enable": "1", "trt_engine_cache_path": cache, "trt_engine_cache_prefix": prefix,
-		"trt_timing_cache_enable": "1", "trt_timing_cache_path": timing,
-		// Stated although they are the defaults: an ORT_TENSORRT_* variable left in the
-		// environment must not decide.
-		"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0", "trt_dla_enable": "0",
-		"trt_weight_stripped_engine_enable": "0", "trt_dump_ep_context_model": "0",
+	o := c.common()
+	maps.Copy(o, map[string]string{
+		// Relative to the context model, beside which it has to lie; an absolute path is
+		// refused.
+		"trt_engine_cache_enable": "1", "trt_engine_cache_path": ".", "trt_engine_cache_prefix": at.Prefix,
+		"trt_timing_cache_enable": "1", "trt_timing_cache_path": at.Timing,
+		"trt_dump_ep_context_model": "1", "trt_ep_context_file_path": at.Context(), "trt_ep_context_embed_mode": "0",
+		"trt_detailed_build_log": "1", // the only account of the layers that there is
+	})
+	if c.Embed {
+		o["trt_ep_context_embed_mode"] = "1"
 	}
 	profile, err := syntax.TensorRTOptions(all)
 	if err != nil {
@@ -74,17 +100,36 @@ func (c Choices) Options(all []profiles.Profile, cache, prefix, timing string, m
 	return o, nil
 }
 
+// common are the options of every session. Some are stated although they are the
+// defaults: an ORT_TENSORRT_* variable left in the environment must not decide.
+func (c Choices) common() map[string]string {
+	o := map[string]string{
+		"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0", "trt_dla_enable": "0",
+		"trt_weight_stripped_engine_enable": "0", "trt_dump_ep_context_model": "0", "trt_cuda_graph_enable": "0",
+	}
+	if c.Device > 0 { // the parser asks CUDA whether there is such a one
+		o["device_id"] = strconv.Itoa(c.Device)
+	}
+	if c.CUDAGraph {
+		o["trt_cuda_graph_enable"] = "1"
+	}
+	if len(c.Plugins) > 0 {
+		o["trt_extra_plugin_lib_paths"] = strings.Join(c.Plugins, ";")
+	}
+	return o
+}
+
 // check finds every choice that cannot be.
-func (c Choices) check(all []profiles.Profile, cache, prefix string, major int) error {
+func (c Choices) check(all []profiles.Profile, at Place, major int) error {
 	var errs []error
 	bad := func(cause, fix string) {
 		errs = append(errs, fault.New(fault.Usage, "choosing options of", "the TensorRT EP", cause, fix))
 	}
 	if len(all) != 1 {
-		bad(fmt.Sprintf("%d profiles, and a session only ever runs its first", len(all)), "derive one wide profile, or give each phase a session of its own (--split)")
+		bad(fmt.Sprintf("%d profiles, and a session only ever runs its first", len(all)), "derive one wide profile, or give each phase an engine of its own (--split)")
 	}
-	if cache == "" || prefix == "" || strings.ContainsRune(prefix, filepath.Separator) {
-		bad(fmt.Sprintf("engine cache %q with prefix %q", cache, prefix), "give a directory of its own and a plain prefix")
+	if at.Dir == "" || at.Timing == "" || at.Prefix == "" || strings.ContainsRune(at.Prefix, filepath.Separator) {
+		bad(fmt.Sprintf("engine cache %q with prefix %q, timing cache %q", at.Dir, at.Prefix, at.Timing), "give directories and a plain prefix")
 	}
 	if c.Level != nil && (*c.Level < 0 || *c.Level > 5) {
 		bad(fmt.Sprintf("builder optimization level %d", *c.Level), "want 0 to 5")
@@ -95,8 +140,8 @@ func (c Choices) check(all []profiles.Profile, cache, prefix string, major int) 
 	if c.AuxStreams != nil && *c.AuxStreams < 0 {
 		bad(fmt.Sprintf("%d auxiliary streams", *c.AuxStreams), "want 0 or more")
 	}
-	if c.EmbedEngine && c.ContextModel == "" {
-		bad("an engine to embed, and no context model to embed it in", "name the context model")
+	if c.Device < 0 {
+		bad(fmt.Sprintf("GPU %d", c.Device), "want 0 or more")
 	}
 	for _, s := range c.TacticSources {
 		if len(s) < 2 || !strings.ContainsAny(s[:1], "+-") || strings.Contains(s, ",") {
@@ -108,10 +153,32 @@ func (c Choices) check(all []profiles.Profile, cache, prefix string, major int) 
 			bad(fmt.Sprintf("plugin library %q", p), "give a path without a semicolon")
 		}
 	}
+	for _, op := range c.Exclude {
+		if op == "" || strings.Contains(op, ",") {
+			bad(fmt.Sprintf("operator %q", op), "give one name each")
+		}
+	}
+	if c.CUDAGraph && len(all) == 1 {
+		errs = append(errs, static(all[0]))
+	}
 	if c.Implicit != nil {
 		errs = append(errs, c.Implicit.check(major))
 	}
 	return errors.Join(errs...)
+}
+
+// static refuses a profile that is more than one shape.
+func static(p profiles.Profile) error {
+	for _, r := range p.Inputs {
+		for i := range r.Min {
+			if i < len(r.Max) && r.Min[i] != r.Max[i] {
+				return fault.New(fault.Usage, "choosing options of", "the TensorRT EP",
+					fmt.Sprintf("a CUDA graph, and %s has a size of %d to %d: a graph is of one shape", r.Input, r.Min[i], r.Max[i]),
+					"export with a static cache and derive a plan of one shape, or leave the CUDA graph out")
+			}
+		}
+	}
+	return nil
 }
 
 func (i Implicit) check(major int) error {
@@ -132,7 +199,7 @@ func (i Implicit) check(major int) error {
 	return nil
 }
 
-// tune adds the options that differ from the provider's defaults.
+// tune adds the builder's options that differ from the provider's defaults.
 func (c Choices) tune(o map[string]string) {
 	if c.Level != nil {
 		o["trt_builder_optimization_level"] = strconv.Itoa(*c.Level)
@@ -145,7 +212,7 @@ func (c Choices) tune(o map[string]string) {
 	}
 	for name, on := range map[string]bool{
 		"trt_engine_hw_compatible": c.HardwareCompatible, "trt_force_sequential_engine_build": c.Sequential,
-		"trt_detailed_build_log": c.DetailedLog, "trt_load_user_initializer": c.UserInitializers,
+		"trt_sparsity_enable": c.Sparsity, "trt_force_timing_cache": c.ForceTiming, "trt_load_user_initializer": c.UserInitializers,
 	} {
 		if on {
 			o[name] = "1"
@@ -154,15 +221,8 @@ func (c Choices) tune(o map[string]string) {
 	if len(c.TacticSources) > 0 {
 		o["trt_tactic_sources"] = strings.Join(c.TacticSources, ",")
 	}
-	if len(c.Plugins) > 0 {
-		o["trt_extra_plugin_lib_paths"] = strings.Join(c.Plugins, ";")
-	}
-	if c.ContextModel != "" {
-		o["trt_dump_ep_context_model"], o["trt_ep_context_file_path"] = "1", c.ContextModel
-		o["trt_ep_context_embed_mode"] = "0"
-		if c.EmbedEngine {
-			o["trt_ep_context_embed_mode"] = "1"
-		}
+	if len(c.Exclude) > 0 {
+		o["trt_op_types_to_exclude"] = strings.Join(c.Exclude, ",")
 	}
 }
 

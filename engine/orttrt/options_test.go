@@ -3,9 +3,12 @@ package orttrt
 import (
 	"errors"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 
 	"github.com/trtforge/trtforge/internal/epoptions"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -17,35 +20,54 @@ var wide = []profiles.Profile{{Name: "wide", Inputs: []profiles.Range{
 	{Input: "past_key_values.0.key", Min: []int64{1, 12, 0, 64}, Opt: []int64{1, 12, 64, 64}, Max: []int64{4, 12, 1023, 64}},
 }}}
 
-// choices is every value of every choice, one at a time and in pairs.
-func choices() []Choices {
+var still = []profiles.Profile{{Name: "decode", Inputs: []profiles.Range{
+	{Input: "input_ids", Min: []int64{1, 1}, Opt: []int64{1, 1}, Max: []int64{1, 1}},
+	{Input: "past_key_values.0.key", Min: []int64{1, 12, 512, 64}, Opt: []int64{1, 12, 512, 64}, Max: []int64{1, 12, 512, 64}},
+}}}
+
+var places = []Place{
+	{Dir: "/store/engines/0a1b", Prefix: "engine", Timing: "/store/engines/0a1b/timing"},
+	{Dir: "/store/engines/0a1b", Prefix: "prefill", Timing: "/store/engines/0a1b/timing"},
+	{Dir: "/a place, with: signs", Prefix: "decode", Timing: "/t"},
+}
+
+// values are every choice with every value that it has, or those at the edges of a
+// number.
+func values() []func(*Choices) {
 	number := func(n int) *int { return &n }
-	var single []func(*Choices)
+	var all []func(*Choices)
 	for level := range 6 {
-		single = append(single, func(c *Choices) { c.Level = number(level) })
+		all = append(all, func(c *Choices) { c.Level = number(level) })
 	}
-	for _, n := range []int64{0, 1, 1 << 30, 1 << 40} {
-		single = append(single, func(c *Choices) { c.WorkspaceBytes = n })
+	for _, n := range []int64{0, 1, 1 << 30, 1<<63 - 1} {
+		all = append(all, func(c *Choices) { c.WorkspaceBytes = n })
 	}
 	for _, n := range []int{0, 1, 7} {
-		single = append(single, func(c *Choices) { c.AuxStreams = number(n) })
+		all = append(all, func(c *Choices) { c.AuxStreams = number(n) })
 	}
-	single = append(single,
-		func(c *Choices) { c.HardwareCompatible = true },
-		func(c *Choices) { c.Sequential = true },
-		func(c *Choices) { c.DetailedLog = true },
-		func(c *Choices) { c.UserInitializers = true },
+	// Every switch, those that are added later too.
+	for i := range reflect.TypeFor[Choices]().NumField() {
+		if reflect.TypeFor[Choices]().Field(i).Type.Kind() == reflect.Bool {
+			all = append(all, func(c *Choices) { reflect.ValueOf(c).Elem().Field(i).SetBool(true) })
+		}
+	}
+	return append(all,
 		func(c *Choices) { c.TacticSources = []string{"+CUBLAS", "-CUDNN"} },
+		func(c *Choices) { c.TacticSources = []string{"+CUBLAS_LT"} },
 		func(c *Choices) { c.Plugins = []string{"/opt/a plugin.so", "b.so"} },
-		func(c *Choices) { c.ContextModel = "model_ctx.onnx" },
-		func(c *Choices) { c.ContextModel, c.EmbedEngine = "model_ctx.onnx", true },
+		func(c *Choices) { c.Exclude = []string{"NonZero"} },
+		func(c *Choices) { c.Exclude = []string{"NonZero", "RoiAlign"} },
+		func(c *Choices) { c.Implicit = &Implicit{FP16: true} },
 		func(c *Choices) { c.Implicit = &Implicit{FP16: true, LayerNormFP32: true} },
 		func(c *Choices) { c.Implicit = &Implicit{BF16: true} },
-		func(c *Choices) { c.Implicit = &Implicit{INT8: true, Table: "table.flatbuffers"} },
-		func(c *Choices) {
-			c.Implicit = &Implicit{FP16: true, INT8: true, Table: "table.cache", NativeTable: true}
-		},
+		func(c *Choices) { c.Implicit = &Implicit{INT8: true, Table: tableFile} },
+		func(c *Choices) { c.Implicit = &Implicit{FP16: true, INT8: true, Table: tableFile, NativeTable: true} },
 	)
+}
+
+// choices are all values, one at a time and in pairs.
+func choices() []Choices {
+	single := values()
 	var all []Choices
 	for i, a := range single {
 		for _, b := range single[i:] {
@@ -58,36 +80,97 @@ func choices() []Choices {
 	return all
 }
 
-// Every map that can be emitted passes the option parser of the released provider
-// and is held there as it was written.
+// Every map that can be emitted, for a build, for a split build, for the plugin form
+// and for opening, passes the option parser of the released provider and is held
+// there as it was written. (But for a device other than 0, of which the parser asks
+// CUDA.)
 func TestRealParserTakesEveryMap(t *testing.T) {
 	p := epoptions.New(t)
+	seen := map[string]bool{}
 	var given [][][2]string
-	for _, c := range choices() {
-		o, err := c.Options(wide, "/store/engines/0a1b", "decode", "/store/timing", 10)
-		if err != nil {
-			t.Fatal(err)
-		}
+	add := func(o map[string]string) {
 		var m [][2]string
 		for _, k := range slices.Sorted(maps.Keys(o)) {
 			m = append(m, [2]string{k, o[k]})
+			seen[k] = true
 		}
 		given = append(given, m)
 	}
-	for i, v := range p.Parse(t, given) {
+	for i, c := range choices() {
+		all := wide
+		if c.CUDAGraph {
+			all = still
+		}
+		o, err := c.Options(all, places[i%len(places)], 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, b := range []Builder{{}, {Plugin: "/opt/plugin.so"}} {
+			add(b.provider(o, false).Options)
+			add(b.provider(c.opening(), true).Options)
+		}
+	}
+	verdicts := p.Parse(t, given)
+	for i, v := range verdicts {
 		if !v.OK {
-			t.Errorf("%v: %s", given[i], v.Text)
+			t.Fatalf("%v: %s", given[i], v.Text)
 		}
 		for _, o := range given[i] {
 			if !strings.Contains(v.Text, o[0]+"="+o[1]) {
-				t.Errorf("it holds %s\nnot %s=%s", v.Text, o[0], o[1])
+				t.Fatalf("it holds %s\nnot %s=%s", v.Text, o[0], o[1])
 			}
 		}
 	}
-	t.Logf("%d maps of options", len(given))
-	for _, v := range p.Parse(t, [][][2]string{{{"trt_fp16_enabled", "1"}}, {{"trt_builder_optimization_level", "high"}}}) {
-		if v.OK {
-			t.Error("the parser takes anything")
+	t.Logf("%d maps of %d options", len(given), len(seen))
+	if len(seen) < 30 {
+		t.Errorf("only %d options were tried: %v", len(seen), slices.Sorted(maps.Keys(seen)))
+	}
+	for _, bad := range [][2]string{{"trt_fp16_enabled", "1"}, {"trt_builder_optimization_level", "high"}, {"trt_max_workspace_size", "1GB"}, {"trt_engine_cache_enable", "perhaps"}} {
+		if v := p.Parse(t, [][][2]string{{bad}})[0]; v.OK || !strings.Contains(v.Text, bad[0]) {
+			t.Errorf("%v: the parser says %q", bad, v.Text)
+		}
+	}
+}
+
+// Choices are written and read as options of a request, and each value is another key.
+func TestChoicesAsOptions(t *testing.T) {
+	seen := map[string]bool{}
+	for _, c := range choices() {
+		c.UserInitializers = false // not a choice
+		of := c.Map()
+		got, err := ParseChoices(of)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(c, got); d != "" {
+			t.Fatalf("%v: %s", of, d)
+		}
+		for k := range of {
+			seen[k] = true
+		}
+	}
+	for _, o := range options {
+		if !seen[o.name] && o.name != "device" {
+			t.Errorf("no choice writes %s", o.name)
+		}
+		if !strings.Contains(Names(), o.name) {
+			t.Errorf("help does not list %s", o.name)
+		}
+	}
+	_, err := ParseChoices(map[string]string{"levle": "3", "embed": "perhaps", "device": "one", "implicit": "fp8"})
+	for _, want := range []string{"levle", "perhaps", "one", "fp8"} {
+		if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), want) {
+			t.Errorf("%v does not say %q", err, want)
+		}
+	}
+	for text, tf32 := range map[string]string{"1": "1", "0": "0", "": "0"} {
+		of := map[string]string{"tf32": text}
+		if text == "" {
+			of = nil
+		}
+		c, err := ParseChoices(of)
+		if err != nil || c.Map()["tf32"] != tf32 {
+			t.Errorf("tf32 %q becomes %v, %v", text, c.Map(), err)
 		}
 	}
 }
@@ -97,19 +180,22 @@ func TestRefusedChoices(t *testing.T) {
 	for name, c := range map[string]struct {
 		Choices
 		profiles []profiles.Profile
-		cache    string
+		at       *Place
 		major    int
 		want     string
 	}{
 		"two profiles": {profiles: append(wide, wide...), want: "only ever runs its first"},
 		"no profile":   {profiles: []profiles.Profile{}, want: "0 profiles"},
-		"no cache":     {cache: "-", want: "engine cache"},
+		"no cache":     {at: &Place{Prefix: "engine"}, want: "engine cache"},
+		"prefix":       {at: &Place{Dir: "/a", Prefix: "b/c", Timing: "/t"}, want: "engine cache"},
 		"level":        {Choices: Choices{Level: number(6)}, want: "level 6"},
 		"workspace":    {Choices: Choices{WorkspaceBytes: -1}, want: "-1 bytes"},
 		"streams":      {Choices: Choices{AuxStreams: number(-1)}, want: "-1 auxiliary"},
-		"embed":        {Choices: Choices{EmbedEngine: true}, want: "no context model"},
+		"device":       {Choices: Choices{Device: -1}, want: "GPU -1"},
 		"tactic":       {Choices: Choices{TacticSources: []string{"CUBLAS"}}, want: "CUBLAS"},
 		"plugin":       {Choices: Choices{Plugins: []string{"a;b"}}, want: "semicolon"},
+		"operator":     {Choices: Choices{Exclude: []string{"A,B"}}, want: "one name each"},
+		"CUDA graph":   {Choices: Choices{CUDAGraph: true}, want: "a graph is of one shape"},
 		"TensorRT 11":  {Choices: Choices{Implicit: &Implicit{FP16: true}}, major: 11, want: "TensorRT 11"},
 		"no table":     {Choices: Choices{Implicit: &Implicit{INT8: true}}, want: "calibration table"},
 		"table path":   {Choices: Choices{Implicit: &Implicit{INT8: true, Table: "../t"}}, want: "file name"},
@@ -122,11 +208,10 @@ func TestRefusedChoices(t *testing.T) {
 			if c.major == 0 {
 				c.major = 10
 			}
-			cache := "/store/a"
-			if c.cache == "-" {
-				cache = ""
+			if c.at == nil {
+				c.at = &places[0]
 			}
-			_, err := c.Options(c.profiles, cache, "decode", "/store/timing", c.major)
+			_, err := c.Options(c.profiles, *c.at, c.major)
 			if fault.Classify(err) != fault.Usage {
 				t.Fatalf("err %v", err)
 			}
@@ -149,4 +234,14 @@ func errText(err error) string {
 		}
 	}
 	return text
+}
+
+func TestEnvironmentDecidesNothing(t *testing.T) {
+	dirty := []string{"HOME=/root", "ORT_TENSORRT_FP16_ENABLE=1", "ORT_TENSORRT_CACHE_PATH=/tmp", "ORT_DUMP_EP_CONTEXT_MODEL=1", "NVIDIA_TF32_OVERRIDE=1", "CUDA_VISIBLE_DEVICES=0"}
+	if d := cmp.Diff([]string{"ORT_DUMP_EP_CONTEXT_MODEL=", "ORT_TENSORRT_CACHE_PATH=", "ORT_TENSORRT_FP16_ENABLE=", "NVIDIA_TF32_OVERRIDE=0"}, Environment(dirty, false)); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]string{"NVIDIA_TF32_OVERRIDE="}, Environment(nil, true)); d != "" {
+		t.Error(d)
+	}
 }

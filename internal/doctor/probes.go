@@ -16,7 +16,7 @@ func probes() []probe {
 			"trtforge setup rtx --accept-licence", lookRuntime("rtx")},
 		{"reference", "PyTorch and transformers", "the live FP32 reference of perplexity and KL",
 			"trtforge setup reference, or keep to a recorded reference bundle", lookRuntime("reference")},
-		{"oracle", "onnx, onnxruntime and scipy for Python", "trtforge's own tests only",
+		{"oracle", "onnx, onnxruntime, scipy and statsmodels for Python", "trtforge's own tests only",
 			"trtforge setup oracle", lookRuntime("oracle")},
 		{"python", "Python 3.11 to 3.13", "installing runtimes", "install python3, python3-venv and python3-pip", lookPython},
 		{"workers", "Python workers", "the builder and the reference, each in a process of its own",

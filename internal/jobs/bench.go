@@ -27,6 +27,8 @@ type BenchRequest struct {
 	Seed        uint64       `json:"seed"`
 	// Keep leaves the engine open for the next request of the same model.
 	Keep bool `json:"keep,omitempty"`
+	// Tokens asks for what was generated, to hold systems against each other.
+	Tokens bool `json:"tokens,omitempty"`
 }
 
 // BenchResult is what a turn gave.
@@ -34,6 +36,9 @@ type BenchResult struct {
 	Samples  []bench.Sample `json:"samples"`
 	LoadMS   float64        `json:"load_ms"` // opening the engine; 0 where it was open already
 	Warnings []string       `json:"warnings,omitempty"`
+	// Tokens are those of each case's last request by [bench.Case.Key], a list a row,
+	// where they were asked for.
+	Tokens map[string][][]int64 `json:"tokens,omitempty"`
 }
 
 // Bench times one engine on some cases. What fails in a case is a sample with a
@@ -102,12 +107,16 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 		return nil, err
 	}
 	result := &BenchResult{LoadMS: milliseconds(load)}
+	if r.Tokens {
+		result.Tokens = map[string][][]int64{}
+	}
 	call.Progress.SetMax(int64(len(r.Cases) * r.Repetitions))
 	for i, c := range r.Cases {
 		call.Progress.Note(c.Name)
-		samples, warning := r.run(session, c)
+		samples, warning := r.run(session, c, result.Tokens)
 		for _, one := range samples {
 			one.Engine, one.Round = r.Engine, r.Round
+			one.Warnings = append(one.Warnings, r.warnings()...)
 			result.Samples = append(result.Samples, one)
 		}
 		if warning != "" {
@@ -126,8 +135,9 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 
 // run times one case. A failure ends it: the next repetition would fail alike.
 // Requests of a trace differ, so each has a timer of its own behind a warm-up with
-// the longest; a failure of one is no reason to leave out the next.
-func (r BenchRequest) run(session *ort.Session, c bench.Case) (samples []bench.Sample, warning string) {
+// the longest; a failure of one is no reason to leave out the next. What was
+// generated goes into tokens, which may be nil.
+func (r BenchRequest) run(session *ort.Session, c bench.Case, tokens map[string][][]int64) (samples []bench.Sample, warning string) {
 	resetPeak()
 	t, failed := r.timer(session, c)
 	if failed != nil {
@@ -153,6 +163,9 @@ func (r BenchRequest) run(session *ort.Session, c bench.Case) (samples []bench.S
 		if one.Failure != nil && len(c.Requests) == 0 {
 			break
 		}
+	}
+	if tokens != nil && len(c.Requests) == 0 {
+		tokens[c.Key()] = t.Tokens()
 	}
 	return samples, warning
 }

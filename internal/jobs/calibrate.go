@@ -76,7 +76,7 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	defer debug.SetGCPercent(debug.SetGCPercent(calibrateGC))
 	var o *calib.Observations
 	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
-		o, err = calib.Resume(ctx, s.Recycling(presents(r.Contract)...), r.Contract, r.Job, keeper, call.Progress)
+		o, err = calib.Resume(ctx, s.Recycling(presents(r.Contract, r.Job.Plan)...), r.Contract, r.Job, keeper, call.Progress)
 		return err
 	})
 	if bad := (*calib.NotFinite)(nil); errors.As(err, &bad) {
@@ -93,8 +93,11 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 // garbage is collected.
 const calibrateGC = 20
 
-// presents are the outputs that are fed back.
-func presents(c *contract.Contract) (names []string) {
+// presents are the outputs that are fed back; none where the plan has no decode steps.
+func presents(c *contract.Contract, p calib.Plan) (names []string) {
+	if !p.Decodes() {
+		return nil
+	}
 	for _, t := range c.Outputs {
 		if t.Kind == contract.KindPresentKey || t.Kind == contract.KindPresentValue {
 			names = append(names, t.Name)
@@ -119,7 +122,7 @@ func (r CalibrateRequest) keeper() (k calib.Keeper, err error) {
 
 // locate names the node behind an error of values that are not finite.
 func (r CalibrateRequest) locate(ctx context.Context, cause error) error {
-	m, err := onnx.Load(r.Path)
+	m, err := onnx.LoadFrom(r.Path, r.Weights)
 	if err != nil {
 		return errors.Join(cause, err)
 	}
@@ -130,7 +133,7 @@ func (r CalibrateRequest) locate(ctx context.Context, cause error) error {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	all := r.Model
-	all.Path = filepath.Join(dir, "everything.onnx")
+	all.Path, all.Weights = filepath.Join(dir, "everything.onnx"), ""
 	if err := onnx.Save(calib.Everything(m), all.Path, onnx.SaveOptions{}); err != nil {
 		return errors.Join(cause, err)
 	}

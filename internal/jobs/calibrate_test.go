@@ -50,6 +50,48 @@ func request(t *testing.T, m *onnx.Model, n int, o calib.PlanOptions) CalibrateR
 	return r
 }
 
+// TestCalibrateInPlace runs prefills on a graph that refers to the model's weights
+// and answers no cache: what is observed is that of a copy with one.
+func TestCalibrateInPlace(t *testing.T) {
+	c, dir := client(t), t.TempDir()
+	if err := export.Random(dir, export.Shape{Layers: 2, Width: 32, Heads: 4, Vocab: 97, Positions: 64, Std: 0.2}, 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := export.Write(dir, filepath.Join(dir, "graph")); err != nil {
+		t.Fatal(err)
+	}
+	m, err := onnx.Load(filepath.Join(dir, "graph", "model.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	r := request(t, m, 97, calib.PlanOptions{Samples: 4, Prefill: []int{8, 16}, Batch: 2})
+	want, err := Calibrate(t.Context(), c, r, progress.Noop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cut, err := calib.CutPrefill(m, inputs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(cut.Graph().GetOutput()); n != len(inputs) {
+		t.Errorf("%d outputs, want %d", n, len(inputs))
+	}
+	r.Path = filepath.Join(t.TempDir(), "in-place.onnx")
+	if r.Weights, err = onnx.Refer(cut, r.Path); err != nil || r.Weights == "" {
+		t.Fatalf("weights in %q, %v", r.Weights, err)
+	}
+	got, err := Calibrate(t.Context(), c, r, progress.Noop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, _ := json.Marshal(want)
+	b, _ := json.Marshal(got)
+	if string(a) != string(b) {
+		t.Error("a graph that refers to its weights observes something else")
+	}
+}
+
 // TestCalibrateNamesTheFirstBadNode damages the model in several places; the
 // node that is named is the first whose output is not finite, however far from
 // the tensor that is observed.

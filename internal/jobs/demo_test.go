@@ -50,7 +50,7 @@ func TestDemoModelAgreesWithPyTorch(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		all, err := validate.Compare(bundle, s, validate.Options{Engine: "ortcpu-fp32"})
+		all, err := validate.Compare(s, validate.Options{Engine: "ortcpu-fp32"})
 		if err != nil {
 			t.Fatal(err)
 		}

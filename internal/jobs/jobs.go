@@ -39,6 +39,11 @@ const (
 	scoreJob     = "score"
 	benchJob     = "bench"
 	searchJob    = "search"
+
+	greedyJob     = "greedy"
+	invarianceJob = "invariance"
+	locateJob     = "locate"
+	tensorsJob    = "tensors"
 )
 
 // All are the jobs that this package serves in the child. Builders bring their
@@ -51,22 +56,38 @@ func All() map[string]child.Job {
 		scoreJob:     score,
 		benchJob:     benchmark,
 		searchJob:    runSearch,
+
+		greedyJob:     greedy,
+		invarianceJob: invariance,
+		locateJob:     locate,
+		tensorsJob:    tensors,
 	}
 }
 
 // Model is a graph and how to run it.
 type Model struct {
 	Path     string             `json:"path"`
+	Weights  string             `json:"weights,omitempty"`  // the directory of its external data; "" is that of Path
 	Contract *contract.Contract `json:"contract,omitempty"` // where the job feeds the graph itself
 	Threads  int                `json:"threads,omitempty"`  // 0: as many as the machine gives
 	Optimize ort.Optimize       `json:"optimize,omitempty"` // "none" for an engine that is optimised already
 	Spin     bool               `json:"spin,omitempty"`     // idle threads spin: for timed sections
+	PyTorch  *PyTorch           `json:"pytorch,omitempty"`  // where Path is a checkpoint that PyTorch runs
+	Provider *ort.Provider      `json:"provider,omitempty"` // who runs it; nil: the CPU
+	Steps    string             `json:"steps,omitempty"`    // path of another graph for decode steps, where prefill and decode are engines of their own
+	KV       KV                 `json:"kv,omitempty"`       // where a provider's cache lies; "" is KVHost
+}
+
+// PyTorch is how PyTorch runs a checkpoint. The zero value is eager, in float32.
+type PyTorch struct {
+	DType   string `json:"dtype,omitempty"`   // fp32 or bf16; "" is fp32
+	Compile bool   `json:"compile,omitempty"` // through torch.compile, for which the machine needs a C++ compiler
 }
 
 // open opens the model and says how long that took.
 func (m Model) open() (*ort.Session, time.Duration, error) {
 	start := time.Now()
-	s, err := ort.Open(m.Path, ort.Options{Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize})
+	s, err := m.session()
 	return s, time.Since(start), err
 }
 

@@ -3,10 +3,13 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"os"
 	"time"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/lm"
@@ -22,16 +25,21 @@ const (
 // defaultBatch is how many windows run together unless asked otherwise.
 const defaultBatch = 4
 
+// maxLogits bounds the logits of the windows that run together, in bytes: with a
+// large vocabulary fewer do, down to one.
+const maxLogits = 256 << 20
+
 // ScoreRequest asks for the score of a text.
 type ScoreRequest struct {
 	Model
 	IDs        []int               `json:"ids"` // of the whole text
 	Convention validate.Convention `json:"convention"`
 	Bundle     string              `json:"bundle,omitempty"`  // directory of the reference; empty: negative log likelihoods alone
+	Pipe       string              `json:"pipe,omitempty"`    // FIFO of the live reference's logits, in place of a bundle
 	Phase      string              `json:"phase"`             // Prefill or Decode
-	Batch      int                 `json:"batch,omitempty"`   // windows that run together; 4 where 0
+	Batch      int                 `json:"batch,omitempty"`   // windows that run together; 4 where 0, or fewer of a large vocabulary
 	Windows    int                 `json:"windows,omitempty"` // only the first so many; all where 0
-	Prompt     int                 `json:"prompt,omitempty"`  // Decode: tokens of the prefill before the first step; 1 where 0
+	Prompt     int                 `json:"prompt,omitempty"`  // Decode: tokens of the prefill before the first step; 1 where 0, or what is before the first scored token
 }
 
 // Score runs a text through a model and compares each position with the
@@ -58,13 +66,25 @@ func score(_ context.Context, call *child.Call) (any, error) {
 		if bundle, err = validate.Read(r.Bundle); err != nil {
 			return nil, err
 		}
+		defer func() { _ = bundle.Close() }()
 	}
-	a, err := validate.NewAccumulator(windows, bundle, r.Phase)
+	a, err := validate.NewAccumulator(windows, r.Convention, len(r.IDs), bundle, r.Phase)
 	if err != nil {
 		return nil, err
 	}
+	if r.Pipe != "" {
+		pipe, err := os.Open(r.Pipe)
+		if err != nil {
+			return nil, fsx.Explain("reading the live reference from", r.Pipe, err)
+		}
+		defer func() { _ = pipe.Close() }()
+		a.Live(pipe)
+	}
 	err = r.with(func(s *ort.Session, _ time.Duration) error {
-		return (&scorer{r: r, session: s, windows: windows, a: a, p: call.Progress}).all()
+		start, session := time.Now(), &timed{Session: s}
+		err := (&scorer{r: r, session: session, windows: windows, a: a, p: call.Progress}).all()
+		a.Took(milliseconds(session.run), milliseconds(time.Since(start)))
+		return err
 	})
 	if err != nil {
 		return nil, err
@@ -83,12 +103,7 @@ func (r *ScoreRequest) check() ([]validate.Window, error) {
 	if r.Phase == Prefill && r.Contract.Logits == "last" {
 		return nil, fault.New(fault.Input, "scoring", r.Path, "the graph answers the last position only", "export it with --logits all")
 	}
-	if r.Batch < 1 {
-		r.Batch = defaultBatch
-	}
-	if r.Prompt < 1 {
-		r.Prompt = 1
-	}
+	r.Batch = Batch(r.Contract, r.Convention, r.Batch)
 	windows := r.Convention.Windows(r.IDs)
 	if r.Windows > 0 && r.Windows < len(windows) {
 		windows = windows[:r.Windows]
@@ -96,90 +111,126 @@ func (r *ScoreRequest) check() ([]validate.Window, error) {
 	return windows, nil
 }
 
-// scorer feeds windows, a batch at a time.
+// Batch is how many windows run together where asked for that many, or 0.
+func Batch(c *contract.Contract, of validate.Convention, asked int) int {
+	if asked > 0 {
+		return asked
+	}
+	one := 4 * int64(of.Length) * max(int64(c.Vocab), 1)
+	return int(min(max(maxLogits/one, 1), defaultBatch))
+}
+
+// Groups are the windows of a text that run together: of one length, with the same
+// scored positions, at most batch of them.
+func Groups(c validate.Convention, tokens, windows, batch int) (all [][]int) {
+	shape := func(w int) validate.Span {
+		s := c.Span(tokens, w)
+		s.Begin = 0
+		return s
+	}
+	for w := range windows {
+		last := len(all) - 1
+		if last < 0 || len(all[last]) == batch || shape(all[last][0]) != shape(w) {
+			all = append(all, nil)
+			last++
+		}
+		all[last] = append(all[last], w)
+	}
+	return all
+}
+
+// scorer feeds windows, a group at a time.
 type scorer struct {
 	r       ScoreRequest
-	session *ort.Session
+	session lm.Session
 	windows []validate.Window
 	a       *validate.Accumulator
 	p       progress.Counter
+
+	d    *lm.Decoder // of groups that are alike
+	size [2]int      // their number of windows, and the windows' length
+	add  []validate.Position
 }
 
 func (s *scorer) all() error {
 	s.p.SetMax(int64(len(s.windows)))
-	full := len(s.windows) / s.r.Batch * s.r.Batch
-	if err := s.batches(0, full, s.r.Batch); err != nil {
-		return err
-	}
-	return s.batches(full, len(s.windows), len(s.windows)-full)
-}
-
-// batches scores windows from up to but not including to, batch at a time, on a
-// decoder of that batch.
-func (s *scorer) batches(from, to, batch int) error {
-	if from == to {
-		return nil
-	}
-	// The last token of a window is only predicted, never fed.
-	length := s.windows[from].Rows()
-	d, err := lm.NewDecoder(s.session, s.r.Contract, lm.Options{Batch: batch, Capacity: length})
-	if err != nil {
-		return err
-	}
-	defer func() { _ = d.Close() }()
-	prompt := length
-	if s.r.Phase == Decode {
-		prompt = min(s.r.Prompt, length)
-	}
-	if err := d.Prepare(prompt, length-prompt+1); err != nil {
-		return err
-	}
-	for ; from < to; from += batch {
-		if err := s.batch(d, from, prompt, length); err != nil {
-			return fmt.Errorf("scoring windows %d to %d: %w", from, from+batch-1, err)
+	defer func() {
+		if s.d != nil {
+			_ = s.d.Close()
 		}
-		s.p.Set(int64(from + batch))
+	}()
+	for _, g := range Groups(s.r.Convention, len(s.r.IDs), len(s.windows), s.r.Batch) {
+		if err := s.group(g); err != nil {
+			return fmt.Errorf("scoring windows %d to %d: %w", g[0], g[len(g)-1], err)
+		}
+		s.p.Set(int64(g[len(g)-1] + 1))
 	}
 	return nil
 }
 
-// batch scores the windows that begin at first: a prefill of prompt tokens, then
-// a step for each token up to length.
-func (s *scorer) batch(d *lm.Decoder, first, prompt, length int) error {
-	var heads [][]int64
-	for _, w := range s.windows[first:min(first+s.r.Batch, len(s.windows))] {
-		heads = append(heads, wide(w.IDs[:prompt]))
-	}
-	logits, err := d.Prefill(heads)
-	if err != nil {
-		return err
-	}
-	if err := s.add(logits, first, prompt); err != nil {
-		return err
-	}
-	next := make([]int64, len(heads))
-	for t := prompt; t < length; t++ {
-		for b := range next {
-			next[b] = int64(s.windows[first+b].IDs[t])
-		}
-		if logits, err = d.Step(next); err != nil {
-			return err
-		}
-		if err := s.add(logits, first, t+1); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// add hands over logits whose last position is the one after end tokens.
-func (s *scorer) add(l lm.Logits, first, end int) error {
-	for b := range l.Batch {
-		for i := range l.Seq {
-			if err := s.a.Add(first+b, end-l.Seq+i, l.Row(b, i)); err != nil {
+// decoder is one for a group, with its bindings.
+func (s *scorer) decoder(windows, length, prompt int) (err error) {
+	if size := [2]int{windows, length}; s.d == nil || s.size != size {
+		if s.d != nil {
+			if err := s.d.Close(); err != nil {
 				return err
 			}
 		}
+		if s.d, err = lm.NewDecoder(s.session, s.r.Contract, lm.Options{Batch: windows, Capacity: length}); err != nil {
+			return err
+		}
+		s.size = size
+	}
+	return s.d.Prepare(prompt, length-prompt+1)
+}
+
+// group scores windows that run together: a prefill of prompt tokens, then a step
+// for each token behind them.
+func (s *scorer) group(g []int) error {
+	first := s.windows[g[0]]
+	length := first.Length - 1 // the last token of a window is only predicted, never fed
+	prompt := length
+	if s.r.Phase == Decode {
+		prompt = min(max(s.r.Prompt, first.First+1), length)
+	}
+	if err := s.decoder(len(g), length, prompt); err != nil {
+		return err
+	}
+	heads := make([][]int64, len(g))
+	for b, w := range g {
+		heads[b] = wide(s.windows[w].IDs[:prompt])
+	}
+	logits, err := s.d.Prefill(heads)
+	if err != nil {
+		return err
+	}
+	if err := s.take(g, logits, first.First, prompt); err != nil {
+		return err
+	}
+	next := make([]int64, len(g))
+	for t := prompt; t < length; t++ {
+		for b, w := range g {
+			next[b] = int64(s.windows[w].IDs[t])
+		}
+		if logits, err = s.d.Step(next); err != nil {
+			return err
+		}
+		if err := s.take(g, logits, t, t+1); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// take hands over the logits of positions from up to but not including end, the
+// one that is last among them.
+func (s *scorer) take(g []int, l lm.Logits, from, end int) error {
+	s.add = s.add[:0]
+	from = max(from, end-l.Seq)
+	for b, w := range g {
+		for t := from; t < end; t++ {
+			s.add = append(s.add, validate.Position{Window: w, At: t, Logits: l.Row(b, t-end+l.Seq)})
+		}
+	}
+	return s.a.Add(s.add...)
 }

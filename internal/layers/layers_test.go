@@ -13,7 +13,7 @@ const module = "github.com/trtforge/trtforge/"
 // floors are the rooms from the ground up. A package may import packages of
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
-	{"internal/annotation", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
+	{"internal/annotation", "internal/beside", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
 	{"internal/keep"},
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
@@ -27,12 +27,13 @@ var floors = [][]string{
 	{"quant", "calib/tableio"},
 	{"engine", "engine/planfile"},
 	{"engine/enginetest", "engine/decorate"},
-	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/orttrt", "engine/trtexec", "pack"},
+	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/trtexec", "pack"},
+	{"engine/orttrt", "engine/ortcuda"},
 	{"lm", "pack/bundle"},
 	{"validate"},
 	{"bench", "quant/search"},
 	{"bench/format"},
-	{"internal/jobs"},
+	{"internal/jobs", "compare"},
 	{"internal/trial"},
 	{"gate"},
 	{"report"},
@@ -41,14 +42,14 @@ var floors = [][]string{
 }
 
 // pure rooms hold the knowledge: no cgo, no processes, no network.
-var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "engine/planfile", "quant", "quant/search", "validate", "bench", "bench/format", "gate", "report", "rows", "stats", "safetensors", "export", "lm"}
+var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "bench/format", "gate", "report", "rows", "stats", "safetensors", "export", "lm", "compare", "engine/planfile"}
 
 // only says who may import a library that must not spread.
 var only = map[string][]string{
 	"github.com/yalue/onnxruntime_go":    {"internal/ort"},
 	"github.com/vbauerster/mpb/v8":       {"cmd/trtforge"},
 	"github.com/spf13/cobra":             {"cmd/trtforge"},
-	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain"},
+	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain", "gate", "examples/tr118"},
 	"github.com/NVIDIA/go-nvml/pkg/nvml": {"internal/doctor"},
 	"github.com/google/flatbuffers/go":   {"calib/tableio"},
 }

@@ -18,6 +18,7 @@ type bound struct {
 	session *Session
 	binding *ortgo.IoBinding
 	pins    runtime.Pinner // ONNX Runtime keeps the addresses beyond the call
+	driven  *driven        // nil where onnxruntime_go's own way of running does
 }
 
 // Bind prepares a run that reads in and writes out where they are, until the
@@ -26,6 +27,11 @@ type bound struct {
 // answered. An output's shape must be exactly what the run produces. Names,
 // types and sizes that do not fit the model are all reported, as fault.Usage.
 func (s *Session) Bind(in, out []onnx.Tensor) (Bound, error) {
+	return s.chosen(in).bind(in, out, s.device)
+}
+
+// bind binds tensors, some of which may lie on the device.
+func (s *Session) bind(in, out []onnx.Tensor, on *device) (Bound, error) {
 	feeds, err := s.feeds(in)
 	if err != nil {
 		return nil, err
@@ -41,10 +47,15 @@ func (s *Session) Bind(in, out []onnx.Tensor) (Bound, error) {
 	s.bounds[b] = true
 	var errs []error
 	for _, i := range s.in {
-		errs = append(errs, b.add(feeds[i.Name], binding.BindInput))
+		errs = append(errs, b.add(feeds[i.Name], on, false))
 	}
 	for _, t := range out {
-		errs = append(errs, b.add(t, binding.BindOutput))
+		errs = append(errs, b.add(t, on, true))
+	}
+	if on != nil || s.options != nil {
+		d, err := s.drive(binding)
+		b.driven = &d
+		errs = append(errs, err)
 	}
 	if err := errors.Join(errs...); err != nil {
 		return nil, errors.Join(fault.Wrap(fault.Runtime, "binding", s.path, err, ""), b.Close())
@@ -54,10 +65,17 @@ func (s *Session) Bind(in, out []onnx.Tensor) (Bound, error) {
 
 // add pins a tensor's bytes and binds them. The binding shares the value, so
 // our end of it is freed at once.
-func (b *bound) add(t onnx.Tensor, bind func(string, ortgo.Value) error) error {
+func (b *bound) add(t onnx.Tensor, on *device, output bool) error {
+	if at := on.at(t.Bytes); at != nil {
+		return on.bind(b.binding, t, at, output)
+	}
 	v, err := wrap(t, &b.pins)
 	if err != nil {
 		return err
+	}
+	bind := b.binding.BindInput
+	if output {
+		bind = b.binding.BindOutput
 	}
 	return errors.Join(bind(t.Name, v), v.Destroy())
 }
@@ -67,7 +85,13 @@ func (b *bound) Run() error {
 	if b.binding == nil {
 		return fmt.Errorf("running %s: the binding is closed", b.session.path)
 	}
-	if err := b.session.s.RunWithBinding(b.binding); err != nil {
+	var err error
+	if b.driven != nil {
+		err = b.driven.run()
+	} else {
+		err = b.session.s.RunWithBinding(b.binding)
+	}
+	if err != nil {
 		return fault.Wrap(fault.Runtime, "running", b.session.path, err, "")
 	}
 	return nil

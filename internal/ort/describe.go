@@ -11,8 +11,8 @@ import (
 
 // describe reads a model's inputs and outputs from its file: ONNX Runtime
 // tells them only through a second session, and without the symbols.
-func describe(path string) (in, out []Info, err error) {
-	m, err := onnx.Load(path)
+func describe(path, weights string) (in, out []Info, err error) {
+	m, err := onnx.LoadFrom(path, weights)
 	if err != nil {
 		return nil, nil, err
 	}

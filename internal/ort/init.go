@@ -23,7 +23,7 @@ func Init(library string) error {
 	ortgo.SetSharedLibraryPath(library)
 	err := ortgo.InitializeEnvironment()
 	if err == nil {
-		return nil
+		return fault.Wrap(fault.Missing, "loading", library, nativeLoad(library), fix)
 	}
 	cause := strings.TrimPrefix(err.Error(), "Platform-specific initialization failed: ")
 	switch {

@@ -20,7 +20,7 @@ import (
 // if few are fetched: ONNX Runtime prunes nothing. A 16-bit float output needs
 // a shape that the model's symbols tell from the inputs; others do not.
 func (s *Session) Run(feeds []onnx.Tensor, fetch []string) ([]onnx.Tensor, error) {
-	return s.run(feeds, fetch, nil)
+	return s.chosen(feeds).run(feeds, fetch, nil)
 }
 
 // Recycler is a session whose runs write their outputs into memory of its own:

@@ -22,6 +22,10 @@ type Session struct {
 	in, out []Info
 	s       *ortgo.DynamicAdvancedSession
 	bounds  map[*bound]bool // closed before the session: they point into it
+	device  *device         // where Place puts what it gives; nil: nowhere
+	options *ortgo.RunOptions
+	steps   *Session // what runs where forStep says so
+	forStep func(in []onnx.Tensor) bool
 }
 
 // Open loads a model. A file that ONNX Runtime does not take is fault.Input.
@@ -29,7 +33,7 @@ func Open(path string, o Options) (*Session, error) {
 	if !ortgo.IsInitialized() {
 		return nil, fault.New(fault.Runtime, "opening", path, "ONNX Runtime is not loaded in this process", "")
 	}
-	in, out, err := describe(path)
+	in, out, err := describe(path, o.Weights)
 	if err != nil {
 		return nil, err
 	}
@@ -38,11 +42,57 @@ func Open(path string, o Options) (*Session, error) {
 		return nil, fmt.Errorf("opening %s: %w", path, err)
 	}
 	defer func() { _ = options.Destroy() }()
-	s, err := ortgo.NewDynamicAdvancedSession(path, names(in), names(out), options)
+	made, err := ortgo.NewDynamicAdvancedSession(path, names(in), names(out), options)
 	if err != nil {
-		return nil, fault.Wrap(fault.Input, "opening", path, clean(err), "check that this version of ONNX Runtime has the model's operators and opset")
+		return nil, o.refused(path, err)
 	}
-	return &Session{path: path, in: in, out: out, s: s, bounds: map[*bound]bool{}}, nil
+	s := &Session{path: path, in: in, out: out, s: made, bounds: map[*bound]bool{}}
+	if err := s.equip(o); err != nil {
+		return nil, errors.Join(err, s.Close())
+	}
+	return s, nil
+}
+
+// refused is the error of a session that is not made. With a provider it is
+// seldom the model's fault.
+func (o Options) refused(path string, err error) error {
+	if o.Provider != nil {
+		return fmt.Errorf("opening %s: %w", path, o.Provider.explain(err))
+	}
+	return fault.Wrap(fault.Input, "opening", path, clean(err), "check that this version of ONNX Runtime has the model's operators and opset")
+}
+
+// equip gives the session a device's memory and run options where they are asked for.
+func (s *Session) equip(o Options) (err error) {
+	if o.Device != "" {
+		if s.device, err = openDevice(s, o.Device, 0); err != nil {
+			return err
+		}
+	}
+	if len(o.Run) == 0 {
+		return nil
+	}
+	if s.options, err = ortgo.NewRunOptions(); err != nil {
+		return fmt.Errorf("opening %s: %w", s.path, err)
+	}
+	for k, v := range o.Run {
+		err = errors.Join(err, s.options.AddRunConfigEntry(k, v))
+	}
+	return err
+}
+
+// Steps hands the runs for which is holds to another session of the same inputs
+// and outputs, which is closed with this one. What one places, both can bind.
+func (s *Session) Steps(other *Session, is func(in []onnx.Tensor) bool) {
+	s.steps, s.forStep = other, is
+}
+
+// chosen is the session that runs a feed.
+func (s *Session) chosen(in []onnx.Tensor) *Session {
+	if s.steps != nil && s.forStep(in) {
+		return s.steps
+	}
+	return s
 }
 
 // Inputs are what the model wants to be fed.
@@ -60,8 +110,15 @@ func (s *Session) Close() error {
 	for b := range s.bounds {
 		errs = append(errs, b.Close())
 	}
+	errs = append(errs, s.device.close())
+	if s.options != nil {
+		errs = append(errs, s.options.Destroy())
+	}
 	errs = append(errs, s.s.Destroy())
-	s.s = nil
+	s.s, s.device = nil, nil
+	if s.steps != nil {
+		errs = append(errs, s.steps.Close())
+	}
 	if err := errors.Join(errs...); err != nil {
 		return fmt.Errorf("closing %s: %w", s.path, err)
 	}
@@ -97,13 +154,23 @@ func (o Options) session() (*ortgo.SessionOptions, error) {
 		options.SetIntraOpNumThreads(threads),
 		options.SetInterOpNumThreads(1),
 		options.AddSessionConfigEntry("session.intra_op.allow_spinning", spin),
+		o.beside(options),
 		o.save(options),
+		o.gpu(options),
 	)
 	if err != nil {
 		_ = options.Destroy()
 		return nil, err
 	}
 	return options, nil
+}
+
+// beside tells where external data lie.
+func (o Options) beside(options *ortgo.SessionOptions) error {
+	if o.Weights == "" {
+		return nil
+	}
+	return options.AddSessionConfigEntry("session.model_external_initializers_file_folder_path", o.Weights)
 }
 
 func (o Options) save(options *ortgo.SessionOptions) error {

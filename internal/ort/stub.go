@@ -44,5 +44,17 @@ func (*Recycler) Run([]onnx.Tensor, []string) ([]onnx.Tensor, error) { return ni
 // Bind answers that this binary was built without cgo.
 func (*Session) Bind(_, _ []onnx.Tensor) (Bound, error) { return nil, missing() }
 
+// Assigned answers that this binary was built without cgo.
+func (*Session) Assigned() ([]Subgraph, error) { return nil, missing() }
+
+// Place gives nothing.
+func (*Session) Place(int64) ([]byte, error) { return nil, nil }
+
+// Release does nothing.
+func (*Session) Release([]byte) error { return nil }
+
+// Steps does nothing.
+func (*Session) Steps(*Session, func([]onnx.Tensor) bool) {}
+
 // Close does nothing.
 func (*Session) Close() error { return nil }

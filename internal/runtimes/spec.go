@@ -51,11 +51,11 @@ func Specs() []Spec {
 			probe:   importing("torch", "transformers", "safetensors", "numpy"), override: "TRTFORGE_REFERENCE_PYTHON",
 		},
 		{
-			Name: "oracle", What: "onnx, onnxruntime and scipy for Python, laid over the reference runtime",
+			Name: "oracle", What: "onnx, onnxruntime, scipy and statsmodels for Python, laid over the reference runtime",
 			Enables: "trtforge's own tests, which compare with them",
-			Licence: "Apache-2.0 (onnx), MIT (onnxruntime), BSD-3-Clause (scipy)", Over: "reference",
-			asked: []string{"onnx", "onnxruntime", "scipy"},
-			probe: importing("onnx", "onnxruntime", "scipy", "torch", "transformers"), override: "TRTFORGE_ORACLE_PYTHON",
+			Licence: "Apache-2.0 (onnx), MIT (onnxruntime), BSD-3-Clause (scipy, statsmodels)", Over: "reference",
+			asked: []string{"onnx", "onnxruntime", "scipy", "statsmodels"},
+			probe: importing("onnx", "onnxruntime", "scipy", "statsmodels", "torch", "transformers"), override: "TRTFORGE_ORACLE_PYTHON",
 		},
 		{
 			Name: "oracle-trt", What: "ONNX Runtime 1.31.1 with its TensorRT EP, Polygraphy and Triton's client, for their parsers",

@@ -24,7 +24,7 @@ func ORT(t testing.TB) string {
 }
 
 // Python is the interpreter of the runtime "rtx", "reference", "oracle" (the
-// reference with onnx, onnxruntime and scipy), "oracle-trt" (the parsers of other
+// reference with onnx, onnxruntime, scipy and statsmodels), "oracle-trt" (the parsers of other
 // tools) or "oracle-modelopt" (NVIDIA's quantization).
 func Python(t testing.TB, runtime string) string {
 	t.Helper()

@@ -37,9 +37,8 @@ func demo(t *testing.T) (BundleRequest, []int) {
 	if err := os.WriteFile(file, validate.EncodeIDs(ids), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return BundleRequest{Model: model, IDs: file, Out: t.TempDir(), Threads: 2, CreatedBy: "trtforge",
-		Convention: convention.String(),
-		Digests:    Digests(digests(t, model, raw, ids))}, ids
+	return BundleRequest{Scored: Scored{Model: model, IDs: file, Threads: 2, Convention: convention.String()}, Out: t.TempDir(), CreatedBy: "trtforge",
+		Digests: Digests(digests(t, model, raw, ids))}, ids
 }
 
 // start starts the reference worker with what is installed.

@@ -23,7 +23,12 @@ RUNTIMES = {
     "ort": ([ORT], ["--no-deps"], None),
     "rtx": (["tensorrt-rtx-cu12-libs==1.7.1.116", "tensorrt-rtx-cu12-bindings==1.7.1.116", "numpy==2.4.6"], [], None),
     "reference": (["torch==2.15.0", "transformers==5.23.0", "safetensors==0.8.0", "numpy==2.4.6"], [], None),
-    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1"], [], "reference"),
+    "oracle": ([ORT, "onnx==1.23.2", "scipy==1.17.1", "statsmodels==0.15.0"], [], "reference"),
+    # The GPU build of ONNX Runtime and the libraries that its providers link to, of the versions
+    # that PyTorch brings where it brings them. Its Python module is not used, so neither is what
+    # that asks for. TensorRT is not here: its packages are stubs that download elsewhere.
+    "trt": (["onnxruntime-gpu==1.31.1", "nvidia-cublas==13.4.1.3", "nvidia-cuda-runtime==13.2.86", "nvidia-cuda-nvrtc==13.2.86",
+             "nvidia-cudnn-cu13==9.26.0.51", "nvidia-curand==10.4.2.55", "nvidia-cufft==12.2.0.57"], ["--no-deps"], None),
     # Without what they ask for: tritonclient's gRPC and an older ml-dtypes are not used, and
     # onnxruntime-gpu brings the same module as onnxruntime, so it has an environment of its own.
     "oracle-trt": (["onnxruntime-gpu==1.31.1", "polygraphy==0.53.6", "tritonclient==2.73.0", "protobuf==7.36.2", "numpy==2.4.6"], ["--no-deps"], None),

@@ -6,18 +6,27 @@ for each scored token NLL, logsumexp and tail mass as float32, then top_k ids
 (uint16 up to 65536 tokens, else uint32) and top_k log-probabilities as float32,
 all little-endian, row after row. Log-probabilities are computed in float64 from
 float32 logits.
+
+Job "stream" writes the logits themselves into a pipe, for KL over the whole
+vocabulary; job "noise" compares the model in another type with itself in FP32;
+job "tokenize" encodes a text for models whose tokenizer is no byte-level BPE.
+The windows of a convention are those of package validate.
+
+Job "bench" times the model as timing.py says.
 """
 
+import base64
 import hashlib
 import json
 import math
 import os
 import platform
+import re
 import sys
 
 import wire
 
-KEYS = ("model", "ids", "convention", "out", "top_k", "threads", "attention", "digests", "created_by")
+KEYS = ("model", "ids", "convention", "threads", "attention")
 
 
 def prepare():
@@ -44,51 +53,216 @@ def versions():
 def bundle(call):
     """Request: model (a Hugging Face directory), ids (a file of uint32), convention
     ("hf-nonoverlap(512)"), out (an existing directory), top_k, threads (0 = as
-    it is), attention ("eager" or "sdpa"), digests, created_by."""
+    it is), attention ("eager" or "sdpa"), digests, created_by; greedy: prompts,
+    prompt_tokens and new_tokens of greedy continuations, or nothing."""
     import torch
     request = call.request
-    missing = [k for k in KEYS if k not in request]
-    if missing:
-        raise wire.Fault("usage", f"the request lacks {', '.join(missing)}")
-    if request["threads"] > 0:
-        torch.set_num_threads(request["threads"])
-    length = window_length(request["convention"])
-    ids = read_ids(request["ids"])
-    windows = len(ids) // length
-    if windows == 0:
-        raise wire.Fault("usage", f"the text has {len(ids)} tokens, fewer than one window of {length}", "give a longer text or a smaller window")
-    model = load(request["model"], request["attention"])
-    vocab = check(model.config, ids, length)
+    model, ids, cut = prepared(request, "out", "top_k", "digests", "created_by")
+    vocab = model.config.vocab_size
     header = {
         "kind": "bundle", "schema_version": 1, "created_by": request["created_by"], "convention": request["convention"],
-        "tokens": len(ids), "windows": windows, "rows": windows * (length - 1), "vocab": vocab,
+        "tokens": len(ids), "windows": len(cut), "rows": sum(w.rows for w in cut), "vocab": vocab,
         "top_k": min(request["top_k"], vocab), "id_bytes": 2 if vocab <= 1 << 16 else 4,
     }
     path = os.path.join(request["out"], "bundle.bin")
-    total = 0.0
+    total = weights = 0.0
     with open(path, "xb") as out, torch.inference_mode():
         digest = hashlib.sha256()
-        for w in range(windows):
-            window = torch.tensor(ids[w * length:(w + 1) * length])
-            # logits of shape [length-1, vocab]; the last position predicts nothing that is scored
-            logits = model(input_ids=window[None], use_cache=False).logits[0, :-1]
-            for part, target in zip(logits.split(64), window[1:].split(64)):
+        for i, w in enumerate(cut):
+            for part, target in zip(scored(model, w).split(64), torch.tensor(w.ids[w.first + 1:]).split(64)):
                 rows, nll = encode(part, target, header)
                 out.write(rows)
                 digest.update(rows)
                 for v in nll:  # in order, as the reader adds them up
-                    total += v
-            call.progress(w + 1, windows, "windows scored by PyTorch")
+                    total += w.weight * v
+                    weights += w.weight
+            call.progress(i + 1, len(cut), "windows scored by PyTorch")
         out.flush()
         os.fsync(out.fileno())
-    mean = total / header["rows"]
+        continued = greedy(model, ids, request.get("greedy"))
+    mean = total / weights
     header |= {
         "mean_nll": mean, "perplexity": math.exp(mean), "digests": request["digests"], "data_sha256": digest.hexdigest(),
         "settings": {"dtype": "float32", "attention": request["attention"], "tf32": "off", "threads": str(torch.get_num_threads())},
         "versions": versions(),
     }
+    if continued:
+        header["greedy"] = continued
     write_json(os.path.join(request["out"], "bundle.json"), header)
-    return {"perplexity": header["perplexity"], "rows": header["rows"], "windows": windows, "versions": header["versions"]}
+    return {"perplexity": header["perplexity"], "rows": header["rows"], "windows": len(cut), "versions": header["versions"]}
+
+
+def stream(call):
+    """Request: as of bundle without out, top_k and digests, and pipe (the path of a
+    FIFO), groups (lists of windows that the reader runs together), prompt (tokens
+    that its decoder is given at once; 0 = it runs whole windows). Writes float32
+    logits row after row, in the order in which the reader makes its own."""
+    import torch
+    request = call.request
+    model, _, cut = prepared(request, "pipe", "groups", "prompt")
+    done, total = 0, sum(len(g) for g in request["groups"])
+    with open(request["pipe"], "wb", buffering=0) as out, torch.inference_mode():
+        for group in request["groups"]:
+            windows = [cut[i] for i in group]
+            logits = [scored(model, w) for w in windows]
+            whole = windows[0].rows
+            head = whole if request["prompt"] == 0 else min(whole, max(request["prompt"] - windows[0].first, 1))
+            for l in logits:
+                for part in l[:head].split(64):
+                    wire.write_all(out.fileno(), part.contiguous().numpy())
+            for t in range(head, whole):
+                for l in logits:
+                    wire.write_all(out.fileno(), l[t].contiguous().numpy())
+            done += len(group)
+            call.progress(done, total, "windows scored by PyTorch")
+    return {"windows": total}
+
+
+def noise(call):
+    """Request: as of bundle without out, top_k and digests, and dtype ("bfloat16").
+    The model in that type against itself in FP32, as package validate's Score."""
+    import torch
+    request = call.request
+    model, ids, cut = prepared(request, "dtype")
+    other = load(request["model"], request["attention"], getattr(torch, request["dtype"]))
+    kept = {k: [] for k in ("nll", "ref_nll", "kl", "max_delta", "max_logit", "dprob", "agree")}
+    bad, first_bad, row = 0, -1, 0
+    with torch.inference_mode():
+        for i, w in enumerate(cut):
+            target = torch.tensor(w.ids[w.first + 1:])
+            for z, y, t in zip(scored(model, w).split(64), scored(other, w).split(64), target.split(64)):
+                for k, v in compare(z.double(), y.double(), t).items():
+                    kept[k].append(v)
+                broken = ~torch.isfinite(kept["nll"][-1])
+                if first_bad < 0 and bool(broken.any()):
+                    first_bad = row + int(broken.nonzero()[0])
+                bad, row = bad + int(broken.sum()), row + len(t)
+            call.progress(i + 1, len(cut), f"windows scored by PyTorch in {request['dtype']}")
+    score = {"phase": "prefill", "convention": request["convention"], "tokens": len(ids), "windows": list(range(len(cut))), "top_k": 0, "non_finite": bad, "bad": first_bad}
+    form = {"nll": "<f8", "ref_nll": "<f8", "agree": "u1"}
+    return score | {k: base64.b64encode(torch.cat(v).numpy().astype(form.get(k, "<f4")).tobytes()).decode() for k, v in kept.items()}
+
+
+def compare(z, y, target):
+    """What package validate says of logits y where the reference's are z, over the whole vocabulary."""
+    import torch
+    p, q = torch.log_softmax(z, -1), torch.log_softmax(y, -1)
+    nll, ref = (-x.gather(1, target[:, None])[:, 0] for x in (q, p))
+    nll = torch.where(torch.isfinite(q).all(-1), nll, torch.inf)
+    top = y.argmax(-1, keepdim=True)
+    above = (z > z.gather(1, top)).sum(-1)
+    return {"nll": nll, "ref_nll": ref, "kl": (p.exp() * (p - q)).sum(-1), "max_delta": (p - q).abs().amax(-1), "max_logit": (z - y).abs().amax(-1),
+            "dprob": (-nll).exp() - (-ref).exp(), "agree": (top[:, 0] == z.argmax(-1)) * 1 + (above < 5) * 2}
+
+
+def tokenize(call):
+    """Request: model (a directory with a tokenizer of any kind), text (a file of
+    UTF-8), out (a file to be). Encodes it whole, without special tokens."""
+    import array
+    from transformers import AutoTokenizer
+    request = call.request
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(request["model"], local_files_only=True)
+    except (OSError, ValueError, KeyError) as e:
+        raise wire.Fault("input", f"transformers finds no tokenizer in {request['model']}: {e}", "give the directory of a checkpoint with its tokenizer") from e
+    with open(request["text"], encoding="utf-8", newline="") as f:
+        text = f.read().removeprefix("\ufeff")
+    call.progress(0, 0, "encoding")
+    ids = array.array("I", tokenizer.encode(text, add_special_tokens=False, verbose=False))
+    if sys.byteorder == "big":
+        ids.byteswap()
+    with open(request["out"], "xb") as f:
+        ids.tofile(f)
+    return {"tokens": len(ids)}
+
+
+class Window:
+    """Tokens that the model sees at once; logits from position first on are scored,
+    each with that weight in the perplexity."""
+
+    def __init__(self, ids, first, weight=1.0):
+        self.ids, self.first, self.weight = ids, first, weight
+        self.rows = len(ids) - 1 - first
+
+
+def windows_of(convention, ids):
+    """The windows of a text, see package validate for the rules."""
+    name, length, bos, second = parse(convention)
+    if name == "hf-strided":
+        cut, stride = [], second
+        for begin in range(0, len(ids) - length + stride, stride) if len(ids) >= length else ():
+            part = ids[begin:begin + length]
+            first = length - stride - 1 if begin and stride < length else 0
+            rows = len(part) - 1 - first
+            if rows > 0:
+                cut.append(Window(part, first, (rows - 1) / rows if begin and stride < length else 1.0))
+        return cut
+    if bos:
+        ids = [second] + ids
+    if name == "llama-chunks" and len(ids) < 2 * length:
+        return []
+    parts = [ids[b:b + length] for b in range(0, len(ids) - length + 1, length)]
+    if name == "llama-chunks":
+        return [Window([second] + p[1:] if bos else p, length // 2) for p in parts]
+    return [Window(p, 0) for p in parts]
+
+
+def parse(convention):
+    """(name, length, whether there is a BOS, stride or BOS)."""
+    m = re.fullmatch(r"([a-z-]+)\((\d{1,9})(?:,(bos=)?(\d{1,9}))?\)", convention)
+    if m:
+        name, length, bos, second = m[1], int(m[2]), bool(m[3]), int(m[4] or 0)
+        if length >= 2 and (name == "hf-nonoverlap" and not m[4] or name == "hf-strided" and not bos and 1 <= second <= length
+                            or name == "llama-chunks" and length > 2 and bool(m[4]) == bos):
+            return name, length, bos, second
+    raise wire.Fault("usage", f"the convention {convention!r} is not known here", "use hf-nonoverlap(LENGTH), hf-strided(LENGTH,STRIDE) or llama-chunks(LENGTH)")
+
+
+def prepared(request, *more):
+    """(model in FP32, ids, windows) of a request whose text and windows fit the model;
+    more are keys that it must have besides KEYS."""
+    import torch
+    missing = [k for k in KEYS + more if k not in request]
+    if missing:
+        raise wire.Fault("usage", f"the request lacks {', '.join(missing)}")
+    if request["threads"] > 0:
+        torch.set_num_threads(request["threads"])
+    length = parse(request["convention"])[1]
+    ids = read_ids(request["ids"])
+    cut = windows_of(request["convention"], ids)
+    if not cut:
+        raise wire.Fault("usage", f"the text has {len(ids)} tokens, fewer than {request['convention']} needs", "give a longer text or a smaller window")
+    model = load(request["model"], request["attention"])
+    check(model.config, ids + cut[0].ids[:1], length)
+    return model, ids, cut
+
+
+def scored(model, window):
+    """float32 logits [rows, vocab] at the window's scored positions."""
+    import torch
+    # The last position predicts nothing that is scored.
+    return model(input_ids=torch.tensor(window.ids)[None], use_cache=False).logits[0, window.first:-1].float()
+
+
+def greedy(model, ids, asked):
+    """What the model continues stretches of the text with, token by token with a cache."""
+    import torch
+    if not asked:
+        return None
+    positions = getattr(model.config, "max_position_embeddings", None) or len(ids)
+    prompt = min(asked["prompt_tokens"], len(ids), positions // 2)
+    new = min(asked["new_tokens"], positions - prompt)
+    count = min(asked["prompts"], len(ids) - prompt + 1)
+    if prompt < 1 or new < 1 or count < 1:
+        return None
+    begins = [i * (len(ids) - prompt) // max(count - 1, 1) for i in range(count)]
+    feed, cache, out = torch.tensor([ids[b:b + prompt] for b in begins]), None, []
+    for _ in range(new):
+        answer = model(input_ids=feed, past_key_values=cache, use_cache=True)
+        logits, cache = answer.logits[:, -1], answer.past_key_values
+        feed = logits.argmax(-1, keepdim=True)  # the first of equals
+        out.append(feed)
+    return {"prompt_tokens": prompt, "new_tokens": new, "begins": begins, "ids": torch.cat(out, 1).tolist()}
 
 
 def encode(logits, target, header):
@@ -114,14 +288,14 @@ def encode(logits, target, header):
     return rows.tobytes(), nll.tolist()
 
 
-def load(directory, attention):
+def load(directory, attention, dtype=None):
     import torch
     from transformers import AutoModelForCausalLM
     if not os.path.isfile(os.path.join(directory, "config.json")):
         raise wire.Fault("input", f"{directory} has no config.json", "give the directory of a Hugging Face checkpoint")
     try:
         model, info = AutoModelForCausalLM.from_pretrained(
-            directory, dtype=torch.float32, attn_implementation=attention, local_files_only=True, output_loading_info=True)
+            directory, dtype=dtype or torch.float32, attn_implementation=attention, local_files_only=True, output_loading_info=True)
     except (OSError, ValueError, KeyError, RuntimeError) as e:
         raise wire.Fault("input", f"transformers cannot load {directory}: {e}", "check the checkpoint") from e
     except Exception as e:
@@ -144,13 +318,6 @@ def check(config, ids, length):
     return config.vocab_size
 
 
-def window_length(convention):
-    name, _, rest = convention.partition("(")
-    if name != "hf-nonoverlap" or not rest.endswith(")") or not rest[:-1].isdecimal() or int(rest[:-1]) < 2:
-        raise wire.Fault("usage", f"the convention {convention!r} is not known here", "use hf-nonoverlap(LENGTH)")
-    return int(rest[:-1])
-
-
 def read_ids(path):
     import array
     with open(path, "rb") as f:
@@ -171,5 +338,10 @@ def write_json(path, value):
         os.fsync(f.fileno())
 
 
+def bench(call):
+    import timing  # torch is there by now
+    return timing.bench(call, load)
+
+
 if __name__ == "__main__":
-    wire.serve("reference", {"bundle": bundle}, prepare)
+    wire.serve("reference", {"bundle": bundle, "stream": stream, "noise": noise, "tokenize": tokenize, "bench": bench}, prepare)

@@ -1,0 +1,88 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/internal/trial"
+	"github.com/trtforge/trtforge/internal/worker"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// Torch is the backend that is PyTorch: its worker (internal/worker.Reference) runs a
+// checkpoint, eager and in float32.
+const Torch = "torch"
+
+// configFile is what makes a directory a checkpoint.
+const configFile = "config.json"
+
+// isCheckpoint tells a checkpoint's directory from an engine's.
+func isCheckpoint(dir string) bool {
+	_, config := os.Stat(filepath.Join(dir, configFile))
+	_, manifest := os.Stat(filepath.Join(dir, manifestFile))
+	return config == nil && errors.Is(manifest, os.ErrNotExist)
+}
+
+// pytorchArg reads torch:DIR, and torch-bf16:DIR, torch-compile:DIR or both for what
+// has to be asked for.
+func pytorchArg(arg string) (how, dir string, ok bool) {
+	how, dir, ok = strings.Cut(arg, ":")
+	return how, dir, ok && (how == Torch || strings.HasPrefix(how, Torch+"-"))
+}
+
+// checkpointAt is a checkpoint as PyTorch runs it, named after how.
+func checkpointAt(how, dir string) (*Runnable, error) {
+	r := &Runnable{Name: how, Backend: Torch, Precision: engine.FP32, Dir: dir, Model: jobs.Model{PyTorch: &jobs.PyTorch{}}}
+	for _, word := range strings.Split(how, "-")[1:] {
+		switch word {
+		case "bf16":
+			r.Model.PyTorch.DType, r.Precision = word, engine.BF16
+		case "compile":
+			r.Model.PyTorch.Compile = true
+		default:
+			return nil, fault.New(fault.Usage, "opening checkpoint", dir, fmt.Sprintf("PyTorch is not run as %q", how), "want torch, torch-bf16, torch-compile or torch-bf16-compile")
+		}
+	}
+	if _, err := os.Stat(filepath.Join(dir, configFile)); err != nil {
+		return nil, fsx.Explain("opening checkpoint", dir, err)
+	}
+	var err error
+	// The worker has its own working directory.
+	r.Model.Path, err = filepath.Abs(dir)
+	return r, err
+}
+
+// pytorch gives a checkpoint a worker of its own. It runs as many threads as ONNX
+// Runtime would.
+func (p *Processes) pytorch(ctx context.Context, r *Runnable, s trial.System) (trial.System, error) {
+	found, err := p.Runtimes.Get(ctx, string(worker.Reference))
+	if err != nil {
+		return s, err
+	}
+	if s.Model.Threads == 0 {
+		s.Model.Threads = ort.Threads()
+	}
+	digest, err := validate.ModelDigest(r.Dir)
+	if err != nil {
+		return s, err
+	}
+	s.Key = fmt.Sprintf("%s %+v %s %s", digest, *r.Model.PyTorch, found.VersionText(), worker.Digest())
+	client := &worker.Client{Kind: worker.Reference, Options: worker.Options{Python: found.Python, Run: p.Timeout, Memory: p.Memory}}
+	if p.Log != nil {
+		if client.Options.Log, err = p.Log(r.Name); err != nil {
+			return s, err
+		}
+	}
+	p.ends = append(p.ends, client.Close)
+	s.Caller = client
+	return s, nil
+}
