@@ -52,8 +52,11 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 	if r.Backend == Torch {
 		return p.pytorch(ctx, r, s)
 	}
-	if r.Backend != "ortcpu" {
-		return s, fault.New(fault.Missing, "running", r.Name, noGPU, "run it on a machine with that GPU, or measure an ortcpu engine")
+	if why := idleHere(ctx, r.Backend); why != "" {
+		return s, fault.New(fault.Missing, "running", r.Name, why, "run it on a machine with that GPU, or measure an ortcpu engine")
+	}
+	if isPlan(r.Backend) {
+		return p.plan(ctx, r, s)
 	}
 	found, err := p.Runtimes.Get(ctx, "ort")
 	if err != nil {

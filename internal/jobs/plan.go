@@ -3,8 +3,10 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"os"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
@@ -35,6 +37,14 @@ func ScorePlan(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter
 	a, err := validate.NewAccumulator(windows, r.Convention, len(r.IDs), bundle, r.Phase)
 	if err != nil {
 		return nil, err
+	}
+	if r.Pipe != "" {
+		pipe, err := os.Open(r.Pipe)
+		if err != nil {
+			return nil, fsx.Explain("reading the live reference from", r.Pipe, err)
+		}
+		defer func() { _ = pipe.Close() }()
+		a.Live(pipe)
 	}
 	p.SetMax(int64(len(windows)))
 	for _, g := range Groups(r.Convention, len(r.IDs), len(windows), r.Batch) {

@@ -91,7 +91,7 @@ func TestPlansScoreAsTheirGraph(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Model = plan
-		got, err := ScorePlan(t.Context(), gpu, r, progress.Noop)
+		got, err := Score(t.Context(), gpu, r, progress.Noop)
 		if err != nil {
 			t.Fatalf("%s: %v", phase, err)
 		}
