@@ -218,3 +218,50 @@ func TestPlanWorkerUpToDeserialisation(t *testing.T) {
 		t.Errorf("class %s: %v", fault.Classify(err), err)
 	}
 }
+
+// TestPlanOnTheGPU builds a plan of the demo with NVIDIA's builder, runs it on the GPU
+// of this machine, and holds its score to that of its graph on the CPU.
+func TestPlanOnTheGPU(t *testing.T) {
+	if _, err := os.Stat("/proc/driver/nvidia"); err != nil {
+		t.Skip("this machine has no NVIDIA driver: make gpu-test is for one that has")
+	}
+	python := testenv.Python(t, "rtx")
+	dir := t.TempDir()
+	m, err := export.GPT2(filepath.Join(testenv.Root(t), "examples", "demo", "model"), export.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	graph := saved(t, m)
+	p, err := profiles.Derive(graph.Contract, profiles.Workload{Scenarios: []profiles.Scenario{{Name: "a", Batch: 2, PromptTokens: 63, NewTokens: 64}}}, profiles.Options{Strategy: "phase"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	build := &worker.Client{Kind: worker.RTX, Options: worker.Options{Python: python, Cache: t.TempDir(), Log: t.Output()}}
+	defer func() { _ = build.Close() }()
+	if err := build.Call(t.Context(), "build", map[string]any{"model": graph.Path, "profiles": p.Profiles, "target": "", "out": dir}, nil, progress.Noop); err != nil {
+		t.Fatal(err)
+	}
+	gpu := &worker.Client{Kind: worker.Plan, Options: worker.Options{Python: python, Cache: t.TempDir(), Log: t.Output()}}
+	defer func() { _ = gpu.Close() }()
+	for _, phase := range []string{Prefill, Decode} {
+		r := ScoreRequest{Model: graph, IDs: text(128), Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 64}, Phase: phase, Batch: 2}
+		want, err := Score(t.Context(), client(t), r, progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Path = filepath.Join(dir, "engine.plan")
+		got, err := Score(t.Context(), gpu, r, progress.Noop)
+		if err != nil {
+			t.Fatalf("%s: %v", phase, err)
+		}
+		worst := 0.0
+		for i := range want.NLL {
+			worst = max(worst, math.Abs(got.NLL[i]-want.NLL[i]))
+		}
+		t.Logf("%s: the plan's tokens differ from the graph's by %g nats at most", phase, worst)
+		if worst > 1e-3 {
+			t.Errorf("%s: %g nats", phase, worst)
+		}
+	}
+}
