@@ -8,7 +8,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/doctor"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/trial"
+	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/worker"
 )
 
@@ -21,7 +21,7 @@ func isPlan(backend string) bool { return slices.Contains(planBackends, backend)
 // idleHere says why engines of a backend do not run on this machine; "" where they
 // do, as far as can be seen before one is opened.
 func idleHere(ctx context.Context, backend string) string {
-	if !isPlan(backend) {
+	if backend == "ortcpu" || backend == Torch {
 		return ""
 	}
 	if gpus, err := doctor.ThisMachine("").Answer(ctx); err == nil && len(gpus) > 0 {
@@ -30,26 +30,21 @@ func idleHere(ctx context.Context, backend string) string {
 	return noGPU
 }
 
-// plan gives an engine that is a plan a worker of its own: with the bindings of
-// TensorRT-RTX that are installed, or with those of TensorRT that python3, or the
-// interpreter named in TRTFORGE_TRT_PYTHON, has.
-func (p *Processes) plan(ctx context.Context, r *Runnable, s trial.System) (trial.System, error) {
+// plan is the worker of an engine that is a plan: with the bindings of TensorRT-RTX
+// that are installed, or with those of TensorRT that python3, or the interpreter
+// named in TRTFORGE_TRT_PYTHON, has.
+func (p *Processes) plan(ctx context.Context, r *Runnable) (jobs.Caller, error) {
 	python, err := p.planPython(ctx, r)
 	if err != nil {
-		return s, err
+		return nil, err
 	}
-	if s.Key, err = r.identity(); err != nil {
-		return s, err
+	log, err := p.log(r.Name)
+	if err != nil {
+		return nil, err
 	}
-	client := &worker.Client{Kind: worker.Plan, Options: worker.Options{Python: python, Run: p.Timeout, Memory: p.Memory}}
-	if p.Log != nil {
-		if client.Options.Log, err = p.Log(r.Name); err != nil {
-			return s, err
-		}
-	}
-	p.ends = append(p.ends, client.Close)
-	s.Caller = client
-	return s, nil
+	c := &worker.Client{Kind: worker.Plan, Options: worker.Options{Python: python, Log: log, Run: p.Timeout, Memory: p.Memory}}
+	p.ends = append(p.ends, c.Close)
+	return c, nil
 }
 
 func (p *Processes) planPython(ctx context.Context, r *Runnable) (string, error) {

@@ -19,6 +19,7 @@ rm -f "$report.details"
 has() {
     case $1 in
         gpu) true ;;
+        trt) bin/trtforge doctor --need trt > /dev/null 2>&1 ;;
         triton) [ -n "${TRITON_IMAGE:-}" ] && command -v docker > /dev/null ;;
         *) command -v "$1" > /dev/null ;;
     esac

@@ -37,7 +37,7 @@ func TestGPUChecksCanBeRun(t *testing.T) {
 			t.Errorf("%s is there twice", id)
 		}
 		seen[id] = true
-		if !strings.Contains("gpu trtexec triton", needs) {
+		if !strings.Contains("gpu trtexec trt triton", needs) {
 			t.Errorf("%s needs %q, which the script does not know", id, needs)
 		}
 		if _, err := regexp.CompilePOSIX(expected); err != nil {

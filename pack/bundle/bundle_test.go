@@ -35,7 +35,7 @@ func tools(t *testing.T, layers string) string {
 	binary.LittleEndian.PutUint64(plan[16:], uint64(len(plan)))
 	for name, text := range map[string]string{
 		"plan": string(plan), "layers": layers,
-		"nvidia-smi": "#!/bin/sh\necho 'NVIDIA L4, 580.65.06'\n",
+		"nvidia-smi": "#!/bin/sh\necho 'NVIDIA L4, 8.9, 580.65.06'\n",
 		"trtexec": `#!/bin/sh
 echo "&&&& RUNNING TensorRT.trtexec [TensorRT v101303] [b9] # trtexec $*"
 for a; do case $a in
@@ -115,7 +115,7 @@ func TestABundleGoesAndComesBack(t *testing.T) {
 	e, all, err := b.Result(t.Context(), s)
 	must(t, err)
 	m := e.Manifest
-	if want := engine.Key(in.Request, "tensorrt 10.13.3 on NVIDIA L4, driver 580.65.06"); m.Key != want || m.Adopted || m.Achieved != engine.FP32 {
+	if want := engine.Key(in.Request, "tensorrt 10.13.3 on NVIDIA L4, compute 8.9, driver 580.65.06"); m.Key != want || m.Adopted || m.Achieved != engine.FP32 {
 		t.Errorf("key %s, want %s; %+v", m.Key, want, m)
 	}
 	if m.Measured.BuildMS != 12500 || len(m.Profiles) != 2 || len(m.Warnings) != 1 || m.Digests["rows.jsonl"] == "" || m.Digests[contractFile] == "" {

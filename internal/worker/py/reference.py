@@ -11,7 +11,6 @@ Job "stream" writes the logits themselves into a pipe, for KL over the whole
 vocabulary; job "noise" compares the model in another type with itself in FP32;
 job "tokenize" encodes a text for models whose tokenizer is no byte-level BPE.
 The windows of a convention are those of package validate.
-
 Job "bench" times the model as timing.py says.
 """
 
@@ -86,6 +85,8 @@ def bundle(call):
         "settings": {"dtype": "float32", "attention": request["attention"], "tf32": "off", "threads": str(torch.get_num_threads())},
         "versions": versions(),
     }
+    if layers := getattr(model.config, "num_hidden_layers", None):
+        header["settings"]["layers"] = str(layers)
     if continued:
         header["greedy"] = continued
     write_json(os.path.join(request["out"], "bundle.json"), header)
@@ -344,4 +345,4 @@ def bench(call):
 
 
 if __name__ == "__main__":
-    wire.serve("reference", {"bundle": bundle, "stream": stream, "noise": noise, "tokenize": tokenize, "bench": bench}, prepare)
+    wire.serve("reference", {"bundle": bundle, "bench": bench, "stream": stream, "noise": noise, "tokenize": tokenize}, prepare)
