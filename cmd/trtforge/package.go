@@ -174,6 +174,9 @@ func packResults(o PackageOptions, dir string, open opener) error {
 	if err := s.passed(); err != nil {
 		return err
 	}
+	if s.entry == nil {
+		return fault.New(fault.Usage, "packing", o.Engine, "it was not built on that machine, so there is no engine to pack", "pack its build with --format bundle")
+	}
 	if filepath.Ext(o.Out) != ".tar" {
 		return fault.New(fault.Usage, "writing", o.Out, "an archive's name ends with .tar", "name it so")
 	}
