@@ -14,7 +14,7 @@ REFERENCE  ?= live
 RUNTIMES   := ort rtx $(if $(filter live,$(REFERENCE)),reference)
 DEMO       := build/demo
 
-.PHONY: build demo test test-full bench lint vuln generate check-generated clean
+.PHONY: build demo test test-full gpu-test bench lint vuln generate check-generated clean
 
 build: ## the binary, bin/trtforge
 	@test -x $(BIN) || echo "building $(BIN), a minute or two the first time"
@@ -32,6 +32,11 @@ test: build lint check-generated ## all tests with every runtime installed; what
 
 test-full: build lint check-generated ## the long ones too
 	@TRTFORGE_FULL=1 scripts/test.sh
+
+gpu-test: ## what only a GPU can show (docs/gpu-verification.md), with a report to paste
+	@nvidia-smi > /dev/null 2>&1 || exec scripts/gpu-test.sh
+	@$(MAKE) --no-print-directory demo REFERENCE=recorded
+	@scripts/gpu-test.sh
 
 bench: build ## figures against their anchors: make bench, or make bench B=export
 	@$(BIN) setup ort rtx oracle oracle-modelopt

@@ -7,6 +7,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/decorate"
 	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
@@ -56,6 +57,10 @@ func (j *job) layOutEngine(e EngineConfig) {
 
 // builder is the backend's builder; its processes start when it builds.
 func (j *job) builder(backend string) engine.Builder {
+	return decorate.Log(j.bare(backend), j.options.Log)
+}
+
+func (j *job) bare(backend string) engine.Builder {
 	if b := j.local[backend]; b != nil {
 		return b
 	}

@@ -86,6 +86,9 @@ func sampleManifest() (*engine.Manifest, error) {
 		Backend: "rtx", Precision: engine.INT8, Achieved: engine.INT8, Target: "sm89", ModelDigest: strings.Repeat("a2", 32),
 		Builder: "tensorrt-rtx 1.7.1.116", File: "engine.plan", Account: "layers.txt", Bytes: 5120, FileDigest: strings.Repeat("ce", 32),
 		Profiles: p.Profiles, Layers: map[string]int{"gemm int8": 8, "gemm fp16": 9, "softmax fp32": 4},
+		Memory: &engine.Memory{WeightsBytes: 4096, Profiles: []engine.ProfileMemory{
+			{Profile: "prefill", ActivationBytes: 2048, ScratchBytes: 1536, HostBytes: 80}, {Profile: "decode", ActivationBytes: 512, ScratchBytes: 256, HostBytes: 80},
+		}},
 		Measured: engine.Measured{BuildMS: 1840.5, PeakBytes: 901 << 20, Phases: []engine.Phase{{Name: "build", MS: 1700}}},
 		Licence:  "for evaluation only", Warnings: []string{"a doubt in words"},
 	}, nil

@@ -95,9 +95,15 @@ func (p *Processes) log(engine string) (io.Writer, error) {
 
 // start is the process of a runnable's backend; it starts with its first job.
 func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error) {
+	if why := idleHere(ctx, r.Backend); why != "" {
+		return nil, fault.New(fault.Missing, "running", r.Name, why, "run it on a machine with that GPU, or measure an ortcpu engine")
+	}
+	if isPlan(r.Backend) {
+		return p.plan(ctx, r)
+	}
 	name := map[string]string{"ortcpu": "ort", Torch: string(worker.Reference)}[r.Backend]
 	if name == "" {
-		return nil, fault.New(fault.Missing, "running", r.Name, noGPU, "run it on a machine with that GPU, or measure an ortcpu engine")
+		return nil, fault.New(fault.Usage, "running", r.Name, "nothing here runs engines of backend "+r.Backend, "name an engine that trtforge built")
 	}
 	found, err := p.Runtimes.Get(ctx, name)
 	if err != nil {

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -92,7 +93,7 @@ func (all *Runnables) pipeline(dir string, threads int) error {
 			continue // a build that is under way
 		case err != nil:
 			return err
-		case !Measurable(m):
+		case !Measurable(m) && (!isPlan(m.Backend) || idleHere(context.Background(), m.Backend) != ""):
 			all.Skipped = append(all.Skipped, e.Name()+": "+WhyNot(m))
 			continue
 		}

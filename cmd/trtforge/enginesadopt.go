@@ -2,19 +2,22 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/store"
+	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/pack/bundle"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/rows"
 )
 
 // AdoptOptions are the flags of engines adopt.
@@ -50,41 +53,80 @@ taken with --adopt only, its manifest says so, and no build is ever answered wit
 			if err != nil {
 				return err
 			}
-			e, err := opts.adopt(c.Context(), s, args[0])
+			e, verdicts, err := opts.adopt(c.Context(), s, args[0])
 			if err != nil {
 				return err
 			}
-			return g.print(e.Manifest, func(w io.Writer) error {
-				how := "taken into the store"
-				if e.Cached {
-					how = "the store has it"
-				}
-				_, err := fmt.Fprintf(w, "%s\n%s, key %.12s, %s\n", e.File(), bytesText(e.Manifest.Bytes), e.Manifest.Key, how)
-				return err
-			})
+			out := adopted{Manifest: e.Manifest, Verdicts: verdicts}
+			err = g.print(out, func(w io.Writer) error { return out.write(w, e) })
+			if failed := gate.Err(verdicts); failed != nil && g.JSON {
+				return errors.Join(err, printed{failed}) // the verdicts say it
+			} else if failed != nil {
+				return errors.Join(err, failed)
+			}
+			return err
 		},
 	}
 	opts.AddFlags(c.Flags())
 	return c
 }
 
-// adopt takes what path is.
-func (o AdoptOptions) adopt(ctx context.Context, s *store.Store, path string) (*store.Entry, error) {
+// adopted is what adopt prints as JSON.
+type adopted struct {
+	*engine.Manifest
+	Verdicts []gate.Verdict `json:"verdicts,omitempty"` // of a bundle's result
+}
+
+func (a adopted) write(w io.Writer, e *store.Entry) error {
+	how := "taken into the store"
+	if e.Cached {
+		how = "the store has it"
+	}
+	_, err := fmt.Fprintf(w, "%s\n%s, key %.12s, %s\n", e.File(), bytesText(a.Bytes), a.Key, how)
+	for _, v := range a.Verdicts {
+		_, _ = fmt.Fprintf(w, "%s %s: %s %s\n", v.Gate, orDash(v.Phase), v.Status, v.Evidence+v.Reason)
+	}
+	return err
+}
+
+// adopt takes what path is, and judges the result of a bundle.
+func (o AdoptOptions) adopt(ctx context.Context, s *store.Store, path string) (*store.Entry, []gate.Verdict, error) {
 	info, err := os.Stat(path)
 	if err != nil {
-		return nil, fsx.Explain("reading", path, err)
+		return nil, nil, fsx.Explain("reading", path, err)
 	}
 	if !info.IsDir() {
-		return o.foreign(ctx, s, path)
+		e, err := o.foreign(ctx, s, path)
+		return e, nil, err
 	}
 	if o.Adopt || o.Precision != "" || o.Plan != "" || o.Model != "" {
-		return nil, fault.New(fault.Usage, "adopting", path, "a directory says itself what its engine is", "leave the flags out, or name the plan in it")
+		return nil, nil, fault.New(fault.Usage, "adopting", path, "a directory says itself what its engine is", "leave the flags out, or name the plan in it")
 	}
-	if _, err := os.Stat(filepath.Join(path, "manifest.json")); err == nil {
-		return s.Take(ctx, path)
+	if bundle.Is(path) {
+		return returned(ctx, s, path)
 	}
-	return nil, fault.New(fault.Input, "adopting", path, "it holds neither an engine with its manifest nor the result of a bundle",
+	if store.IsEngine(path) {
+		e, err := s.Take(ctx, path)
+		return e, nil, err
+	}
+	return nil, nil, fault.New(fault.Input, "adopting", path, "it holds neither an engine with its manifest and seal nor the result of a bundle",
 		"name the directory that `trtforge build -o` wrote, the result of a bundle, or a plan")
+}
+
+// returned takes a bundle's result and holds it to the bundle's limits.
+func returned(ctx context.Context, s *store.Store, path string) (*store.Entry, []gate.Verdict, error) {
+	b, err := bundle.Read(path)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, all, err := b.Result(ctx, s)
+	if err != nil {
+		return nil, nil, err
+	}
+	all = append(all, rows.Exact(b.Head.Name, "engine_bytes", "bytes", float64(e.Manifest.Bytes)))
+	precision := string(b.Head.Precision)
+	judged := []gate.Engine{{Name: b.Head.Name, Backend: e.Manifest.Backend, Precision: precision}}
+	return e, gate.Evaluate(judged, map[string]gate.Limits{precision: b.Head.Limits}, all), nil
 }
 
 // foreign takes a plan on its owner's word.

@@ -76,7 +76,7 @@ func inputsOf(c *cobra.Command, args []string) (all []place) {
 func each(c *cobra.Command, visit func(f *pflag.Flag, kind, path string)) {
 	c.Flags().Visit(func(f *pflag.Flag) {
 		kind, _ := pflag.UnquoteUsage(f)
-		if c.Name() == "package" && f.Name == "out" && c.Flag("format").Value.String() == "triton" {
+		if c.Name() == "package" && f.Name == "out" && c.Flag("format").Value.String() != "tar" && filepath.Ext(f.Value.String()) != ".tar" {
 			kind = "DIR"
 		}
 		if !strings.HasSuffix(kind, "FILE") && !strings.HasSuffix(kind, "DIR") && f.Name != "out" {

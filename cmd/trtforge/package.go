@@ -18,15 +18,14 @@ import (
 
 // PackageOptions are the flags of package.
 type PackageOptions struct {
-	Format    string
-	Out       string
-	Name      string
-	Release   string
-	Plan      string
-	Engine    string
-	Precision string
-	Store     string
-	Bind      []string
+	Format  string
+	Out     string
+	Name    string
+	Release string
+	Plan    string
+	Engine  string
+	Store   string
+	Bind    []string
 }
 
 // AddFlags declares the flags.
@@ -172,9 +171,11 @@ func packResults(o PackageOptions, dir string, open opener) error {
 	if err != nil {
 		return err
 	}
-	s.name = o.Engine
 	if err := s.passed(); err != nil {
 		return err
+	}
+	if s.entry == nil {
+		return fault.New(fault.Usage, "packing", o.Engine, "it was not built on that machine, so there is no engine to pack", "pack its build with --format bundle")
 	}
 	if filepath.Ext(o.Out) != ".tar" {
 		return fault.New(fault.Usage, "writing", o.Out, "an archive's name ends with .tar", "name it so")

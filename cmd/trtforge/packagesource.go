@@ -127,11 +127,12 @@ func (s *source) result(dir, name string) error {
 			s.verdicts = append(s.verdicts, v)
 		}
 	}
-	s.results = true
-	if s.entry, err = store.Look(filepath.Join(home, name)); err != nil {
+	s.results, s.name = true, name
+	made, err := s.made(filepath.Join(home, name))
+	if err != nil {
 		return err
 	}
-	if s.graph, err = graphOf(dir, s.entry.Manifest); err != nil {
+	if s.graph, err = graphOf(dir, made); err != nil {
 		return err
 	}
 	if s.contract, err = contract.Load(filepath.Join(filepath.Dir(s.graph), "contract.json")); err != nil {
@@ -139,6 +140,25 @@ func (s *source) result(dir, name string) error {
 	}
 	s.plan, err = profiles.Load(filepath.Join(dir, "stages", "profiles", "plan.json"))
 	return err
+}
+
+// made is the manifest of a run's engine, and the engine itself where this machine
+// could build it: of one that needs a GPU only its graph is there.
+func (s *source) made(dir string) (*engine.Manifest, error) {
+	if !store.IsEngine(dir) {
+		path := filepath.Join(dir, "manifest.json")
+		f, err := os.Open(path)
+		if err != nil {
+			return nil, fsx.Explain("reading manifest", path, err)
+		}
+		defer func() { _ = f.Close() }()
+		return engine.ReadManifest(f, path)
+	}
+	var err error
+	if s.entry, err = store.Look(dir); err != nil {
+		return nil, err
+	}
+	return s.entry.Manifest, nil
 }
 
 // graphOf is the typed graph of a run that an engine was built of, by its digest.

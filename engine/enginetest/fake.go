@@ -41,12 +41,16 @@ func (f Fake) Build(ctx context.Context, r engine.Request, dir string, p progres
 		return nil, err
 	}
 	digest, err := fsx.Digest(path)
-	return &engine.Manifest{
+	m := &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, Key: engine.Key(r, f.Revision()), Backend: r.Backend,
 		Precision: r.Precision, Achieved: engine.FP32, ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: f.Revision(), Target: r.Target,
 		File: "engine", Bytes: int64(len(model)), FileDigest: digest, Layers: map[string]int{"gemm fp32": 1},
 		Measured: engine.Measured{BuildMS: 1},
-	}, err
+	}
+	if r.Plan != nil {
+		m.Profiles = r.Plan.Profiles
+	}
+	return m, err
 }
 
 // write writes b in pieces and takes the fake's time.

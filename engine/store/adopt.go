@@ -85,6 +85,9 @@ func (s *Store) Add(ctx context.Context, r engine.Request, revision string, fill
 		if err != nil {
 			return nil, err
 		}
+		if err := engine.Answers(r, m, dir); err != nil {
+			return nil, err
+		}
 		return m, describe(dir, r.Contract)
 	})
 }

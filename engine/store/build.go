@@ -47,6 +47,9 @@ func (s *Store) Build(ctx context.Context, b engine.Builder, r engine.Request, p
 		if err != nil {
 			return nil, err
 		}
+		if err := engine.Answers(r, m, dir); err != nil {
+			return nil, err
+		}
 		return m, describe(dir, r.Contract)
 	})
 }
@@ -84,6 +87,32 @@ func (s *Store) put(ctx context.Context, key string, inputs map[string]string, f
 		return nil, err
 	}
 	return s.Get(key)
+}
+
+// Builder is b with the store as its cache: what it builds is taken from the store
+// where it is proved, and kept there.
+func (s *Store) Builder(b engine.Builder) engine.Builder { return cached{b, s} }
+
+type cached struct {
+	engine.Builder
+	store *Store
+}
+
+// Build copies the engine and what accounts for it into dir.
+func (c cached) Build(ctx context.Context, r engine.Request, dir string, p progress.Counter) (*engine.Manifest, error) {
+	e, err := c.store.Build(ctx, c.Builder, r, p)
+	if err != nil {
+		return nil, err
+	}
+	for name := range e.Manifest.Digests {
+		if name == ContractFile {
+			continue // the request has it
+		}
+		if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(dir, name)); err != nil {
+			return nil, fsx.Explain("writing", name, err)
+		}
+	}
+	return e.Manifest, nil
 }
 
 // hit is the engine of a key where it can be used; nil where it must be built.

@@ -22,9 +22,9 @@ import (
 	"github.com/trtforge/trtforge/quant"
 )
 
-// real is a request as commands make it: a checkpoint's graph, quantized by a table of
+// genuine is a request as commands make it: a checkpoint's graph, quantized by a table of
 // ranges, with derived profiles. amax is the range of everything.
-func real(t *testing.T, seed uint64, amax float32) engine.Request {
+func genuine(t *testing.T, seed uint64, amax float32) engine.Request {
 	t.Helper()
 	dir := t.TempDir()
 	must(t, export.Random(dir, export.Shape{Layers: 1, Width: 32, Heads: 2, Vocab: 64, Positions: 32}, seed))
@@ -66,7 +66,7 @@ func digested(t *testing.T, r engine.Request) engine.Request {
 func TestEachRealInputChangesTheKey(t *testing.T) {
 	s := open(t)
 	first := enginetest.Fake{Version: "1"}
-	build(t, s, first, real(t, 1, 3))
+	build(t, s, first, genuine(t, 1, 3))
 	for _, c := range []struct {
 		what, named string
 		change      func(r *engine.Request, b *enginetest.Fake)
@@ -75,8 +75,8 @@ func TestEachRealInputChangesTheKey(t *testing.T) {
 			flip(t, r.Model+".data")
 			*r = digested(t, *r)
 		}},
-		{"another checkpoint", "model", func(r *engine.Request, _ *enginetest.Fake) { *r = real(t, 2, 3) }},
-		{"the calibration table", "model", func(r *engine.Request, _ *enginetest.Fake) { *r = real(t, 1, 3.01) }},
+		{"another checkpoint", "model", func(r *engine.Request, _ *enginetest.Fake) { *r = genuine(t, 2, 3) }},
+		{"the calibration table", "model", func(r *engine.Request, _ *enginetest.Fake) { *r = genuine(t, 1, 3.01) }},
 		{"a dimension of a profile", "profile 1 input_ids", func(r *engine.Request, _ *enginetest.Fake) { r.Plan.Profiles[1].Inputs[0].Max[0]++ }},
 		{"an optimum", "profile 0 attention_mask", func(r *engine.Request, _ *enginetest.Fake) { r.Plan.Profiles[0].Inputs[1].Opt[1]-- }},
 		{"an option", "option level", func(r *engine.Request, _ *enginetest.Fake) { r.Options["level"] = "4" }},
@@ -86,7 +86,7 @@ func TestEachRealInputChangesTheKey(t *testing.T) {
 		{"the precision", "precision", func(r *engine.Request, _ *enginetest.Fake) { r.Precision = engine.INT8 }},
 		{"the backend", "backend", func(r *engine.Request, _ *enginetest.Fake) { r.Backend = "trtexec" }},
 	} {
-		r, b := real(t, 1, 3), first
+		r, b := genuine(t, 1, 3), first
 		c.change(&r, &b)
 		near, diff, err := s.Why(engine.Inputs(r, b.Revision()))
 		must(t, err)
@@ -100,7 +100,7 @@ func TestEachRealInputChangesTheKey(t *testing.T) {
 func TestWhatIsNoInput(t *testing.T) {
 	s, b := open(t), &counted{Builder: enginetest.Fake{Version: "1"}}
 	s.CreatedBy = "trtforge 1.0.0"
-	build(t, s, b, real(t, 1, 3))
+	build(t, s, b, genuine(t, 1, 3))
 	s.CreatedBy = "trtforge 1.0.1 (another binary of the same revisions)"
 	for what, change := range map[string]func(r *engine.Request){
 		"nothing": func(*engine.Request) {},
@@ -122,7 +122,7 @@ func TestWhatIsNoInput(t *testing.T) {
 			slices.Reverse(r.Plan.Profiles[0].Inputs)
 		},
 	} {
-		r := real(t, 1, 3)
+		r := genuine(t, 1, 3)
 		change(&r)
 		if e := build(t, s, b, digested(t, r)); !e.Cached {
 			_, diff, err := s.Nearest(e.Manifest.Inputs, e.Manifest.Key)

@@ -8,24 +8,23 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/doctor"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
 // GPUFile is what a bundle's script notes of the machine: one line of
-// nvidia-smi --query-gpu=name,driver_version --format=csv,noheader.
+// nvidia-smi --query-gpu=name,compute_cap,driver_version --format=csv,noheader.
 const GPUFile = "gpu.csv"
 
 // Files are what a build leaves: the plan, the account of its layers, the log.
 var Files = []string{planFile, layerFile, logFile}
-
-// GPU names a GPU as [Builder.GPU] does.
-func GPU(name, driver string) string { return name + ", driver " + driver }
 
 // BundleArguments are those of a build by a script, from the directory that holds
 // the graph, into dir below. What the version decides (--stronglyTyped) is left to
@@ -83,12 +82,13 @@ func notedGPU(path string) (string, error) {
 		return "", err
 	}
 	r := csv.NewReader(strings.NewReader(string(b)))
-	r.TrimLeadingSpace, r.FieldsPerRecord = true, 2
+	r.TrimLeadingSpace, r.FieldsPerRecord = true, 3
 	fields, err := r.Read()
-	if err != nil || fields[0] == "" || fields[1] == "" {
-		return "", fault.New(fault.Input, "reading", path, "it names no GPU and driver", "run the bundle's build.sh on a machine with a GPU")
+	if err != nil || slices.Contains(fields, "") {
+		return "", fault.New(fault.Input, "reading", path, "it names no GPU, compute capability and driver", "run the bundle's build.sh on a machine with a GPU")
 	}
-	return GPU(strings.TrimSpace(fields[0]), strings.TrimSpace(fields[1])), nil
+	g := doctor.GPU{Name: strings.TrimSpace(fields[0]), Compute: strings.TrimSpace(fields[1]), Driver: strings.TrimSpace(fields[2])}
+	return g.String(), nil
 }
 
 func beginning(path string, most int64) ([]byte, error) {

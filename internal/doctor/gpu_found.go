@@ -17,6 +17,10 @@ func FindGPU(ctx context.Context, m Machine, i int) (string, error) {
 	if i < 0 || i >= len(gpus) {
 		return "", fault.New(fault.Missing, "looking for", fmt.Sprintf("GPU %d", i), fmt.Sprintf("there are %d", len(gpus)), "name one that is there; CUDA_VISIBLE_DEVICES may hide some")
 	}
-	g := gpus[i]
-	return fmt.Sprintf("%s, compute %s, driver %s", g.Name, g.Compute, g.Driver), nil
+	return gpus[i].String(), nil
+}
+
+// String is all that an engine of the GPU depends on, in one line.
+func (g GPU) String() string {
+	return fmt.Sprintf("%s, compute %s, driver %s", g.Name, g.Compute, g.Driver)
 }

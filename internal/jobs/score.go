@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"path/filepath"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
@@ -43,8 +44,12 @@ type ScoreRequest struct {
 }
 
 // Score runs a text through a model and compares each position with the
-// reference. Memory is that of one batch of windows, whatever the text's length.
+// reference. Memory is that of one batch of windows, whatever the text's length. A
+// plan is scored by [ScorePlan].
 func Score(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*validate.Score, error) {
+	if filepath.Ext(r.Path) == ".plan" {
+		return ScorePlan(ctx, c, r, p)
+	}
 	s := &validate.Score{}
 	if err := c.Call(ctx, scoreJob, r, s, p); err != nil {
 		return nil, err

@@ -26,7 +26,7 @@ var floors = [][]string{
 	{"calib"},
 	{"quant", "calib/tableio"},
 	{"engine", "engine/planfile"},
-	{"engine/enginetest"},
+	{"engine/enginetest", "engine/decorate"},
 	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/trtexec", "pack"},
 	{"engine/orttrt", "engine/ortcuda"},
 	{"engine/local"},

@@ -17,6 +17,7 @@ type Kind string
 const (
 	Reference Kind = "reference" // torch and transformers
 	RTX       Kind = "rtx"       // tensorrt-rtx
+	Plan      Kind = "plan"      // runs plans: tensorrt or tensorrt-rtx, and CUDA
 )
 
 // Options say how to start a worker. Durations and the memory limit are those

@@ -1,8 +1,10 @@
 package bundle
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -10,11 +12,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -29,7 +35,7 @@ func tools(t *testing.T, layers string) string {
 	binary.LittleEndian.PutUint64(plan[16:], uint64(len(plan)))
 	for name, text := range map[string]string{
 		"plan": string(plan), "layers": layers,
-		"nvidia-smi": "#!/bin/sh\necho 'NVIDIA L4, 580.65.06'\n",
+		"nvidia-smi": "#!/bin/sh\necho 'NVIDIA L4, 8.9, 580.65.06'\n",
 		"trtexec": `#!/bin/sh
 echo "&&&& RUNNING TensorRT.trtexec [TensorRT v101303] [b9] # trtexec $*"
 for a; do case $a in
@@ -109,7 +115,7 @@ func TestABundleGoesAndComesBack(t *testing.T) {
 	e, all, err := b.Result(t.Context(), s)
 	must(t, err)
 	m := e.Manifest
-	if want := engine.Key(in.Request, "tensorrt 10.13.3 on NVIDIA L4, driver 580.65.06"); m.Key != want || m.Adopted || m.Achieved != engine.FP32 {
+	if want := engine.Key(in.Request, "tensorrt 10.13.3 on NVIDIA L4, compute 8.9, driver 580.65.06"); m.Key != want || m.Adopted || m.Achieved != engine.FP32 {
 		t.Errorf("key %s, want %s; %+v", m.Key, want, m)
 	}
 	if m.Measured.BuildMS != 12500 || len(m.Profiles) != 2 || len(m.Warnings) != 1 || m.Digests["rows.jsonl"] == "" || m.Digests[contractFile] == "" {
@@ -143,7 +149,7 @@ func TestResultsThatAreNotWhatWasAsked(t *testing.T) {
 			write(t, filepath.Join(dir, "graph.onnx.data"), string(b))
 		}, 4, "digest"},
 		"a head to come": {good, func(t *testing.T, dir string) {
-			write(t, filepath.Join(dir, headFile), `{"kind":"bundle","schema_version":2}`)
+			write(t, filepath.Join(dir, headFile), `{"kind":"build","schema_version":2}`)
 		}, 4, "version 2"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -215,4 +221,50 @@ func TestNamesThatAShellWouldRead(t *testing.T) {
 	if line, err := quoted([]string{"--shapes=past_key_values.0.key:1x2x3,input_ids:1x1"}); err != nil || !strings.HasPrefix(line, "'--shapes=") {
 		t.Errorf("%s, %v", line, err)
 	}
+}
+
+var update = flag.Bool("update", false, "rewrite docs/formats/build.json")
+
+// TestFormat holds build.json to the example in the documentation.
+func TestFormat(t *testing.T) {
+	head := Head{Kind: "build", SchemaVersion: SchemaVersion, CreatedBy: "trtforge 1.0.0", Name: "trtexec-int8", Precision: engine.INT8,
+		ModelDigest: strings.Repeat("a2", 32), WeightBytes: 5120, Profiles: 2, Limits: map[string]float64{"kl_mean_max": 0.01, "ppl_ratio_max": 1.1}}
+	got := filepath.Join(t.TempDir(), headFile)
+	must(t, fsx.WriteJSON(got, head))
+	golden := filepath.Join(testenv.Root(t), "docs", "formats", headFile)
+	b, err := os.ReadFile(got)
+	must(t, err)
+	if *update {
+		must(t, os.WriteFile(golden, b, 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	must(t, err)
+	if !bytes.Equal(b, want) {
+		t.Errorf("build.json is now\n%s", b)
+	}
+	var back Head
+	must(t, decode(golden, maxHead, &back))
+	if d := cmp.Diff(head, back); d != "" {
+		t.Error(d)
+	}
+}
+
+// FuzzTimes: what comes back from another machine is read with care.
+func FuzzTimes(f *testing.F) {
+	f.Add([]byte(`[{"computeMs":1.5},{"computeMs":-1}]`))
+	f.Add([]byte(`[1e999]`))
+	b := &Bundle{Request: engine.Request{Plan: &profiles.Plan{Profiles: []profiles.Profile{{Name: "a"}}}}}
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, text []byte) {
+		must(t, os.WriteFile(filepath.Join(dir, "times-0.json"), text, 0o600))
+		all, err := b.times(dir)
+		if err != nil && fault.Classify(err) != fault.Input {
+			t.Errorf("class of %v", err)
+		}
+		for _, r := range all {
+			if !(r.Value > 0) {
+				t.Errorf("%q: %+v", text, r)
+			}
+		}
+	})
 }

@@ -46,7 +46,7 @@ func home(dir string) string {
 	return dir
 }
 
-// maxHead bounds bundle.json and the times of a profile, which are some 100 bytes a
+// maxHead bounds build.json and the times of a profile, which are some 100 bytes a
 // pass.
 const (
 	maxHead  = 1 << 20
@@ -60,7 +60,7 @@ func Read(dir string) (*Bundle, error) {
 	if err := decode(filepath.Join(b.dir, headFile), maxHead, &b.Head); err != nil {
 		return nil, err
 	}
-	if h := b.Head; h.Kind != "bundle" || h.SchemaVersion < 1 || h.SchemaVersion > SchemaVersion {
+	if h := b.Head; h.Kind != "build" || h.SchemaVersion < 1 || h.SchemaVersion > SchemaVersion {
 		return nil, fault.New(fault.Input, "reading bundle", b.dir,
 			fmt.Sprintf("kind %q of version %d; this program reads bundles up to version %d", h.Kind, h.SchemaVersion, SchemaVersion), "use the trtforge that packed it")
 	}

@@ -17,7 +17,7 @@ import (
 // The files of a bundle. Those of the result are in resultDir, by the names that
 // engine/trtexec gives them.
 const (
-	headFile     = "bundle.json"
+	headFile     = "build.json"
 	modelFile    = "model.onnx"
 	contractFile = "contract.json"
 	planFile     = "plan.json"
@@ -25,13 +25,13 @@ const (
 	resultDir    = "result"
 )
 
-// SchemaVersion is the version of bundle.json that this program writes and the
+// SchemaVersion is the version of build.json that this program writes and the
 // newest that it reads.
 const SchemaVersion = 1
 
-// Head is bundle.json: what is asked of the machine with the GPU.
+// Head is build.json: what is asked of the machine with the GPU.
 type Head struct {
-	Kind          string           `json:"kind"` // "bundle"
+	Kind          string           `json:"kind"` // "build"
 	SchemaVersion int              `json:"schema_version"`
 	CreatedBy     string           `json:"created_by"`
 	Name          string           `json:"name"`
@@ -68,7 +68,7 @@ func Write(dir string, in Input) error {
 	}
 	return fsx.WriteDir(dir, func(tmp string) error {
 		at := func(name string) string { return filepath.Join(tmp, name) }
-		head := Head{Kind: "bundle", SchemaVersion: SchemaVersion, CreatedBy: in.CreatedBy, Name: r.Name, Precision: r.Precision,
+		head := Head{Kind: "build", SchemaVersion: SchemaVersion, CreatedBy: in.CreatedBy, Name: r.Name, Precision: r.Precision,
 			ModelDigest: r.ModelDigest, Profiles: len(r.Plan.Profiles), Limits: in.Limits}
 		if head.WeightBytes, err = in.copy(tmp); err != nil {
 			return err
@@ -132,7 +132,7 @@ It needs an NVIDIA GPU and trtexec of TensorRT 10 or 11, nothing else. There:
     ./build.sh                         # or TRTEXEC=/path/to/trtexec ./build.sh
 
 proves these files, builds the plan, and times each profile at its optimum. Bring
-the directory back, or %s/ with bundle.json beside it, and run
+the directory back, or %s/ with build.json beside it, and run
 
     trtforge engines adopt THIS_DIRECTORY
 

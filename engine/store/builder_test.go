@@ -1,0 +1,60 @@
+package store
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/decorate"
+	"github.com/trtforge/trtforge/engine/enginetest"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/progress"
+)
+
+// TestTheCacheKeepsTheContract: a builder behind the store is a builder.
+func TestTheCacheKeepsTheContract(t *testing.T) {
+	good := request(t)
+	wrong := good
+	wrong.Precision = engine.INT8
+	enginetest.Run(t, func(t *testing.T) engine.Builder { return open(t).Builder(enginetest.Fake{Version: "1"}) }, good, wrong)
+}
+
+// TestNothingOfABadBuilderIsKept: what says that it is done and is not fails, and a
+// good builder then builds under the same key.
+func TestNothingOfABadBuilderIsKept(t *testing.T) {
+	for name, harm := range enginetest.Harms {
+		t.Run(name, func(t *testing.T) {
+			s, r := open(t), request(t)
+			_, err := s.Build(t.Context(), enginetest.Bad{Fake: enginetest.Fake{Version: "1"}, Harm: harm}, r, progress.Noop)
+			if fault.Classify(err) != fault.Runtime {
+				t.Errorf("err %v", err)
+			}
+			if all, err := s.List(); err != nil || len(all) != 0 {
+				t.Errorf("kept: %+v, %v", all, err)
+			}
+			if e := build(t, s, enginetest.Fake{Version: "1"}, r); e.Cached {
+				t.Error("a bad build was reused")
+			}
+		})
+	}
+}
+
+// hangs is a builder that writes a byte and never comes back by itself.
+type hangs struct{ enginetest.Fake }
+
+func (hangs) Build(ctx context.Context, _ engine.Request, _ string, _ progress.Counter) (*engine.Manifest, error) {
+	<-ctx.Done()
+	return nil, context.Cause(ctx)
+}
+
+func TestABuilderThatHangsIsEndedAndLetsTheNextIn(t *testing.T) {
+	s, r := open(t), request(t)
+	_, err := s.Build(t.Context(), decorate.Timeout(hangs{}, 50*time.Millisecond), r, progress.Noop)
+	if fault.Classify(err) != fault.Runtime || !strings.Contains(err.Error(), "longer than 50ms") || errors.Is(err, context.Canceled) {
+		t.Errorf("err %v", err)
+	}
+	build(t, s, enginetest.Fake{}, r)
+}

@@ -1,0 +1,90 @@
+package jobs
+
+import (
+	"context"
+	"fmt"
+	"os"
+
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// logitsRequest asks the worker of plans for the logits of windows of one length.
+type logitsRequest struct {
+	Model
+	Windows [][]int `json:"windows"`
+	Prompt  int     `json:"prompt"` // columns of the first pass; the others go one by one
+}
+
+// ScorePlan is [Score] for a plan, through the worker that runs plans (worker.Plan): it
+// has the device and gives logits, and what they are worth is found here, by the
+// code that judges every engine. A batch of windows crosses the pipe at a time.
+func ScorePlan(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*validate.Score, error) {
+	windows, err := r.check()
+	if err != nil {
+		return nil, err
+	}
+	var bundle *validate.Bundle
+	if r.Bundle != "" {
+		if bundle, err = validate.Read(r.Bundle); err != nil {
+			return nil, err
+		}
+		defer func() { _ = bundle.Close() }()
+	}
+	a, err := validate.NewAccumulator(windows, r.Convention, len(r.IDs), bundle, r.Phase)
+	if err != nil {
+		return nil, err
+	}
+	if r.Pipe != "" {
+		pipe, err := os.Open(r.Pipe)
+		if err != nil {
+			return nil, fsx.Explain("reading the live reference from", r.Pipe, err)
+		}
+		defer func() { _ = pipe.Close() }()
+		a.Live(pipe)
+	}
+	p.SetMax(int64(len(windows)))
+	for _, g := range Groups(r.Convention, len(r.IDs), len(windows), r.Batch) {
+		if err := r.planGroup(ctx, c, windows, g, a); err != nil {
+			return nil, fmt.Errorf("scoring windows %d to %d: %w", g[0], g[len(g)-1], err)
+		}
+		p.Set(int64(g[len(g)-1] + 1))
+	}
+	return a.Score()
+}
+
+// planGroup scores windows that run together.
+func (r ScoreRequest) planGroup(ctx context.Context, c Caller, windows []validate.Window, g []int, a *validate.Accumulator) error {
+	first := windows[g[0]]
+	length := first.Length - 1 // the last token of a window is only predicted, never fed
+	request := logitsRequest{Model: r.Model, Prompt: length}
+	if r.Phase == Decode {
+		request.Prompt = min(max(r.Prompt, first.First+1), length)
+	}
+	for _, w := range g {
+		request.Windows = append(request.Windows, windows[w].IDs[:length])
+	}
+	out, err := c.CallTensors(ctx, "logits", request, nil, nil, progress.Noop)
+	if err != nil {
+		return err
+	}
+	vocab := r.Contract.Vocab
+	if len(out) != 1 || out[0].Type != onnx.Float32 || len(out[0].Bytes) != 4*len(g)*length*vocab {
+		return fault.New(fault.Runtime, "scoring", r.Path, fmt.Sprintf("the worker gave %d tensors, not logits of %d windows of %d tokens over %d", len(out), len(g), length, vocab), "report this")
+	}
+	all, err := out[0].Float32s()
+	if err != nil {
+		return err
+	}
+	var add []validate.Position
+	for b, w := range g {
+		for t := first.First; t < length; t++ {
+			at := (b*length + t) * vocab
+			add = append(add, validate.Position{Window: w, At: t, Logits: all[at : at+vocab]})
+		}
+	}
+	return a.Add(add...)
+}
