@@ -28,6 +28,7 @@ type Timer struct {
 	untimed int         // pieces before the clock starts
 	next    []int64
 	marks   []time.Duration // when each token id was on the host
+	made    []int64         // the tokens of the last request: step, row
 }
 
 // NewTimer makes a decoder for the case and binds every run of it, so that none is
@@ -41,6 +42,7 @@ func NewTimer(s lm.Session, of *contract.Contract, c Case, text []int64, seed ui
 		return nil, err
 	}
 	t := &Timer{c: c, m: &meter{Session: s, clock: clock}, clock: clock, next: make([]int64, c.Batch), marks: make([]time.Duration, c.NewTokens)}
+	t.made = make([]int64, c.Batch*c.NewTokens)
 	if t.d, err = lm.NewDecoder(t.m, of, lm.Options{Batch: c.Batch, Capacity: c.Capacity(), Uncached: c.mode() == Uncached}); err != nil {
 		return nil, fmt.Errorf("scenario %s: %w", c.Name, err)
 	}
@@ -55,6 +57,15 @@ func NewTimer(s lm.Session, of *contract.Contract, c Case, text []int64, seed ui
 
 // Close frees the decoder's bindings; the session stays open.
 func (t *Timer) Close() error { return t.d.Close() }
+
+// Tokens are what the last request generated, a list a row.
+func (t *Timer) Tokens() [][]int64 {
+	rows := make([][]int64, len(t.next))
+	for i, id := range t.made {
+		rows[i%len(rows)] = append(rows[i%len(rows)], id)
+	}
+	return rows
+}
 
 // cut cuts rows into pieces of those columns, as if each were padded on the left
 // to their sum.
@@ -121,6 +132,7 @@ func (t *Timer) loop() (start time.Duration, err error) {
 			return start, errNonFinite
 		}
 		t.marks[i] = t.clock()
+		copy(t.made[i*len(t.next):], t.next)
 	}
 	return start, nil
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
@@ -46,6 +47,8 @@ type Config struct {
 
 	// Name is the file's directory name, the title of the report.
 	Name string `toml:"-"`
+
+	file string // the file's own name
 
 	bindings contract.Bindings // of Inputs, each with its line
 }
@@ -82,7 +85,7 @@ type ProfilesConfig struct {
 
 // EngineConfig asks for one engine.
 type EngineConfig struct {
-	Backend   string           `toml:"backend"`   // ortcpu or rtx
+	Backend   string           `toml:"backend"`   // ortcpu, rtx, orttrt, ortcuda or trtexec
 	Precision engine.Precision `toml:"precision"` // fp32, fp16, bf16 (rtx), int8 or w8
 	Target    string           `toml:"target"`    // rtx: one of rtx.Targets; "" is a portable plan
 }
@@ -115,6 +118,10 @@ type RunConfig struct {
 type OutputConfig struct {
 	Dir string `toml:"dir"`
 }
+
+// command makes everything again, said from beside the file's directory: the
+// report shall not tell where people keep their files.
+func (c *Config) command() string { return "trtforge run " + c.Name + "/" + c.file }
 
 // maxConfig bounds a pipeline file: 1 MiB is hundreds of thousands of scenarios.
 const maxConfig = 1 << 20
@@ -163,7 +170,7 @@ func parse(path string, b []byte) (*Config, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
 	}
-	c.Name = filepath.Base(dir)
+	c.Name, c.file = filepath.Base(dir), filepath.Base(path)
 	errs = append(errs, c.bind(path, string(b)))
 	c.resolve(dir)
 	for _, err := range c.check() {
@@ -292,8 +299,8 @@ func (c *Config) checkEngines() []error {
 	seen := map[string]bool{}
 	precisions := []engine.Precision{engine.FP32, engine.FP16, engine.BF16, engine.INT8, engine.W8}
 	for _, e := range c.Engines {
-		if !slices.Contains([]string{"ortcpu", "rtx"}, e.Backend) {
-			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want ortcpu or rtx", e.Backend))
+		if backends := append([]string{"ortcpu", "rtx"}, local.Backends()...); !slices.Contains(backends, e.Backend) {
+			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want one of %s", e.Backend, strings.Join(backends, ", ")))
 		}
 		if !slices.Contains(precisions, e.Precision) {
 			errs = append(errs, fmt.Errorf("[[engine]] precision %q: want fp32, fp16, bf16, int8 or w8", e.Precision))
@@ -307,7 +314,10 @@ func (c *Config) checkEngines() []error {
 		if e.Backend == "rtx" && !slices.Contains(rtx.Targets, e.Target) {
 			errs = append(errs, fmt.Errorf("[[engine]] target %q: want one of %s, or none for a portable plan", e.Target, strings.Join(rtx.Targets[1:], ", ")))
 		}
-		if e.Backend == "ortcpu" && e.Target != "" {
+		if e.Backend == local.CUDA && (e.Precision == engine.INT8 || e.Precision == engine.W8) {
+			errs = append(errs, fmt.Errorf("[[engine]] %s: the CUDA provider multiplies such graphs in float; orttrt and rtx do not", e.Name()))
+		}
+		if e.Backend != "rtx" && e.Target != "" {
 			errs = append(errs, fmt.Errorf("[[engine]] %s: target belongs to rtx", e.Name()))
 		}
 		seen[e.Name()] = true

@@ -91,6 +91,7 @@ func (a *Accuracy) UnmarshalJSON(b []byte) error {
 type Measured struct {
 	Engines  map[string]Timing `json:"engines"`
 	Verdicts []gate.Verdict    `json:"verdicts"` // of speed
+	Choices  []gate.Choice     `json:"recommendation,omitempty"`
 }
 
 // Timing is an engine's build and speed. Times of requests are the mean over the
@@ -133,6 +134,7 @@ func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) {
 			TPOT: weighted(d.Rows, e.Name, scenarios, bench.Decode, bench.TPOT),
 		}
 	}
+	r.Measured.Choices = d.Choices
 	for _, v := range d.Verdicts {
 		if gate.IsSpeed(v.Gate) {
 			r.Measured.Verdicts = append(r.Measured.Verdicts, v)
@@ -201,12 +203,29 @@ func (r *Result) Write(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	r.recommend(w)
 	_, err := fmt.Fprintf(w, "\nreport: %s/report.html\n", r.Dir)
 	return err
 }
 
-// all are the verdicts of accuracy and of speed.
-func (r *Result) all() []gate.Verdict {
+// recommend prints what to deploy: a line a backend, and one for each scenario in
+// which that is another engine.
+func (r *Result) recommend(w io.Writer) {
+	overall := map[string]string{}
+	for _, c := range r.Measured.Choices {
+		family := c.Backend + "\x00" + c.Group
+		engine, known := overall[family]
+		if !known {
+			_, _ = fmt.Fprintf(w, "\ndeploy on %s\n", c)
+			overall[family] = c.Engine
+		} else if c.Engine != engine {
+			_, _ = fmt.Fprintf(w, "  but on %s\n", c)
+		}
+	}
+}
+
+// All are the verdicts of accuracy and of speed.
+func (r *Result) All() []gate.Verdict {
 	return append(append([]gate.Verdict{}, r.Verdicts...), r.Measured.Verdicts...)
 }
 
@@ -214,7 +233,7 @@ func (r *Result) all() []gate.Verdict {
 // only where every gate was evaluated.
 func (r *Result) verdict(name string) string {
 	count := map[gate.Status]int{}
-	for _, v := range r.all() {
+	for _, v := range r.All() {
 		if v.Engine == name {
 			count[v.Status]++
 		}
@@ -234,7 +253,7 @@ func (r *Result) verdict(name string) string {
 }
 
 // Err is an error of class gate where a gate failed.
-func (r *Result) Err() error { return gate.Err(r.all()) }
+func (r *Result) Err() error { return gate.Err(r.All()) }
 
 // tiny is a divergence for people: what lies below the accuracy of float32
 // log-probabilities may come out negative and means nothing.

@@ -22,7 +22,7 @@ import (
 // names, as jobs run it.
 type Runnable struct {
 	Name      string           // how rows call it
-	Backend   string           // that runs it: ortcpu, rtx, orttrt
+	Backend   string           // that runs it: ortcpu, rtx, orttrt, torch
 	Precision engine.Precision // of its matrix products
 	Model     jobs.Model
 	Manifest  *engine.Manifest // nil for a graph
@@ -34,8 +34,8 @@ var namedArg = regexp.MustCompile(`^([^=/\\]{1,100})=(.+)$`)
 
 // OpenRunnable finds what an argument names: an engine's directory (manifest.json),
 // the key of an engine in the store, whole or its first six characters or more, or
-// an .onnx file. NAME=PATH gives it a name, which is otherwise the backend and
-// precision of an engine and the file's name of a graph. The contract is
+// an .onnx file, or a checkpoint for PyTorch to run. NAME=PATH gives it a name, which
+// is otherwise the backend and precision of an engine and the file's name of a graph. The contract is
 // contract.json beside the file, else what the graph says of itself. s may be nil:
 // keys are then unknown. threads 0 leaves the choice to the runtime.
 func OpenRunnable(arg string, s *store.Store, threads int) (*Runnable, error) {
@@ -55,8 +55,13 @@ func OpenRunnable(arg string, s *store.Store, threads int) (*Runnable, error) {
 }
 
 func openRunnable(path string, s *store.Store) (*Runnable, error) {
+	if how, dir, ok := pytorchArg(path); ok {
+		return checkpointAt(how, dir)
+	}
 	info, err := os.Stat(path)
 	switch {
+	case err == nil && info.IsDir() && isCheckpoint(path):
+		return checkpointAt(Torch, path)
 	case err == nil && info.IsDir():
 		return engineIn(path)
 	case err == nil && filepath.Base(path) == manifestFile:
@@ -104,6 +109,12 @@ func engineIn(dir string) (*Runnable, error) {
 		r.Name += "-" + m.Target
 	}
 	r.Model = jobs.Model{Path: filepath.Join(dir, m.File), Optimize: ort.OptimizeAll}
+	if m.Steps != "" {
+		if !filepath.IsLocal(m.Steps) {
+			return nil, fault.New(fault.Input, "opening engine", dir, fmt.Sprintf("its manifest names %q, which lies outside", m.Steps), "build the engine again")
+		}
+		r.Model.Steps = filepath.Join(dir, m.Steps)
+	}
 	r.Model.Contract, err = contractOf(r.Model.Path)
 	return r, err
 }

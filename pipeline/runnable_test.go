@@ -51,7 +51,7 @@ func TestOpenRunnable(t *testing.T) {
 		t.Fatal(err)
 	}
 	for arg, want := range map[string]fault.Code{
-		filepath.Join(dir, "text"): fault.Usage, filepath.Join(dir, "checkpoint"): fault.Input, outside: fault.Input, "abcdef": fault.Input,
+		filepath.Join(dir, "text"): fault.Usage, dir: fault.Input, outside: fault.Input, "abcdef": fault.Input,
 	} {
 		if _, err := OpenRunnable(arg, nil, 0); fault.Classify(err) != want {
 			t.Errorf("%s: %v, want class %s", arg, err, want)

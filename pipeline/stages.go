@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,13 +23,14 @@ import (
 
 // The files that stages hand to each other.
 const (
-	modelFile     = "model.onnx"
-	contractFile  = "contract.json"
-	planFile      = "plan.json"
-	tableFile     = "table.json"
-	decisionsFile = "decisions.json"
-	manifestFile  = "manifest.json"
-	rowsFile      = "rows.jsonl"
+	modelFile        = "model.onnx"
+	contractFile     = "contract.json"
+	planFile         = "plan.json"
+	tableFile        = "table.json"
+	observationsFile = "observations.json"
+	decisionsFile    = "decisions.json"
+	manifestFile     = "manifest.json"
+	rowsFile         = "rows.jsonl"
 )
 
 // layOut makes the stages in the order in which they run.
@@ -151,8 +153,13 @@ func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) err
 	return p.Save(filepath.Join(dir, planFile))
 }
 
-// reach is what all engines of the pipeline can reach: they share one plan.
+// reach is what all engines of the pipeline can reach: they share one plan. A
+// session that reaches its first profile only is one for each phase where the file
+// asks for phases.
 func (j *job) reach() profiles.Reach {
+	if j.config.Profiles.Strategy == "phase" {
+		return profiles.Any
+	}
 	for _, e := range j.config.Engines {
 		if r, err := profiles.ReachOf(e.Backend, ""); err == nil && r.Reach == profiles.First {
 			return profiles.First
@@ -203,7 +210,7 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		if err != nil {
 			return err
 		}
-		return table.WriteFile(filepath.Join(dir, tableFile))
+		return errors.Join(table.WriteFile(filepath.Join(dir, tableFile)), seen.WriteFile(filepath.Join(dir, observationsFile)))
 	})
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -29,10 +28,11 @@ type glance struct {
 
 func (d *Data) glance() []glance {
 	var all []glance
+	engines := d.judged()
 	for _, e := range d.Engines {
 		m := e.Manifest
 		g := glance{Name: e.Name, Class: class(string(m.Precision)), Precision: strings.ToUpper(string(m.Precision)), Backend: m.Backend,
-			Size:       size(float64(m.Bytes)),
+			Size:       known(float64(m.Bytes), size),
 			Perplexity: dash, Change: dash, KL: dash, Speed: dash}
 		if r, ok := rows.Find(d.Rows, e.Name, "", bench.Decode, validate.Perplexity); ok {
 			g.Perplexity = significant4(r.Value)
@@ -43,17 +43,19 @@ func (d *Data) glance() []glance {
 		if k := d.klMark(e.Name, bench.Decode); !k.missing {
 			g.KL = k.text
 		}
-		g.Speed = d.speed(e)
+		g.Speed = d.speed(e, engines)
 		g.Verdict, g.VerdictClass = d.verdictOf(e)
 		all = append(all, g)
 	}
 	return all
 }
 
-// speed is how many times faster than its backend's FP32 engine an engine is.
-func (d *Data) speed(e Engine) string {
-	for _, b := range d.Engines {
-		if b.Manifest.Backend != e.Manifest.Backend || b.Manifest.Precision != "fp32" {
+// speed is how many times faster than the FP32 engine of its backend, model and
+// machine an engine is.
+func (d *Data) speed(e Engine, engines []gate.Engine) string {
+	mine := slices.IndexFunc(engines, func(g gate.Engine) bool { return g.Name == e.Name })
+	for _, b := range engines {
+		if b.Backend != engines[mine].Backend || b.Group != engines[mine].Group || b.Precision != "fp32" {
 			continue
 		}
 		if b.Name == e.Name && d.timed(e.Name) {
@@ -82,6 +84,8 @@ func (d *Data) verdictOf(e Engine) (text, class string) {
 	switch {
 	case n[gate.Fail] > 0:
 		return fmt.Sprintf("%d of %d fail", n[gate.Fail], n[gate.Fail]+n[gate.Pass]), "fail"
+	case n[gate.Pass] > 0 && n[gate.NotEvaluated] > 0:
+		return fmt.Sprintf("%d of %d pass", n[gate.Pass], n[gate.Pass]+n[gate.NotEvaluated]), "pass"
 	case n[gate.Pass] > 0:
 		return fmt.Sprintf("%d pass", n[gate.Pass]), "pass"
 	case n[gate.NotEvaluated] > 0 || e.Idle != "":
@@ -140,6 +144,9 @@ func (d *Data) built() []built {
 	var all []built
 	for _, e := range d.Engines {
 		m := e.Manifest
+		if m.Builder == "" && m.Bytes == 0 {
+			continue // rows of it are all that is known
+		}
 		b := built{Name: e.Name, Class: class(string(m.Precision)), Target: orDash(m.Target), Requested: strings.ToUpper(string(m.Precision)),
 			Achieved: strings.ToUpper(string(m.Achieved)), Builder: orDash(m.Builder), Size: size(float64(m.Bytes)), Key: short(m.Key), FullKey: m.Key,
 			Time: milliseconds(m.Measured.BuildMS), Mismatch: m.Achieved != "" && m.Achieved != m.Precision, Licence: m.Licence}
@@ -161,6 +168,14 @@ func (d *Data) built() []built {
 	return all
 }
 
+// known is a figure that is 0 where nobody knows it.
+func known(v float64, show func(float64) string) string {
+	if v == 0 {
+		return dash
+	}
+	return show(v)
+}
+
 func orDash(s string) string {
 	if s == "" {
 		return dash
@@ -170,23 +185,27 @@ func orDash(s string) string {
 
 // gateLine is one verdict as a line of a table.
 type gateLine struct {
-	Engine, Class, Gate, Phase, Limit, Value, Interval, Evidence, Status, StatusClass string
+	Engine, Class, Gate, Phase, Limit, Value, Interval, Evidence, Note, Status, StatusClass string
 }
 
-func (d *Data) gateLines() []gateLine {
+// gateLines are the verdicts of a status.
+func (d *Data) gateLines(status gate.Status) []gateLine {
 	precision := map[string]string{}
 	for _, e := range d.Engines {
 		precision[e.Name] = string(e.Manifest.Precision)
 	}
 	var all []gateLine
 	for _, v := range d.Verdicts {
-		if v.Status == gate.NotEvaluated {
+		if v.Status != status {
 			continue
 		}
-		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: orDash(v.Phase), Limit: sign(v.Gate) + fmt.Sprintf("%g", v.Limit),
-			Value: gateNumber(v.Value), Evidence: v.Evidence, Status: string(v.Status), StatusClass: string(v.Status)}
+		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: v.Phase, Limit: sign(v.Gate) + gateFigure(v.Gate, v.Limit, func(v float64) string { return fmt.Sprintf("%g", v) }),
+			Value: gateFigure(v.Gate, v.Value, gateNumber), Evidence: v.Evidence, Note: v.Note, Status: string(v.Status), StatusClass: string(v.Status)}
+		if v.Scenario != "" {
+			l.Phase = strings.TrimPrefix(strings.TrimSpace(v.Phase+", "+v.Scenario), ", ")
+		}
 		if bounded(v.Lo, v.Hi) && v.Lo != v.Hi {
-			l.Interval = gateNumber(v.Lo) + " – " + gateNumber(v.Hi)
+			l.Interval = between(gateFigure(v.Gate, v.Lo, gateNumber), gateFigure(v.Gate, v.Hi, gateNumber))
 		}
 		all = append(all, l)
 	}
@@ -200,6 +219,17 @@ func sign(gate string) string {
 		return "≥ "
 	}
 	return "≤ "
+}
+
+// gateFigure is a figure with its gate's unit.
+func gateFigure(gate string, v float64, plain func(float64) string) string {
+	switch gate {
+	case "bytes_max", "memory_max":
+		return size(v)
+	case "ttft_max", "tpot_max":
+		return milliseconds(v)
+	}
+	return plain(v)
 }
 
 // gateNumber has enough digits to be told from one, where most ratios are.
@@ -256,70 +286,6 @@ func (d *Data) missing() []missing {
 	return all
 }
 
-// factTable is a titled list of names and values.
-type factTable struct {
-	Title string
-	Facts []factLine
-}
-
-// factLine is a fact whose value may be shown in part.
-type factLine struct {
-	Fact
-	Full string // the whole of a digest; empty where Value is whole
-}
-
-// digest is a sha256 in hexadecimal.
-var digest = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
-
-func (d *Data) factTables() []factTable {
-	var all []factTable
-	add := func(title string, facts []Fact) {
-		t := factTable{Title: title}
-		for _, f := range facts {
-			l := factLine{Fact: f}
-			if digest.MatchString(f.Value) {
-				l.Full, l.Value = f.Value, short(f.Value)
-			}
-			if f.Value != "" {
-				t.Facts = append(t.Facts, l)
-			}
-		}
-		if len(t.Facts) > 0 {
-			all = append(all, t)
-		}
-	}
-	add("Model", d.modelFacts())
-	add("Inputs", d.Inputs)
-	add("Versions", d.Versions)
-	add("Machine", d.Machine)
-	return all
-}
-
-// modelFacts leaves out what is not known.
-func (d *Data) modelFacts() []Fact {
-	m := d.Model
-	facts := []Fact{{"Name", m.Name}}
-	number := func(name string, n int64, show func(int64) string) {
-		if n > 0 {
-			facts = append(facts, Fact{name, show(n)})
-		}
-	}
-	number("Parameters", m.Parameters, large)
-	number("Weights as exported", m.Bytes, func(n int64) string { return size(float64(n)) })
-	if c := d.Contract; c != nil {
-		number("Layers", int64(c.Layers), count)
-		number("Heads", int64(c.Heads), count)
-		number("Vocabulary", int64(c.Vocab), count)
-	}
-	number("Hidden size", int64(m.Hidden), count)
-	number("Positions", int64(m.Positions), count)
-	if c := d.Contract; c != nil && c.Capacity() > 0 {
-		facts = append(facts, Fact{"Cache", fmt.Sprintf("static, %s columns, %s a row from the first token; every step attends over all of it",
-			count(c.Capacity()), size(float64(c.BufferBytes(1))))})
-	}
-	return append(facts, Fact{"Digest", m.Digest})
-}
-
 // port is an input or output of the graph, layers folded into one.
 type port struct{ Way, Name, Kind, Type, Shape string }
 
@@ -370,24 +336,38 @@ func (n *notes) number(text string) int {
 
 // figureLine is one row as a line of the table of all figures.
 type figureLine struct {
-	Engine, Class, Scenario, Phase, Name, Value, Interval string
-	N                                                     int
-	Notes                                                 []int
+	Engine, Class, Scenario, Phase, Name, Value, Interval, Run string
+	N                                                          int
+	Notes                                                      []int
 }
 
 func (d *Data) figureLines(n *notes) []figureLine {
-	precision := map[string]string{}
+	precision, run := map[string]string{}, map[string]string{}
 	for _, e := range d.Engines {
-		precision[e.Name] = string(e.Manifest.Precision)
+		precision[e.Name], run[e.Name] = string(e.Manifest.Precision), d.run(e).Name
 	}
 	var all []figureLine
 	for _, r := range d.Rows {
+		if strings.HasSuffix(r.Name, "_by_position") {
+			continue // a picture shows it
+		}
 		l := figureLine{Engine: r.Engine, Class: class(precision[r.Engine]), Scenario: orDash(r.Scenario), Phase: orDash(r.Phase), Name: r.Name,
-			Value: figure(r.Value, r.Unit), Interval: interval(r), N: r.N}
+			Value: figure(r.Value, r.Unit), Interval: interval(r), N: r.N, Run: run[r.Engine]}
 		for _, w := range r.Warnings {
 			l.Notes = append(l.Notes, n.number(w))
 		}
 		all = append(all, l)
+	}
+	return all
+}
+
+// gateNotes are what to know about the figures that gates were held to.
+func (d *Data) gateNotes() []string {
+	var all []string
+	for _, v := range d.Verdicts {
+		if v.Note != "" && v.Status != gate.NotEvaluated && !slices.Contains(all, upperFirst(v.Note)) {
+			all = append(all, upperFirst(v.Note))
+		}
 	}
 	return all
 }

@@ -50,6 +50,9 @@ func Table(all []rows.Row) (lines []Line, notes []string) {
 		// Quantiles far out have few samples by nature; what is shown is doubted.
 		if shown[r.Name] {
 			for _, w := range r.Warnings {
+				if strings.HasPrefix(w, "samples vary") {
+					continue // the interval beside the figure says it
+				}
 				if n := note(w); !slices.Contains(l.Notes, n) {
 					l.Notes = append(l.Notes, n)
 				}

@@ -11,6 +11,7 @@ import (
 	"github.com/vbauerster/mpb/v8/decor"
 
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/pipeline"
 )
 
@@ -19,6 +20,7 @@ import (
 // It uses no colour, so there is none for NO_COLOR to switch off.
 type terminalBar struct {
 	bar   *mpb.Bar
+	all   *mpb.Progress
 	out   io.Writer // prints above the bars
 	name  string
 	start time.Time
@@ -27,6 +29,7 @@ type terminalBar struct {
 	done, max int64
 	note      string
 	turn      int
+	board     *board // nil until something shows a table
 }
 
 const (
@@ -38,7 +41,7 @@ const (
 var spinner = []rune("⠋⠙⠹⠸⠼⠴⠦⠧⠇⠏")
 
 func openTerminalBar(p *mpb.Progress, out io.Writer, name string) pipeline.Bar {
-	t := &terminalBar{out: out, name: name, start: time.Now()}
+	t := &terminalBar{all: p, out: out, name: name, start: time.Now()}
 	t.bar = p.New(0,
 		mpb.BarStyle().Lbound("").Rbound("").Filler("━").Tip("━").Padding("─"),
 		mpb.BarFillerTrim(),
@@ -125,6 +128,18 @@ func (t *terminalBar) Note(text string) { t.update(func() { t.note = oneLine(tex
 // Sub is a part of the work, which shows as a note.
 func (t *terminalBar) Sub(name string) progress.Counter { return part{t, name} }
 
+// Show puts the table of a trial below the bars.
+func (t *terminalBar) Show(v trial.View) {
+	rows := boardRows()
+	text := boardText(v, rows)
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.board == nil {
+		t.board = newBoard(t.all, min(rows, len(text)))
+	}
+	t.board.show(text)
+}
+
 func (t *terminalBar) update(change func()) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -137,6 +152,9 @@ func (t *terminalBar) Done(err error) {
 	mark := "✓"
 	if err != nil {
 		mark = "✗"
+	}
+	if t.board != nil {
+		t.board.close()
 	}
 	t.bar.Abort(true)
 	t.bar.Wait()

@@ -30,6 +30,7 @@ type WorkloadFlags struct {
 	Tokenizer string
 
 	flags *pflag.FlagSet
+	each  func(prompt, fresh int) // is told every request of a trace
 }
 
 // AddFlags declares the flags.
@@ -58,7 +59,7 @@ func (o *WorkloadFlags) Given() bool {
 // Idle tells whether a flag changes a workload that no flag gives.
 func (o *WorkloadFlags) Idle() bool {
 	rest := *o
-	rest.flags = nil
+	rest.flags, rest.each = nil, nil
 	return !o.Given() && !reflect.DeepEqual(rest, WorkloadFlags{})
 }
 
@@ -86,7 +87,7 @@ func (o *WorkloadFlags) Read(g *globals, positions int) (profiles.Workload, []pr
 		return w, nil, err
 	}
 	o.over(&w)
-	read := profiles.TraceOptions{SkipBad: o.SkipBad}
+	read := profiles.TraceOptions{SkipBad: o.SkipBad, Each: o.each}
 	if o.Tokenizer != "" {
 		read.Tokens = pipeline.TextTokens(o.Tokenizer)
 	}

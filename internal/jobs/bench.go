@@ -27,6 +27,8 @@ type BenchRequest struct {
 	Seed        uint64       `json:"seed"`
 	// Keep leaves the engine open for the next request of the same model.
 	Keep bool `json:"keep,omitempty"`
+	// Tokens asks for what was generated, to hold systems against each other.
+	Tokens bool `json:"tokens,omitempty"`
 }
 
 // BenchResult is what a turn gave.
@@ -34,6 +36,9 @@ type BenchResult struct {
 	Samples  []bench.Sample `json:"samples"`
 	LoadMS   float64        `json:"load_ms"` // opening the engine; 0 where it was open already
 	Warnings []string       `json:"warnings,omitempty"`
+	// Tokens are those of each case's last request by [bench.Case.Key], a list a row,
+	// where they were asked for.
+	Tokens map[string][][]int64 `json:"tokens,omitempty"`
 }
 
 // Bench times one engine on some cases. What fails in a case is a sample with a
@@ -53,13 +58,14 @@ var kept struct {
 	threads int
 	spin    bool
 	level   ort.Optimize
+	kv      KV
 	session *ort.Session
 }
 
 // session is the request's engine and how long it took to open; 0 where it was
 // open already.
 func (r BenchRequest) session() (*ort.Session, time.Duration, error) {
-	if k := kept; k.session != nil && k.path == r.Path && k.threads == r.Threads && k.spin == r.Spin && k.level == r.Optimize {
+	if k := kept; k.session != nil && k.path == r.Path && k.threads == r.Threads && k.spin == r.Spin && k.level == r.Optimize && k.kv == r.KV {
 		return k.session, 0, nil
 	}
 	if err := letGo(); err != nil {
@@ -67,7 +73,7 @@ func (r BenchRequest) session() (*ort.Session, time.Duration, error) {
 	}
 	s, load, err := r.open()
 	if err == nil {
-		kept.path, kept.threads, kept.spin, kept.level, kept.session = r.Path, r.Threads, r.Spin, r.Optimize, s
+		kept.path, kept.threads, kept.spin, kept.level, kept.kv, kept.session = r.Path, r.Threads, r.Spin, r.Optimize, r.KV, s
 	}
 	return s, load, err
 }
@@ -102,10 +108,13 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 		return nil, err
 	}
 	result := &BenchResult{LoadMS: milliseconds(load)}
+	if r.Tokens {
+		result.Tokens = map[string][][]int64{}
+	}
 	call.Progress.SetMax(int64(len(r.Cases) * r.Repetitions))
 	for i, c := range r.Cases {
 		call.Progress.Note(c.Name)
-		samples, warning := r.run(session, c)
+		samples, warning := r.run(session, c, result.Tokens)
 		for _, one := range samples {
 			one.Engine, one.Round = r.Engine, r.Round
 			one.Warnings = append(one.Warnings, r.warnings()...)
@@ -127,8 +136,9 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 
 // run times one case. A failure ends it: the next repetition would fail alike.
 // Requests of a trace differ, so each has a timer of its own behind a warm-up with
-// the longest; a failure of one is no reason to leave out the next.
-func (r BenchRequest) run(session *ort.Session, c bench.Case) (samples []bench.Sample, warning string) {
+// the longest; a failure of one is no reason to leave out the next. What was
+// generated goes into tokens, which may be nil.
+func (r BenchRequest) run(session *ort.Session, c bench.Case, tokens map[string][][]int64) (samples []bench.Sample, warning string) {
 	resetPeak()
 	t, failed := r.timer(session, c)
 	if failed != nil {
@@ -154,6 +164,9 @@ func (r BenchRequest) run(session *ort.Session, c bench.Case) (samples []bench.S
 		if one.Failure != nil && len(c.Requests) == 0 {
 			break
 		}
+	}
+	if tokens != nil && len(c.Requests) == 0 {
+		tokens[c.Key()] = t.Tokens()
 	}
 	return samples, warning
 }

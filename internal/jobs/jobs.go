@@ -75,12 +75,19 @@ type Model struct {
 	Provider *ort.Provider      `json:"provider,omitempty"` // who runs it; nil: the CPU
 	Steps    string             `json:"steps,omitempty"`    // path of another graph for decode steps, where prefill and decode are engines of their own
 	KV       KV                 `json:"kv,omitempty"`       // where a provider's cache lies; "" is KVHost
+	PyTorch  *PyTorch           `json:"pytorch,omitempty"`  // where Path is a checkpoint that PyTorch runs
+}
+
+// PyTorch is how PyTorch runs a checkpoint. The zero value is eager, in float32.
+type PyTorch struct {
+	DType   string `json:"dtype,omitempty"`   // fp32 or bf16; "" is fp32
+	Compile bool   `json:"compile,omitempty"` // through torch.compile, for which the machine needs a C++ compiler
 }
 
 // open opens the model and says how long that took.
 func (m Model) open() (*ort.Session, time.Duration, error) {
 	start := time.Now()
-	s, err := m.session()
+	s, err := m.connect()
 	return s, time.Since(start), err
 }
 

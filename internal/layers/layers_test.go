@@ -29,6 +29,7 @@ var floors = [][]string{
 	{"engine/enginetest"},
 	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/trtexec", "pack"},
 	{"engine/orttrt", "engine/ortcuda"},
+	{"engine/local"},
 	{"lm", "pack/bundle"},
 	{"validate"},
 	{"bench", "quant/search"},
@@ -49,7 +50,7 @@ var only = map[string][]string{
 	"github.com/yalue/onnxruntime_go":    {"internal/ort"},
 	"github.com/vbauerster/mpb/v8":       {"cmd/trtforge"},
 	"github.com/spf13/cobra":             {"cmd/trtforge"},
-	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain", "gate"},
+	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain", "gate", "examples/tr118"},
 	"github.com/NVIDIA/go-nvml/pkg/nvml": {"internal/doctor"},
 	"github.com/google/flatbuffers/go":   {"calib/tableio"},
 }

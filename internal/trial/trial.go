@@ -149,10 +149,10 @@ func (t *Trial) planned(ctx context.Context, r *record, p progress.Counter) erro
 	done := 0
 	for round := 0; len(turns) > 0; round++ {
 		p.SetMax(int64(total))
-		for _, turn := range turns {
+		for i, turn := range turns {
 			if !r.has(turn, t.Cases[turn.Case]) {
 				t.show(p, View{Done: done, Total: total, Turn: turn, Running: true})
-				if err := t.turn(ctx, r, turn, p); err != nil {
+				if err := t.turn(ctx, r, turn, again(turns[i+1:], turn), p); err != nil {
 					return err
 				}
 			}
@@ -166,6 +166,13 @@ func (t *Trial) planned(ctx context.Context, r *record, p progress.Counter) erro
 	return nil
 }
 
+// again tells whether the engine of a turn has another one in the same round. It
+// stays open until then; each round opens it anew, which is how often its load is
+// timed, and frees what earlier cases left in the runtime's arena.
+func again(later []bench.Turn, turn bench.Turn) bool {
+	return slices.ContainsFunc(later, func(o bench.Turn) bool { return o.Engine == turn.Engine && o.Round == turn.Round })
+}
+
 // turns are those that are planned from the start.
 func (t *Trial) turns() []bench.Turn {
 	var names []string
@@ -176,13 +183,13 @@ func (t *Trial) turns() []bench.Turn {
 }
 
 // turn gives one system its turn and keeps what it gave.
-func (t *Trial) turn(ctx context.Context, r *record, turn bench.Turn, p progress.Counter) error {
+func (t *Trial) turn(ctx context.Context, r *record, turn bench.Turn, keep bool, p progress.Counter) error {
 	at := pair{turn.Engine, turn.Case}
 	if t.lost[at] >= giveUp {
 		return nil
 	}
 	p.Note(turn.Engine + " " + t.Cases[turn.Case].Key())
-	samples, err := t.measure(ctx, turn)
+	samples, err := t.measure(ctx, turn, keep)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -202,14 +209,14 @@ func (t *Trial) turn(ctx context.Context, r *record, turn bench.Turn, p progress
 }
 
 // measure has the system's process take the turn, the others halted.
-func (t *Trial) measure(ctx context.Context, turn bench.Turn) ([]bench.Sample, error) {
+func (t *Trial) measure(ctx context.Context, turn bench.Turn, keep bool) ([]bench.Sample, error) {
 	i := slices.IndexFunc(t.Systems, func(s System) bool { return s.Name == turn.Engine })
 	s, c := t.Systems[i], t.Cases[turn.Case]
 	ctx, cancel := context.WithTimeout(ctx, t.Timeout)
 	defer cancel()
 	request := jobs.BenchRequest{
 		Model: s.Model, Engine: s.Name, Cases: []bench.Case{c}, Round: turn.Round, Repetitions: turn.Repetitions,
-		First: t.taken(pair{turn.Engine, turn.Case}), Warmup: t.Warmup, Text: t.Text, Seed: t.Seed, Keep: true,
+		First: t.taken(pair{turn.Engine, turn.Case}), Warmup: t.Warmup, Text: t.Text, Seed: t.Seed, Keep: keep,
 	}
 	request.Warmup.Steady = t.known[s.Name]
 	if proc, ok := s.Caller.(process); ok {
@@ -250,10 +257,16 @@ func (t *Trial) of(at pair) []bench.Sample {
 	return all
 }
 
-// Rows are the rows of all samples so far, with the time that engines took to
-// build.
+// Rows are the rows of all samples so far, case by case and engine by engine in the
+// order in which they were given, with the time that engines took to build.
 func (t *Trial) Rows() []rows.Row {
-	all := bench.Rows(t.out.Samples)
+	var samples []bench.Sample
+	for i := range t.Cases {
+		for _, s := range t.Systems {
+			samples = append(samples, t.of(pair{s.Name, i})...)
+		}
+	}
+	all := bench.Rows(samples)
 	for _, s := range t.Systems {
 		if s.BuildMS > 0 {
 			all = append(all, rows.Exact(s.Name, bench.Build, "ms", s.BuildMS))

@@ -11,6 +11,7 @@ Job "stream" writes the logits themselves into a pipe, for KL over the whole
 vocabulary; job "noise" compares the model in another type with itself in FP32;
 job "tokenize" encodes a text for models whose tokenizer is no byte-level BPE.
 The windows of a convention are those of package validate.
+Job "bench" times the model as timing.py says.
 """
 
 import base64
@@ -338,5 +339,10 @@ def write_json(path, value):
         os.fsync(f.fileno())
 
 
+def bench(call):
+    import timing  # torch is there by now
+    return timing.bench(call, load)
+
+
 if __name__ == "__main__":
-    wire.serve("reference", {"bundle": bundle, "stream": stream, "noise": noise, "tokenize": tokenize}, prepare)
+    wire.serve("reference", {"bundle": bundle, "bench": bench, "stream": stream, "noise": noise, "tokenize": tokenize}, prepare)
