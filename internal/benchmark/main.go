@@ -18,8 +18,10 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 )
 
 func main() {
@@ -49,6 +51,7 @@ var groups = []group{
 	{"prefill", prefillFigures},
 	{"decode", decodeFigures},
 	{"loop", loopFigures},
+	{"validate", validateFigures},
 	{"static-decode", staticFigures},
 	{"engine", engineFigures},
 	{"build", buildFigures},
@@ -65,6 +68,7 @@ func measure(prefix string) error {
 		return err
 	}
 	defer w.close()
+	go w.interrupted()
 	fmt.Printf("%-34s %12s %12s %-6s %8s %8s %8s %6s %s\n", "NAME", "ours", "anchor", "unit", "ratio", "lo", "hi", "asked", "verdict")
 	known := false
 	for _, g := range groups {
@@ -118,5 +122,15 @@ func newWorkshop() (*workshop, error) {
 }
 
 func (w *workshop) path(name string) string { return filepath.Join(w.dir, name) }
+
+// interrupted takes gigabytes of memory back before a signal ends the program; the
+// sides die with it.
+func (w *workshop) interrupted() {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, os.Interrupt, syscall.SIGTERM)
+	<-c
+	w.close()
+	os.Exit(130)
+}
 
 func (w *workshop) close() { _ = os.RemoveAll(w.dir) }

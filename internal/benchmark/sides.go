@@ -32,7 +32,7 @@ func self(args ...string) (*side, error) {
 func runSide(args []string) error {
 	sides := map[string]func([]string) error{
 		"export": exportSide, "trace": traceSide, "tracejson": traceJSONSide, "lm": lmSide, "loop": loopSide,
-		"ptq": ptqSide, "anchor-ptq": anchorSide, "build": buildSide, "anchor-build": anchorBuildSide,
+		"ptq": ptqSide, "anchor-ptq": anchorSide, "validate": validateSide, "build": buildSide, "anchor-build": anchorBuildSide,
 	}
 	run := sides[args[0]]
 	if run == nil {
