@@ -39,6 +39,9 @@ func (j *job) layOutMeasurements() {
 		params["source"] = "recorded"
 		runtime = ""
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
+		if noise := filepath.Join(bundle, NoiseFile); exists(noise) {
+			files["bundle noise"] = noise
+		}
 	} else {
 		params["source"] = "live, " + runtimeText("reference")
 	}

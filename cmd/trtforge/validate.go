@@ -238,11 +238,7 @@ func (v *validation) open(args []string) error {
 	}
 	var errs []error
 	for _, arg := range args {
-		parts, err := v.parts(arg)
-		if err != nil {
-			return err
-		}
-		for _, part := range parts {
+		for _, part := range v.parts(arg) {
 			r, idle := pipeline.NotHere(part)
 			if !idle {
 				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
@@ -261,11 +257,11 @@ func (v *validation) open(args []string) error {
 
 // parts are the engines of a pipeline's output directory, or the argument itself.
 // Its bundle is the reference where none is named.
-func (v *validation) parts(arg string) ([]string, error) {
+func (v *validation) parts(arg string) []string {
 	stages := filepath.Join(arg, "stages")
 	found, err := filepath.Glob(filepath.Join(stages, "engine", "*", "manifest.json"))
 	if err != nil || len(found) == 0 {
-		return []string{arg}, nil
+		return []string{arg}
 	}
 	if v.o.Reference == "" {
 		v.o.Reference = filepath.Join(stages, "reference")
@@ -273,7 +269,7 @@ func (v *validation) parts(arg string) ([]string, error) {
 	for i, path := range found {
 		found[i] = filepath.Base(filepath.Dir(path)) + "=" + filepath.Dir(path)
 	}
-	return found, nil
+	return found
 }
 
 // run measures every engine that runs here.
