@@ -344,4 +344,4 @@ def bench(call):
 
 
 if __name__ == "__main__":
-    wire.serve("reference", {"bundle": bundle, "stream": stream, "noise": noise, "tokenize": tokenize, "bench": bench}, prepare)
+    wire.serve("reference", {"bundle": bundle, "bench": bench, "stream": stream, "noise": noise, "tokenize": tokenize}, prepare)
