@@ -47,6 +47,8 @@ type Config struct {
 	// Name is the file's directory name, the title of the report.
 	Name string `toml:"-"`
 
+	file string // the file's own name
+
 	bindings contract.Bindings // of Inputs, each with its line
 }
 
@@ -113,6 +115,10 @@ type OutputConfig struct {
 	Dir string `toml:"dir"`
 }
 
+// command makes everything again, said from beside the file's directory: the
+// report shall not tell where people keep their files.
+func (c *Config) command() string { return "trtforge run " + c.Name + "/" + c.file }
+
 // maxConfig bounds a pipeline file: 1 MiB is hundreds of thousands of scenarios.
 const maxConfig = 1 << 20
 
@@ -160,7 +166,7 @@ func parse(path string, b []byte) (*Config, error) {
 	if err != nil {
 		return nil, fault.Wrap(fault.Usage, "reading pipeline", path, err, "")
 	}
-	c.Name = filepath.Base(dir)
+	c.Name, c.file = filepath.Base(dir), filepath.Base(path)
 	errs = append(errs, c.bind(path, string(b)))
 	c.resolve(dir)
 	for _, err := range c.check() {

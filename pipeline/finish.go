@@ -1,18 +1,17 @@
 package pipeline
 
 import (
-	"bytes"
 	"fmt"
-	"io"
 	"maps"
+	"os"
 	"path/filepath"
 	"runtime"
 	"slices"
+	"strings"
 	"time"
 
+	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
-	"github.com/trtforge/trtforge/engine"
-	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -25,7 +24,6 @@ import (
 
 const (
 	noGPU    = "a TensorRT-RTX plan runs on an RTX GPU only"
-	cpuHalf  = "the CPU provider computes FP16 in FP32 between casts"
 	unitByte = "bytes"
 )
 
@@ -39,27 +37,15 @@ func (j *job) finish() (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	d.Verdicts = gate.Evaluate(j.judged(), j.config.Gates, d.Rows)
+	d.Limits = j.config.Gates
+	d.Judge()
 	r := &Result{
 		Kind: "summary", SchemaVersion: 1, CreatedBy: j.options.CreatedBy, Name: j.config.Name,
-		Model: d.Model.Digest, Plan: summarisePlan(d.Plan, d.Contract), Dir: j.config.Output.Dir, Steps: j.steps,
+		Model: d.Runs[0].Model.Digest, Plan: summarisePlan(d.Plan, d.Contract), Dir: j.config.Output.Dir, Steps: j.steps,
 	}
 	r.Reference = reference.Perplexity
 	r.fill(d, j.config.Workload.Scenarios)
 	return r, j.write(d, r)
-}
-
-// judged are the engines as gates see them.
-func (j *job) judged() []gate.Engine {
-	var all []gate.Engine
-	for _, e := range j.engines {
-		g := gate.Engine{Name: e.Name(), Backend: e.Backend, Precision: string(e.Precision), Idle: e.idle()}
-		if e.Backend == "ortcpu" && e.Precision == engine.FP16 {
-			g.NoSpeed = cpuHalf
-		}
-		all = append(all, g)
-	}
-	return all
 }
 
 // idle says why an engine was not run here.
@@ -74,7 +60,7 @@ func (e *engineStage) idle() string {
 func (j *job) data(reference validate.Header) (report.Data, error) {
 	d := report.Data{
 		Title: j.config.Name, CreatedBy: j.options.CreatedBy, Created: time.Now().Format("2006-01-02 15:04 MST"),
-		Command: "trtforge run PIPELINE.toml", Scenarios: j.config.Workload.Scenarios,
+		Runs: []report.Run{{Command: j.config.command(), Author: j.options.CreatedBy}}, Scenarios: j.config.Workload.Scenarios,
 	}
 	var err error
 	if d.Contract, err = contract.Load(j.export.path(contractFile)); err != nil {
@@ -90,20 +76,20 @@ func (j *job) data(reference validate.Header) (report.Data, error) {
 		return d, err
 	}
 	j.describeRun(&d, reference)
-	return d, nil
+	return d, j.describeGraphs(&d)
 }
 
 // describeModel fills in what was compiled.
 func (j *job) describeModel(d *report.Data) error {
 	return j.open(j.graph(j.export), func(m *onnx.Model) error {
-		d.Model = report.Model{
+		d.Runs[0].Model = report.Model{
 			Name: filepath.Base(j.config.Model.Path), Digest: j.export.sidecar.Key, Bytes: m.Size(),
 			Hidden: d.Contract.Heads * d.Contract.HeadDim, Positions: d.Contract.MaxPositions,
 		}
 		return m.Weights(func(w *onnx.Weight) error {
 			if w.Type.IsFloat() {
 				n, err := onnx.Elements(w.Dims)
-				d.Model.Parameters += n
+				d.Runs[0].Model.Parameters += n
 				return err
 			}
 			return nil
@@ -147,19 +133,16 @@ func (j *job) describeRun(d *report.Data, b validate.Header) {
 	if j.config.Reference.Bundle != "" {
 		source = "PyTorch, recorded"
 	}
-	d.Versions = append(d.Versions, report.Fact{Name: "trtforge", Value: j.options.CreatedBy}, report.Fact{Name: "Go", Value: runtime.Version()})
+	run := &d.Runs[0]
+	run.Versions = append(run.Versions, report.Fact{Name: "trtforge", Value: j.options.CreatedBy}, report.Fact{Name: "Go", Value: runtime.Version()})
 	for _, name := range []string{"ort", "rtx"} {
-		d.Versions = append(d.Versions, report.Fact{Name: name, Value: runtimes.VersionOf(name)})
+		run.Versions = append(run.Versions, report.Fact{Name: name, Value: runtimes.VersionOf(name)})
 	}
 	for _, name := range slices.Sorted(maps.Keys(b.Versions)) {
-		d.Versions = append(d.Versions, report.Fact{Name: name + " (reference)", Value: b.Versions[name]})
+		run.Versions = append(run.Versions, report.Fact{Name: name + " (reference)", Value: b.Versions[name]})
 	}
-	d.Machine = []report.Fact{
-		{Name: "threads", Value: fmt.Sprint(j.threads)},
-		{Name: "CPU features", Value: ort.CPU()},
-		{Name: "platform", Value: runtime.GOOS + "/" + runtime.GOARCH},
-	}
-	d.Inputs = []report.Fact{
+	run.Machine = j.machine()
+	run.Inputs = []report.Fact{
 		{Name: "reference", Value: source},
 		{Name: "convention", Value: b.Convention.String()},
 		{Name: "scored tokens", Value: fmt.Sprint(b.Rows)},
@@ -170,29 +153,28 @@ func (j *job) describeRun(d *report.Data, b validate.Header) {
 	}
 }
 
+// machine is what the benchmark wrote down about the machine, or the little that is
+// known without it.
+func (j *job) machine() *bench.Machine {
+	if j.bench != nil {
+		if f, err := os.Open(j.bench.path(report.MachineFile)); err == nil {
+			defer func() { _ = f.Close() }()
+			if m, err := bench.ReadMachine(f, f.Name()); err == nil {
+				return m
+			}
+		}
+	}
+	features := strings.Fields(strings.TrimPrefix(ort.CPU(), "cpu "))
+	return &bench.Machine{Features: features, Cores: runtime.NumCPU(), Threads: j.threads, OS: runtime.GOOS + "/" + runtime.GOARCH}
+}
+
 // write writes the report, the summary and all rows: they are cheap to make and
 // follow from the stages, so they are made each time.
 func (j *job) write(d report.Data, r *Result) error {
-	path := func(name string) string { return filepath.Join(j.config.Output.Dir, name) }
-	if err := writeRows(path("rows.jsonl"), j.options.CreatedBy, d.Rows); err != nil {
+	if err := fsx.WriteJSON(filepath.Join(j.config.Output.Dir, "summary.json"), r); err != nil {
 		return err
 	}
-	if err := fsx.WriteJSON(path("summary.json"), r); err != nil {
-		return err
-	}
-	for name, render := range map[string]func(io.Writer, report.Data) error{"report.html": report.HTML, "report.md": report.Markdown} {
-		var b bytes.Buffer
-		if err := render(&b, d); err != nil {
-			return fmt.Errorf("rendering %s: %w", name, err)
-		}
-		if err := fsx.WriteFile(path(name), func(w io.Writer) error {
-			_, err := b.WriteTo(w)
-			return err
-		}); err != nil {
-			return err
-		}
-	}
-	return nil
+	return report.Write(j.config.Output.Dir, d)
 }
 
 // referenceHeader is what the reference says of itself.

@@ -145,7 +145,7 @@ func (j *job) layOutCalibration() *stage {
 	}
 	maps.Copy(params, j.quantizeParams())
 	params["int8"], params["fp16"] = fmt.Sprint(j.wants(quant.Precision.Calibrated)), fmt.Sprint(j.wants(half))
-	return j.add(&stage{name: "calibrate", revision: 3, runtime: "ort", needs: []*stage{j.export}, files: files, params: params, run: j.runCalibrate})
+	return j.add(&stage{name: "calibrate", revision: 4, runtime: "ort", needs: []*stage{j.export}, files: files, params: params, run: j.runCalibrate})
 }
 
 // layOutSearch adds the stage that chooses; nil where nothing is searched.

@@ -91,6 +91,7 @@ func (a *Accuracy) UnmarshalJSON(b []byte) error {
 type Measured struct {
 	Engines  map[string]Timing `json:"engines"`
 	Verdicts []gate.Verdict    `json:"verdicts"` // of speed
+	Choices  []gate.Choice     `json:"recommendation,omitempty"`
 }
 
 // Timing is an engine's build and speed. Times of requests are the mean over the
@@ -133,6 +134,7 @@ func (r *Result) fill(d report.Data, scenarios []profiles.Scenario) {
 			TPOT: weighted(d.Rows, e.Name, scenarios, bench.Decode, bench.TPOT),
 		}
 	}
+	r.Measured.Choices = d.Choices
 	for _, v := range d.Verdicts {
 		if gate.IsSpeed(v.Gate) {
 			r.Measured.Verdicts = append(r.Measured.Verdicts, v)
@@ -201,8 +203,25 @@ func (r *Result) Write(w io.Writer) error {
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	r.recommend(w)
 	_, err := fmt.Fprintf(w, "\nreport: %s/report.html\n", r.Dir)
 	return err
+}
+
+// recommend prints what to deploy: a line a backend, and one for each scenario in
+// which that is another engine.
+func (r *Result) recommend(w io.Writer) {
+	overall := map[string]string{}
+	for _, c := range r.Measured.Choices {
+		family := c.Backend + "\x00" + c.Group
+		engine, known := overall[family]
+		if !known {
+			_, _ = fmt.Fprintf(w, "\ndeploy on %s\n", c)
+			overall[family] = c.Engine
+		} else if c.Engine != engine {
+			_, _ = fmt.Fprintf(w, "  but on %s\n", c)
+		}
+	}
 }
 
 // all are the verdicts of accuracy and of speed.

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -22,13 +23,14 @@ import (
 
 // The files that stages hand to each other.
 const (
-	modelFile     = "model.onnx"
-	contractFile  = "contract.json"
-	planFile      = "plan.json"
-	tableFile     = "table.json"
-	decisionsFile = "decisions.json"
-	manifestFile  = "manifest.json"
-	rowsFile      = "rows.jsonl"
+	modelFile        = "model.onnx"
+	contractFile     = "contract.json"
+	planFile         = "plan.json"
+	tableFile        = "table.json"
+	observationsFile = "observations.json"
+	decisionsFile    = "decisions.json"
+	manifestFile     = "manifest.json"
+	rowsFile         = "rows.jsonl"
 )
 
 // layOut makes the stages in the order in which they run.
@@ -203,7 +205,7 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		if err != nil {
 			return err
 		}
-		return table.WriteFile(filepath.Join(dir, tableFile))
+		return errors.Join(table.WriteFile(filepath.Join(dir, tableFile)), seen.WriteFile(filepath.Join(dir, observationsFile)))
 	})
 }
 

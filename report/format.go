@@ -134,7 +134,7 @@ func interval(r rows.Row) string {
 	if !bounded(r.Lo, r.Hi) {
 		return "no interval"
 	}
-	return figure(r.Lo, r.Unit) + " – " + figure(r.Hi, r.Unit)
+	return between(figure(r.Lo, r.Unit), figure(r.Hi, r.Unit))
 }
 
 func bounded(lo, hi float64) bool {

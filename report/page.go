@@ -11,31 +11,49 @@ import (
 	"github.com/trtforge/trtforge/gate"
 )
 
-//go:embed page.html profiles.html calibration.html quantization.html style.css
+//go:embed *.html style.css
 var assets embed.FS
 
 // page is what the template shows: text and pictures, no decisions.
 type page struct {
 	Data
-	Style     template.CSS
-	Headline  string
-	Lead      []string
-	Tally     []tally
-	Glance    []glance
-	Accuracy  *picture
-	Latency   *picture
-	Coverage  *picture
-	Proof     string
-	Plan      []planLine
-	Sizes     *picture
-	Built     []built
-	Gates     []gateLine
-	Missing   []missing
-	Facts     []factTable
-	Interface []port
-	Figures   []figureLine
-	Notes     []string
+	Style       template.CSS
+	Eyebrow     string
+	Headline    string
+	Lead        []string
+	Tally       []tally
+	Contents    []heading
+	Deploy      []deployment
+	Matrix      *matrixTable
+	Glance      []glance
+	Gates       []gateLine
+	GateNotes   []string
+	Missing     []missing
+	Accuracy    *picture
+	Scores      []scoreLine
+	Positions   *picture
+	Latency     *picture
+	Throughput  *picture
+	Depth       *picture
+	Crossover   *picture
+	Crossings   []string
+	Failures    []failureLine
+	Coverage    *picture
+	Proof       string
+	Plan        []planLine
+	Calibration *calibrated
+	Quantized   []quantized
+	Sizes       *picture
+	Built       []built
+	Runs        []runFacts
+	Interface   []port
+	Figures     []figureLine
+	Notes       []string
+	ManyRuns    bool
 }
+
+// heading is a section of the page, for its list of contents.
+type heading struct{ ID, Title string }
 
 // tally is one part of the bar of verdicts.
 type tally struct {
@@ -46,7 +64,7 @@ type tally struct {
 // HTML writes the report as one self-contained page.
 func HTML(w io.Writer, d Data) error {
 	functions := template.FuncMap{"inc": func(i int) int { return i + 1 }}
-	t, err := template.New("page.html").Funcs(functions).ParseFS(assets, "page.html")
+	t, err := template.New("page.html").Funcs(functions).ParseFS(assets, "page.html", "deploy.html", "evidence.html", "origin.html")
 	if err != nil {
 		return fmt.Errorf("reading the report's template: %w", err)
 	}
@@ -54,16 +72,57 @@ func HTML(w io.Writer, d Data) error {
 	if err != nil {
 		return fmt.Errorf("reading the report's style: %w", err)
 	}
-	n := &notes{}
-	p := page{Data: d, Style: template.CSS(style), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(), Glance: d.glance(),
-		Accuracy: d.accuracy(), Latency: d.latency(), Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
-		Sizes: d.sizes(), Built: d.built(), Gates: d.gateLines(), Missing: d.missing(), Facts: d.factTables(),
-		Interface: d.ports(), Figures: d.figureLines(n)}
-	p.Notes = append(n.texts, d.doubts()...)
+	p := d.page()
+	p.Style = template.CSS(style)
 	if err := t.Execute(w, p); err != nil {
 		return fmt.Errorf("writing the report: %w", err)
 	}
 	return nil
+}
+
+// page makes all parts of the page.
+func (d *Data) page() page {
+	n := &notes{}
+	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(),
+		Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Gates: d.gateLines(), GateNotes: d.gateNotes(), Missing: d.missing(),
+		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(),
+		Throughput: d.throughput(), Depth: d.depth(), Failures: d.failures(),
+		Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
+		Calibration: d.calibrated(), Quantized: d.quantized(), Sizes: d.sizes(), Built: d.built(),
+		Runs: d.runFacts(), Interface: d.ports(), Figures: d.figureLines(n), ManyRuns: len(d.Runs) > 1}
+	p.Crossover, p.Crossings = d.crossover()
+	p.Notes = append(n.texts, d.doubts()...)
+	for _, s := range []struct {
+		id, title string
+		there     bool
+	}{
+		{"deploy", "What to deploy", p.Deploy != nil || p.Matrix != nil}, {"engines", "Engines", p.Glance != nil}, {"gates", "Gates", p.Gates != nil},
+		{"missing", "Not evaluated", p.Missing != nil}, {"failures", "Failures", p.Failures != nil},
+		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil},
+		{"throughput", "Throughput", p.Throughput != nil || p.Depth != nil}, {"crossover", "Crossover", p.Crossover != nil},
+		{"shapes", "Shapes", p.Coverage != nil || p.Plan != nil}, {"calibration", "Calibration", p.Calibration != nil},
+		{"quantization", "Quantization", p.Quantized != nil}, {"builds", "Builds", p.Built != nil},
+		{"provenance", "Provenance", p.Runs != nil || p.Interface != nil}, {"figures", "All figures", p.Figures != nil}, {"notes", "Notes", p.Notes != nil},
+	} {
+		if s.there {
+			p.Contents = append(p.Contents, heading{s.id, s.title})
+		}
+	}
+	return p
+}
+
+// eyebrow is what stands above the headline.
+func (d *Data) eyebrow() string {
+	var parts []string
+	if models := d.models(); len(models) == 1 && models[0].Name != "" && models[0].Name != d.Title {
+		parts = append(parts, models[0].Name)
+	} else if len(models) > 1 {
+		parts = append(parts, fmt.Sprintf("%d models", len(models)))
+	}
+	if d.Created != "" {
+		parts = append(parts, d.Created)
+	}
+	return strings.Join(parts, " · ")
 }
 
 // doubts are those about the whole run and about single builds.
@@ -84,45 +143,6 @@ func (d *Data) counts() map[gate.Status]int {
 		n[v.Status]++
 	}
 	return n
-}
-
-// headline is the verdict in one line.
-func (d *Data) headline() string {
-	n := d.counts()
-	switch {
-	case len(d.Verdicts) == 0:
-		return "No gates were set"
-	case n[gate.Fail] > 0:
-		return fmt.Sprintf("%d of %d gates failed", n[gate.Fail], n[gate.Fail]+n[gate.Pass])
-	case n[gate.Pass] == 0:
-		return "No gate could be evaluated here"
-	case n[gate.NotEvaluated] > 0:
-		return fmt.Sprintf("All %d gates that could be evaluated pass", n[gate.Pass])
-	}
-	return fmt.Sprintf("All %d gates pass", n[gate.Pass])
-}
-
-// lead is what happened, in a few sentences.
-func (d *Data) lead() []string {
-	var lines []string
-	var idle, ran int
-	for _, e := range d.Engines {
-		if e.Idle == "" {
-			ran++
-		} else {
-			idle++
-		}
-	}
-	if ran > 0 {
-		lines = append(lines, fmt.Sprintf("%s ran on this machine.", upperFirst(plural(ran, "engine"))))
-	}
-	if idle > 0 {
-		lines = append(lines, fmt.Sprintf("%s built and checked, not run: see what was not evaluated.", upperFirst(plural(idle, "more engine"))+were(idle)))
-	}
-	if p := d.proof(); p != "" {
-		lines = append(lines, p)
-	}
-	return lines
 }
 
 // tally divides the bar of verdicts.

@@ -31,11 +31,16 @@ var update = flag.Bool("update", false, "write the golden files again")
 // sample is a report such as the demo makes: three engines that ran, three that
 // wait for a GPU. Its numbers are made up.
 func sample() Data {
-	d := Data{Title: "demo", CreatedBy: "trtforge 0.1.0", Created: "3 November 2026, 14:05", Command: "trtforge run examples/demo/pipeline.toml",
-		Model:    Model{Name: "opticks-gpt2", Digest: strings.Repeat("5f2c9b0a7d1e4c33", 4), Parameters: 3_421_184, Bytes: 13_684_736, Hidden: 192, Positions: 256},
-		Versions: []Fact{{"trtforge", "0.1.0"}, {"ONNX Runtime", "1.32.0"}, {"TensorRT-RTX", "1.7.1.116"}, {"PyTorch", "2.15.0"}},
-		Machine:  []Fact{{"Processor", "AMD EPYC 9B14, 2 of 96 cores"}, {"VNNI", "yes"}, {"Memory", "24 GB"}, {"Threads", "2"}, {"GPU", "none"}},
-		Inputs:   []Fact{{"Calibration text", "Opticks, bytes 400,000 to 480,000"}, {"Evaluation text", "Opticks, bytes 480,000 to 560,000"}, {"Convention", "hf-nonoverlap(256)"}, {"Seed", "1"}},
+	d := Data{Title: "demo", CreatedBy: "trtforge 0.1.0", Created: "3 November 2026, 14:05",
+		Runs: []Run{{
+			Command: "trtforge run examples/demo/pipeline.toml", Author: "trtforge 0.1.0", Created: "3 November 2026, 14:05",
+			Model:    Model{Name: "opticks-gpt2", Digest: strings.Repeat("5f2c9b0a7d1e4c33", 4), Parameters: 3_421_184, Bytes: 13_684_736, Hidden: 192, Positions: 256},
+			Versions: []Fact{{"trtforge", "0.1.0"}, {"ONNX Runtime", "1.32.0"}, {"TensorRT-RTX", "1.7.1.116"}, {"PyTorch", "2.15.0"}},
+			Machine: &bench.Machine{CPU: "AMD EPYC 9B14", Features: []string{"avx2", "avx512f", "avx512_vnni"}, Cores: 2, Threads: 2, Memory: 24 << 30,
+				OS: "linux/amd64", Kernel: "6.1.0", Turbo: "on", Load: 1.4, NoGPU: "none"},
+			Inputs: []Fact{{"Calibration text", "Opticks, bytes 400,000 to 480,000"}, {"Evaluation text", "Opticks, bytes 480,000 to 560,000"}, {"Convention", "hf-nonoverlap(256)"}, {"Seed", "1"}},
+			Files:  map[string]string{"rows.jsonl": strings.Repeat("0a9b8c7d6e5f4a3b", 4)},
+		}},
 		Warnings: []string{"the load of the machine was 1.4 on 2 cores when the measurement began"}}
 	for _, s := range []struct {
 		name          string
@@ -61,22 +66,11 @@ func sample() Data {
 		}
 	}
 	d.Rows = sampleRows(d.Scenarios)
-	d.Verdicts = gate.Evaluate(judged(d.Engines), map[string]gate.Limits{
+	d.Limits = map[string]gate.Limits{
 		"fp32": {"ppl_ratio_max": 1.01}, "fp16": {"ppl_ratio_max": 1.05, "kl_mean_max": 0.01, "speedup_min": 1},
-		"int8": {"ppl_ratio_max": 1.1, "kl_mean_max": 0.02, "speedup_min": 1.05}}, d.Rows)
+		"int8": {"ppl_ratio_max": 1.1, "kl_mean_max": 0.02, "speedup_min": 1.05}}
+	d.Judge()
 	return d
-}
-
-func judged(engines []Engine) []gate.Engine {
-	var all []gate.Engine
-	for _, e := range engines {
-		g := gate.Engine{Name: e.Name, Backend: e.Manifest.Backend, Precision: string(e.Manifest.Precision), Idle: e.Idle}
-		if g.Backend == "ortcpu" && g.Precision == "fp16" {
-			g.NoSpeed = "ONNX Runtime computes FP16 on a CPU by way of FP32, so its speed there says nothing"
-		}
-		all = append(all, g)
-	}
-	return all
 }
 
 func sampleRows(scenarios []profiles.Scenario) []rows.Row {

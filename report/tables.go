@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -29,6 +28,7 @@ type glance struct {
 
 func (d *Data) glance() []glance {
 	var all []glance
+	engines := d.judged()
 	for _, e := range d.Engines {
 		m := e.Manifest
 		g := glance{Name: e.Name, Class: class(string(m.Precision)), Precision: strings.ToUpper(string(m.Precision)), Backend: m.Backend,
@@ -43,17 +43,19 @@ func (d *Data) glance() []glance {
 		if k := d.klMark(e.Name, bench.Decode); !k.missing {
 			g.KL = k.text
 		}
-		g.Speed = d.speed(e)
+		g.Speed = d.speed(e, engines)
 		g.Verdict, g.VerdictClass = d.verdictOf(e)
 		all = append(all, g)
 	}
 	return all
 }
 
-// speed is how many times faster than its backend's FP32 engine an engine is.
-func (d *Data) speed(e Engine) string {
-	for _, b := range d.Engines {
-		if b.Manifest.Backend != e.Manifest.Backend || b.Manifest.Precision != "fp32" {
+// speed is how many times faster than the FP32 engine of its backend, model and
+// machine an engine is.
+func (d *Data) speed(e Engine, engines []gate.Engine) string {
+	mine := slices.IndexFunc(engines, func(g gate.Engine) bool { return g.Name == e.Name })
+	for _, b := range engines {
+		if b.Backend != engines[mine].Backend || b.Group != engines[mine].Group || b.Precision != "fp32" {
 			continue
 		}
 		if b.Name == e.Name && d.timed(e.Name) {
@@ -82,6 +84,8 @@ func (d *Data) verdictOf(e Engine) (text, class string) {
 	switch {
 	case n[gate.Fail] > 0:
 		return fmt.Sprintf("%d of %d fail", n[gate.Fail], n[gate.Fail]+n[gate.Pass]), "fail"
+	case n[gate.Pass] > 0 && n[gate.NotEvaluated] > 0:
+		return fmt.Sprintf("%d of %d pass", n[gate.Pass], n[gate.Pass]+n[gate.NotEvaluated]), "pass"
 	case n[gate.Pass] > 0:
 		return fmt.Sprintf("%d pass", n[gate.Pass]), "pass"
 	case n[gate.NotEvaluated] > 0 || e.Idle != "":
@@ -170,7 +174,7 @@ func orDash(s string) string {
 
 // gateLine is one verdict as a line of a table.
 type gateLine struct {
-	Engine, Class, Gate, Phase, Limit, Value, Interval, Evidence, Status, StatusClass string
+	Engine, Class, Gate, Phase, Limit, Value, Interval, Evidence, Note, Status, StatusClass string
 }
 
 func (d *Data) gateLines() []gateLine {
@@ -184,7 +188,10 @@ func (d *Data) gateLines() []gateLine {
 			continue
 		}
 		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: orDash(v.Phase), Limit: sign(v.Gate) + fmt.Sprintf("%g", v.Limit),
-			Value: gateNumber(v.Value), Evidence: v.Evidence, Status: string(v.Status), StatusClass: string(v.Status)}
+			Value: gateNumber(v.Value), Evidence: v.Evidence, Note: v.Note, Status: string(v.Status), StatusClass: string(v.Status)}
+		if v.Scenario != "" {
+			l.Phase = strings.TrimPrefix(strings.TrimSpace(v.Phase+", "+v.Scenario), ", ")
+		}
 		if bounded(v.Lo, v.Hi) && v.Lo != v.Hi {
 			l.Interval = gateNumber(v.Lo) + " – " + gateNumber(v.Hi)
 		}
@@ -256,70 +263,6 @@ func (d *Data) missing() []missing {
 	return all
 }
 
-// factTable is a titled list of names and values.
-type factTable struct {
-	Title string
-	Facts []factLine
-}
-
-// factLine is a fact whose value may be shown in part.
-type factLine struct {
-	Fact
-	Full string // the whole of a digest; empty where Value is whole
-}
-
-// digest is a sha256 in hexadecimal.
-var digest = regexp.MustCompile(`^(sha256:)?[0-9a-f]{64}$`)
-
-func (d *Data) factTables() []factTable {
-	var all []factTable
-	add := func(title string, facts []Fact) {
-		t := factTable{Title: title}
-		for _, f := range facts {
-			l := factLine{Fact: f}
-			if digest.MatchString(f.Value) {
-				l.Full, l.Value = f.Value, short(f.Value)
-			}
-			if f.Value != "" {
-				t.Facts = append(t.Facts, l)
-			}
-		}
-		if len(t.Facts) > 0 {
-			all = append(all, t)
-		}
-	}
-	add("Model", d.modelFacts())
-	add("Inputs", d.Inputs)
-	add("Versions", d.Versions)
-	add("Machine", d.Machine)
-	return all
-}
-
-// modelFacts leaves out what is not known.
-func (d *Data) modelFacts() []Fact {
-	m := d.Model
-	facts := []Fact{{"Name", m.Name}}
-	number := func(name string, n int64, show func(int64) string) {
-		if n > 0 {
-			facts = append(facts, Fact{name, show(n)})
-		}
-	}
-	number("Parameters", m.Parameters, large)
-	number("Weights as exported", m.Bytes, func(n int64) string { return size(float64(n)) })
-	if c := d.Contract; c != nil {
-		number("Layers", int64(c.Layers), count)
-		number("Heads", int64(c.Heads), count)
-		number("Vocabulary", int64(c.Vocab), count)
-	}
-	number("Hidden size", int64(m.Hidden), count)
-	number("Positions", int64(m.Positions), count)
-	if c := d.Contract; c != nil && c.Capacity() > 0 {
-		facts = append(facts, Fact{"Cache", fmt.Sprintf("static, %s columns, %s a row from the first token; every step attends over all of it",
-			count(c.Capacity()), size(float64(c.BufferBytes(1))))})
-	}
-	return append(facts, Fact{"Digest", m.Digest})
-}
-
 // port is an input or output of the graph, layers folded into one.
 type port struct{ Way, Name, Kind, Type, Shape string }
 
@@ -370,24 +313,38 @@ func (n *notes) number(text string) int {
 
 // figureLine is one row as a line of the table of all figures.
 type figureLine struct {
-	Engine, Class, Scenario, Phase, Name, Value, Interval string
-	N                                                     int
-	Notes                                                 []int
+	Engine, Class, Scenario, Phase, Name, Value, Interval, Run string
+	N                                                          int
+	Notes                                                      []int
 }
 
 func (d *Data) figureLines(n *notes) []figureLine {
-	precision := map[string]string{}
+	precision, run := map[string]string{}, map[string]string{}
 	for _, e := range d.Engines {
-		precision[e.Name] = string(e.Manifest.Precision)
+		precision[e.Name], run[e.Name] = string(e.Manifest.Precision), d.run(e).Name
 	}
 	var all []figureLine
 	for _, r := range d.Rows {
+		if strings.HasSuffix(r.Name, "_by_position") {
+			continue // a picture shows it
+		}
 		l := figureLine{Engine: r.Engine, Class: class(precision[r.Engine]), Scenario: orDash(r.Scenario), Phase: orDash(r.Phase), Name: r.Name,
-			Value: figure(r.Value, r.Unit), Interval: interval(r), N: r.N}
+			Value: figure(r.Value, r.Unit), Interval: interval(r), N: r.N, Run: run[r.Engine]}
 		for _, w := range r.Warnings {
 			l.Notes = append(l.Notes, n.number(w))
 		}
 		all = append(all, l)
+	}
+	return all
+}
+
+// gateNotes are what to know about the figures that gates were held to.
+func (d *Data) gateNotes() []string {
+	var all []string
+	for _, v := range d.Verdicts {
+		if v.Note != "" && v.Status != gate.NotEvaluated && !slices.Contains(all, upperFirst(v.Note)) {
+			all = append(all, upperFirst(v.Note))
+		}
 	}
 	return all
 }

@@ -78,6 +78,7 @@ lets FP16 and INT8 out only with a perplexity measured against PyTorch.
 		newExplainCommand(g),
 		newCalibrateCommand(g),
 		newBuildCommand(g),
+		newReportCommand(g),
 		newEnginesCommand(g),
 		newCompareCommand(g),
 		newBenchCommand(g),

@@ -1,0 +1,78 @@
+package report
+
+import (
+	"fmt"
+	"math"
+	"slices"
+
+	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/rows"
+)
+
+// mostPlaces is how many points a line over positions has: neighbouring positions
+// are joined, because single ones are noise.
+const mostPlaces = 48
+
+// positions draws perplexity and KL divergence by place in the window: an error
+// that grows with the cache rises to the right. Nil where rows have none.
+func (d *Data) positions() *picture {
+	phase := bench.Decode
+	if !slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Name == "nll_by_position" && r.Phase == phase }) {
+		phase = bench.Prefill
+	}
+	engines := slices.DeleteFunc(d.measured("nll_by_position"), func(e Engine) bool {
+		_, ok := rows.Find(d.Rows, e.Name, "", phase, "nll_by_position")
+		return !ok
+	})
+	if len(engines) == 0 {
+		return nil
+	}
+	l := lines{id: "positions", title: "Accuracy by position", keys: keysOf(engines, labels(engines)),
+		desc: "Perplexity, and mean KL divergence from PyTorch FP32, of each engine by the position of a token in its window."}
+	whole := func(v float64) string { return count(int64(v)) }
+	perplexity := linePanel{title: "Perplexity", across: "position in the window", logY: true, formatX: whole, formatY: significant}
+	kl := linePanel{title: "Mean KL divergence, nats", across: "position in the window", logY: true, formatX: whole, formatY: power}
+	for k, e := range engines {
+		if r, ok := rows.Find(d.Rows, e.Name, "", phase, "nll_by_position"); ok {
+			perplexity.series = append(perplexity.series, joined(k, r.Samples, func(nll float64) float64 { return math.Exp(nll) }))
+		}
+		if r, ok := rows.Find(d.Rows, e.Name, "", phase, "kl_by_position"); ok {
+			kl.series = append(kl.series, joined(k, r.Samples, func(v float64) float64 { return math.Max(v, klFloor) }))
+		}
+	}
+	for _, p := range []linePanel{perplexity, kl} {
+		if len(p.series) > 0 {
+			l.panels = append(l.panels, p)
+		}
+	}
+	path := "prefill"
+	if phase == bench.Decode {
+		path = "cached decode"
+	}
+	return l.picture(fmt.Sprintf("Of %s, neighbouring positions joined. Perplexity falls as the model sees more of the text; a divergence that rises to the right grows with the cache. Scales are logarithmic.", path))
+}
+
+// power is a power of ten.
+func power(v float64) string {
+	e := math.Log10(v)
+	if math.Abs(e-math.Round(e)) > 1e-6 {
+		return scientific(v)
+	}
+	return "10" + superscript(int(math.Round(e)))
+}
+
+// joined is the means of neighbouring values, as a line without dots.
+func joined(key int, values []float64, show func(float64) float64) series {
+	s := series{key: key, bare: true}
+	n := min(len(values), mostPlaces)
+	for i := range n {
+		a, b := i*len(values)/n, (i+1)*len(values)/n
+		sum := 0.0
+		for _, v := range values[a:b] {
+			sum += v
+		}
+		s.x = append(s.x, float64(a+b+1)/2)
+		s.y = append(s.y, show(sum/float64(b-a)))
+	}
+	return s
+}

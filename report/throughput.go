@@ -1,0 +1,127 @@
+package report
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/rows"
+)
+
+// ratePanels are the two rates that scenarios have.
+var ratePanels = []struct{ phase, name, title string }{
+	{bench.Prefill, bench.PrefillRate, "Prefill, tokens per second"},
+	{bench.Decode, bench.DecodeRate, "Decode, tokens per second"},
+}
+
+// placed is a scenario with its place across.
+type placed struct {
+	scenario profiles.Scenario
+	at       float64
+}
+
+// throughput draws rates against batch size, of the scenarios that differ in
+// nothing else. Nil where no two do.
+func (d *Data) throughput() *picture {
+	all := d.sweep(func(s profiles.Scenario) (at float64, rest string) {
+		return float64(s.Batch), fmt.Sprintf("%d + %d", s.PromptTokens, s.NewTokens)
+	}, 2)
+	if all == nil {
+		return nil
+	}
+	s := all[0].scenario
+	return d.rates("batch", "Throughput by batch size", all, [2]string{"batch size", "batch size"},
+		fmt.Sprintf("Scenarios of %d prompt and %d new tokens. Medians with 95 %% intervals. A line that goes on upwards has room for a larger batch; one that is level has not.", s.PromptTokens, s.NewTokens))
+}
+
+// depth draws rates against the tokens that attention looks back on, of scenarios
+// of one batch size. Nil with fewer than three lengths.
+func (d *Data) depth() *picture {
+	all := d.sweep(func(s profiles.Scenario) (at float64, rest string) {
+		return d.depthOf(s), fmt.Sprint(s.Batch)
+	}, 3)
+	if all == nil {
+		return nil
+	}
+	return d.rates("depth", "Throughput by depth", all, [2]string{"prompt tokens", "tokens in the cache when decoding begins"},
+		fmt.Sprintf("Scenarios of batch %d. Medians with 95 %% intervals. Where a line falls, attention over what came before begins to weigh.", all[0].scenario.Batch))
+}
+
+// depthOf is the tokens in the cache when a scenario begins to decode.
+func (d *Data) depthOf(s profiles.Scenario) float64 {
+	before := 0.0
+	for _, r := range d.Rows {
+		if r.Scenario == s.Name && r.Extra["depth"] != nil {
+			before, _ = strconv.ParseFloat(string(r.Extra["depth"]), 64)
+			break
+		}
+	}
+	return before + float64(s.PromptTokens)
+}
+
+// sweep is the largest set of measured scenarios that differ in their place only,
+// by place; nil where it has fewer places than least.
+func (d *Data) sweep(place func(profiles.Scenario) (at float64, rest string), least int) []placed {
+	sets := map[string][]placed{}
+	var order []string
+	for _, s := range d.Scenarios {
+		measured := slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Scenario == s.Name && r.Name == bench.PrefillRate })
+		if s.Batch == 0 || !measured {
+			continue
+		}
+		at, rest := place(s)
+		if sets[rest] == nil {
+			order = append(order, rest)
+		}
+		if !slices.ContainsFunc(sets[rest], func(p placed) bool { return p.at == at }) {
+			sets[rest] = append(sets[rest], placed{s, at})
+		}
+	}
+	var best []placed
+	for _, rest := range order {
+		if len(sets[rest]) > len(best) {
+			best = sets[rest]
+		}
+	}
+	if len(best) < least {
+		return nil
+	}
+	slices.SortFunc(best, func(a, b placed) int { return cmp.Compare(a.at, b.at) })
+	return best
+}
+
+// rates draws both rates of every engine against the places of scenarios.
+func (d *Data) rates(id, title string, all []placed, across [2]string, caption string) *picture {
+	engines := d.measured(bench.PrefillRate)
+	names := labels(engines)
+	l := lines{id: id, title: title, keys: keysOf(engines, names), desc: "Tokens per second of each engine, prefill and decode; the table of all figures has the numbers."}
+	whole := func(v float64) string { return count(int64(v)) }
+	for i, panel := range ratePanels {
+		p := linePanel{title: panel.title, across: across[i], logX: true, zero: true, formatX: whole, formatY: whole}
+		for _, s := range all {
+			p.at = append(p.at, s.at)
+		}
+		for k, e := range engines {
+			line := series{key: k}
+			for _, s := range all {
+				r, ok := rows.Find(d.Rows, e.Name, s.scenario.Name, panel.phase, panel.name)
+				if !ok {
+					continue
+				}
+				line.x, line.y = append(line.x, s.at), append(line.y, r.Value)
+				line.lo, line.hi = append(line.lo, r.Lo), append(line.hi, r.Hi)
+				line.tips = append(line.tips, fmt.Sprintf("%s, %s: %s tok/s", e.Name, s.scenario.Name, significant(r.Value)))
+			}
+			if len(line.x) > 0 {
+				p.series = append(p.series, line)
+			}
+		}
+		if len(p.series) > 0 {
+			l.panels = append(l.panels, p)
+		}
+	}
+	return l.picture(caption)
+}
