@@ -49,7 +49,7 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 	if r.Manifest != nil {
 		s.BuildMS = r.Manifest.Measured.BuildMS
 	}
-	if r.Backend == Torch {
+	if r.Backend == PyTorch {
 		return p.pytorch(ctx, r, s)
 	}
 	if r.Backend != "ortcpu" {
