@@ -19,15 +19,27 @@ func (s spec) speed(v *Verdict, e Engine, engines []Engine, all []rows.Row) {
 	case !ok:
 		v.Reason = fmt.Sprintf("no %s engine of backend %s to compare with", s.over, e.Backend)
 	case base.NoSpeed != "":
-		v.Reason, v.Exempt = fmt.Sprintf("%s is no measure: %s", base.Name, base.NoSpeed), true
+		v.Reason, v.Exempt = fmt.Sprintf("the engine to compare with, %s, is no measure: %s", base.Name, base.NoSpeed), true
 	default:
 		r, n := Speedup(all, base.Name, e.Name, s.rows[0])
 		if n == 0 {
-			v.Reason = "not measured"
+			v.Reason = untimed(e.Name, base.Name, all)
 			return
 		}
 		s.decide(v, r, fmt.Sprintf("%s's median request time over its own, geometric mean of %d scenarios", base.Name, n))
 	}
+}
+
+// untimed says which scenario of base's an engine has no time in.
+func untimed(engine, base string, all []rows.Row) string {
+	for _, b := range all {
+		if b.Engine == base && b.Name == "e2e" && b.Scenario != "" {
+			if _, reason := absent(engine, b.Scenario, all); reason != "" {
+				return reason
+			}
+		}
+	}
+	return "not measured"
 }
 
 // baseline is the engine of that precision that e is compared with.

@@ -20,7 +20,7 @@ type deployment struct {
 // choiceLine is one choice as a line of a table.
 type choiceLine struct {
 	Scenario, Shape        string
-	All                    bool
+	All, Family            bool // the line is of all scenarios; of one deployment among several
 	Engine, Class, Reason  string
 	Time, TimeSpan         string
 	Speedup, SpeedupSpan   string
@@ -53,6 +53,22 @@ func (d *Data) deployments() []deployment {
 	}
 	if len(all) == 1 {
 		all[0].Title = ""
+	}
+	return all
+}
+
+// overallLines are the choices for all scenarios of each deployment; nil where
+// there is one only.
+func (d *Data) overallLines() []choiceLine {
+	var all []choiceLine
+	overall := d.overall()
+	for _, c := range overall {
+		l := d.choiceLine(c)
+		l.All, l.Family, l.Scenario, l.Shape = false, true, c.Backend, c.Group
+		all = append(all, l)
+	}
+	if len(all) < 2 {
+		return nil
 	}
 	return all
 }

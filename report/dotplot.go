@@ -21,6 +21,7 @@ type dots struct {
 type panel struct {
 	title  string
 	log    bool
+	fine   bool                   // a logarithmic scale has marks between decades
 	format func(v float64) string // of ticks
 }
 
@@ -61,7 +62,7 @@ const (
 // columns is where things stand across.
 type columns struct {
 	group, label, text float64 // widths; text is the value column of a panel
-	plot               float64
+	plot, width        float64
 	stacked            bool // group names stand on lines of their own
 }
 
@@ -105,7 +106,7 @@ func (d dots) draw(width float64) string {
 // columns divides the width. A plot so narrow that it says nothing drops the
 // group's column.
 func (d dots) columns(width float64) columns {
-	c := columns{label: labelColumn}
+	c := columns{label: labelColumn, width: width}
 	longest, text := 0.0, 0.0
 	for _, g := range d.groups {
 		longest = max(longest, 1.15*svg.TextWidth(g.name, 13), svg.TextWidth(g.detail, 12)) // names are bold
@@ -122,8 +123,22 @@ func (d dots) columns(width float64) columns {
 	if room() < 150 {
 		c.stacked, c.group = true, 0
 	}
-	c.plot = max(room(), 60)
+	if short := leastPlot - room(); short > 0 { // labels give way, to a fifth of the width
+		c.label = max(c.label-n*short, width/5)
+	}
+	c.plot = max(room(), leastPlot/2)
 	return c
+}
+
+// leastPlot is the width below which a plot says nothing.
+const leastPlot = 60.0
+
+// fitting is a text cut in its middle to a width.
+func fitting(text string, width, size float64) string {
+	if svg.TextWidth(text, size) <= width {
+		return text
+	}
+	return middle(text, max(int(width/(0.55*size)), 5))
 }
 
 // strayFactor is how far beyond the largest value and interval a linear scale
@@ -149,6 +164,9 @@ func (d dots) scale(i int, a, b float64) svg.Scale {
 			}
 			take(m.value)
 			take(m.hi)
+			if p.log {
+				take(m.lo)
+			}
 			if m.limit > 0 {
 				take(m.limit)
 			}
@@ -168,11 +186,19 @@ func (d dots) scale(i int, a, b float64) svg.Scale {
 		lo, hi = 1, 10
 	}
 	if p.log {
-		t := svg.Decades(lo, hi)
+		t := p.ticks(lo, hi)
 		return svg.Scale{From: t[0], To: t[len(t)-1], A: a, B: b, Log: true}
 	}
 	t := svg.Ticks(0, hi, 4)
 	return svg.Scale{From: 0, To: max(hi*1.03, t[len(t)-2]), A: a, B: b}
+}
+
+// ticks are the marks of a logarithmic scale: decades, or finer where there are few.
+func (p panel) ticks(lo, hi float64) []float64 {
+	if p.fine && hi/lo < 1e4 {
+		return halves(lo, hi)
+	}
+	return svg.Decades(lo, hi)
 }
 
 // axis draws the panel's title, grid and tick labels.
@@ -180,7 +206,7 @@ func (d dots) axis(c *svg.Canvas, p panel, s svg.Scale, title, bottom float64) {
 	c.Text("panel", title, 13, svg.Start, p.title)
 	ticks := svg.Ticks(s.From, s.To, int(max(2, (s.B-s.A)/60)))
 	if p.log {
-		ticks = svg.Decades(s.From, s.To)
+		ticks = p.ticks(s.From, s.To)
 	}
 	widest := 36.0
 	for _, t := range ticks {
@@ -205,8 +231,9 @@ func (d dots) axis(c *svg.Canvas, p panel, s svg.Scale, title, bottom float64) {
 // drawGroup draws a group from y and gives where it ends.
 func (c columns) drawGroup(canvas *svg.Canvas, g dotGroup, scales []svg.Scale, y float64) float64 {
 	if c.stacked {
-		canvas.Text("group", 0, y+13, svg.Start, g.name)
-		canvas.Text("detail", 1.15*svg.TextWidth(g.name, 13)+12, y+13, svg.Start, g.detail)
+		name := fitting(g.name, (c.width-svg.TextWidth(g.detail, 12)-12)/1.15, 13)
+		canvas.Text("group", 0, y+13, svg.Start, name)
+		canvas.Text("detail", 1.15*svg.TextWidth(name, 13)+12, y+13, svg.Start, g.detail)
 		y += lineHeight
 	} else {
 		canvas.Text("group", 0, y+13, svg.Start, g.name)
@@ -214,7 +241,7 @@ func (c columns) drawGroup(canvas *svg.Canvas, g dotGroup, scales []svg.Scale, y
 	}
 	for _, l := range g.lines {
 		middle := y + lineHeight/2
-		canvas.Text("name "+l.class, c.group, middle+4, svg.Start, l.label)
+		canvas.Text("name "+l.class, c.group, middle+4, svg.Start, fitting(l.label, c.label-10, 12.5))
 		for i, s := range scales {
 			c.drawMark(canvas, l, l.marks[i], s, middle)
 		}

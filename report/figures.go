@@ -113,8 +113,8 @@ func (d *Data) latency() *picture {
 	names := labels(engines)
 	plot := dots{id: "latency", title: "Latency by scenario",
 		desc: "Median time to first token and time per output token of each engine in each scenario, with 95 % intervals; the table of all figures has the numbers.",
-		panels: []panel{{title: "Time to first token, ms", format: trim},
-			{title: "Time per output token, ms", format: trim}}}
+		panels: []panel{{title: "Time to first token, ms", fine: true, format: trim},
+			{title: "Time per output token, ms", fine: true, format: trim}}}
 	for _, s := range d.scenarios() {
 		g := dotGroup{name: s.Name}
 		if s.Batch > 0 {
@@ -126,8 +126,31 @@ func (d *Data) latency() *picture {
 		}
 		plot.groups = append(plot.groups, g)
 	}
-	return plot.picture("Dot: median. Bar: its distribution-free 95 % interval. Faint dots: single requests, those far beyond the scale at its right edge. " +
-		"A hollow dot has too few samples for an interval. Beside each scenario: batch × prompt tokens + new tokens.")
+	caption := "Dot: median. Bar: its distribution-free 95 % interval. Faint dots: single requests, those far beyond the scale at its right edge. " +
+		"A hollow dot has too few samples for an interval. Beside each scenario: batch × prompt tokens + new tokens."
+	for i := range plot.panels {
+		if plot.panels[i].log = plot.spread(i) > mostLinear; plot.panels[i].log {
+			caption = strings.TrimSuffix(caption, ".") + ". The scale of " + strings.ToLower(strings.TrimSuffix(plot.panels[i].title, ", ms")) + " is logarithmic."
+		}
+	}
+	return plot.picture(caption)
+}
+
+// mostLinear is how many times the smallest value the largest may be for a linear
+// scale to show both.
+const mostLinear = 30
+
+// spread is the largest value of a panel over the smallest.
+func (d dots) spread(panel int) float64 {
+	lo, hi := math.Inf(1), 0.0
+	for _, g := range d.groups {
+		for _, l := range g.lines {
+			if m := l.marks[panel]; !m.missing && m.value > 0 {
+				lo, hi = math.Min(lo, m.value), math.Max(hi, m.value)
+			}
+		}
+	}
+	return hi / lo
 }
 
 // timeMark is the mark of a timed row.
@@ -175,10 +198,24 @@ func (d *Data) accuracy() *picture {
 			g.lines = append(g.lines, dotLine{label: names[e.Name], class: class(string(e.Manifest.Precision)),
 				marks: []mark{d.ratioMark(e.Name, phase), d.klMark(e.Name, phase)}})
 		}
+		for _, n := range d.noise() {
+			m := []mark{d.ratioMark("noise/"+n, phase), d.klMark("noise/"+n, phase)}
+			if !m[0].missing || !m[1].missing {
+				g.lines = append(g.lines, dotLine{label: n, class: "other", marks: m})
+			}
+		}
 		plot.groups = append(plot.groups, g)
 	}
 	return plot.picture("Logarithmic scales: each step to the left is ten times closer to PyTorch. The upright stroke is the gate's limit. " +
-		"Bars are 95 % bootstrap intervals over whole windows.")
+		"Bars are 95 % bootstrap intervals over whole windows." + d.noiseNote())
+}
+
+// noiseNote says what the lines without an engine are.
+func (d *Data) noiseNote() string {
+	if all := d.noise(); len(all) > 0 {
+		return fmt.Sprintf(" For scale: %s, which is as right as the reference, is this far from it.", list(all, mostNamed))
+	}
+	return ""
 }
 
 // ratioMark is the distance of a perplexity ratio from 1.

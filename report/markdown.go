@@ -6,17 +6,25 @@ import (
 	"strings"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/gate"
 )
 
-// Markdown writes the report's essence: the verdict, a table of engines, the
-// latencies, what was not evaluated, and the notes.
+// Markdown writes the report's essence: the verdict, what to deploy, a table of
+// engines, gates and requests that failed, the latencies, what was not evaluated,
+// and the notes.
 func Markdown(w io.Writer, d Data) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s: %s\n\n", orDash(d.Title), lowerFirst(d.headline()))
 	if lead := d.lead(); len(lead) > 0 {
 		fmt.Fprintf(&b, "%s\n\n", strings.Join(lead, " "))
 	}
+	d.deployTable(&b)
+	d.matrixLines(&b)
+	if _, said := d.crossover(); len(said) > 0 {
+		fmt.Fprintf(&b, "## Where systems cross\n\n- %s\n\n", strings.Join(said, "\n- "))
+	}
 	d.glanceTable(&b)
+	d.failureLists(&b)
 	d.latencyTable(&b)
 	if all := d.missing(); len(all) > 0 {
 		b.WriteString("## Not evaluated here\n\n")
@@ -46,11 +54,93 @@ func (d *Data) glanceTable(b *strings.Builder) {
 	if len(all) == 0 {
 		return
 	}
+	b.WriteString("## Engines\n\n")
 	t := table{head: []string{"Engine", "Size", "Perplexity", "Change", "KL, nats", "Speed", "Gates"}, left: []bool{0: true, 6: true}}
 	for _, g := range all {
 		t.lines = append(t.lines, []string{g.Name, g.Size, g.Perplexity, g.Change, g.KL, g.Speed, g.Verdict})
 	}
 	t.write(b)
+}
+
+// deployTable is one line a choice, and what comes with the choices for all
+// scenarios.
+func (d *Data) deployTable(b *strings.Builder) {
+	all := d.deployments()
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("## What to deploy\n\n")
+	for _, dep := range all {
+		if dep.Title != "" {
+			fmt.Fprintf(b, "### %s\n\n", dep.Title)
+		}
+		t := table{head: []string{"Scenario", "Deploy", "Request", "Over FP32", "95 %", "Next best", "Lead", "95 %"}, left: []bool{true, true, false, false, false, true, false, false}}
+		for _, l := range dep.Lines {
+			if l.Engine == "" {
+				t.lines = append(t.lines, []string{l.Scenario, "nothing: " + lowerFirst(l.Reason), "", "", "", "", "", ""})
+				continue
+			}
+			next := l.Next
+			if l.Answer != "" {
+				next += ", " + l.Answer
+			}
+			t.lines = append(t.lines, []string{l.Scenario, l.Engine, l.Time, l.Speedup, l.SpeedupSpan, next, l.Lead, l.LeadSpan})
+		}
+		t.write(b)
+		for _, c := range dep.Costs {
+			fmt.Fprintf(b, "%s\n", c)
+		}
+		for _, l := range dep.Left {
+			fmt.Fprintf(b, "- not considered: %s, %s\n", l.Engine, l.Reason)
+		}
+		if len(dep.Costs)+len(dep.Left) > 0 {
+			b.WriteString("\n")
+		}
+	}
+}
+
+// matrixLines is the deployment matrix.
+func (d *Data) matrixLines(b *strings.Builder) {
+	m := d.matrixTable()
+	if m == nil {
+		return
+	}
+	b.WriteString("## Deployment matrix\n\n")
+	t := table{head: append([]string{"Model", "Phase"}, m.Backends...)}
+	t.left = make([]bool, len(t.head))
+	for i := range t.left {
+		t.left[i] = true
+	}
+	for _, l := range m.Lines {
+		line := []string{strings.TrimSpace(l.Model + " " + l.Size), l.Phase}
+		for _, c := range l.Cells {
+			text := or(c.Reason, dash)
+			if c.Engine != "" {
+				text = strings.TrimSuffix(c.Engine+", "+c.Rate+", "+c.Speedup, ", ")
+			}
+			line = append(line, text)
+		}
+		t.lines = append(t.lines, line)
+	}
+	t.write(b)
+}
+
+// failureLists are the gates and the requests that failed.
+func (d *Data) failureLists(b *strings.Builder) {
+	if all := d.gateLines(gate.Fail); len(all) > 0 {
+		b.WriteString("## Gates that fail\n\n")
+		for _, l := range all {
+			fmt.Fprintf(b, "- %s `%s` %s\n", l.Engine, l.Gate, strings.TrimSpace(l.Phase+": "+l.Evidence))
+		}
+		b.WriteString("\n")
+	}
+	if all := d.failures(); len(all) > 0 {
+		b.WriteString("## Requests that failed\n\n")
+		for _, f := range all {
+			fmt.Fprintf(b, "- %s in %s: %d of %d, %s: %s\n", f.Engine, f.Scenario, f.N, f.Of, f.Class, f.Cause)
+		}
+		b.WriteString("\n")
+	}
 }
 
 // latencyTable is one line a scenario, two columns an engine.
@@ -94,7 +184,8 @@ func (t table) write(b *strings.Builder) {
 	}
 	row := func(line []string) {
 		for i, cell := range line {
-			pad := strings.Repeat(" ", widths[i]-len([]rune(cell)))
+			cell = strings.NewReplacer("|", "\\|", "\n", " ").Replace(cell)
+			pad := strings.Repeat(" ", max(widths[i]-len([]rune(cell)), 0))
 			if t.left[i] {
 				cell += pad
 			} else {

@@ -23,10 +23,13 @@ type page struct {
 	Lead        []string
 	Tally       []tally
 	Contents    []heading
+	Overall     []choiceLine // where there are several deployments
 	Deploy      []deployment
 	Matrix      *matrixTable
 	Glance      []glance
-	Gates       []gateLine
+	Failing     []gateLine
+	Passing     []gateLine
+	Folded      bool // the gates that pass are too many to stand open
 	GateNotes   []string
 	Missing     []missing
 	Accuracy    *picture
@@ -80,26 +83,30 @@ func HTML(w io.Writer, d Data) error {
 	return nil
 }
 
+// mostOpen is how many gates that pass are read without being asked for.
+const mostOpen = 12
+
 // page makes all parts of the page.
 func (d *Data) page() page {
 	n := &notes{}
 	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(),
-		Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Gates: d.gateLines(), GateNotes: d.gateNotes(), Missing: d.missing(),
+		Overall: d.overallLines(), Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Failing: d.gateLines(gate.Fail), Passing: d.gateLines(gate.Pass), GateNotes: d.gateNotes(), Missing: d.missing(),
 		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(),
 		Throughput: d.throughput(), Depth: d.depth(), Failures: d.failures(),
 		Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
 		Calibration: d.calibrated(), Quantized: d.quantized(), Sizes: d.sizes(), Built: d.built(),
 		Runs: d.runFacts(), Interface: d.ports(), Figures: d.figureLines(n), ManyRuns: len(d.Runs) > 1}
+	p.Folded = len(p.Passing) > mostOpen
 	p.Crossover, p.Crossings = d.crossover()
 	p.Notes = append(n.texts, d.doubts()...)
 	for _, s := range []struct {
 		id, title string
 		there     bool
 	}{
-		{"deploy", "What to deploy", p.Deploy != nil || p.Matrix != nil}, {"engines", "Engines", p.Glance != nil}, {"gates", "Gates", p.Gates != nil},
+		{"deploy", "What to deploy", p.Deploy != nil || p.Matrix != nil}, {"crossover", "Crossover", p.Crossover != nil}, {"engines", "Engines", p.Glance != nil}, {"gates", "Gates", p.Failing != nil || p.Passing != nil},
 		{"missing", "Not evaluated", p.Missing != nil}, {"failures", "Failures", p.Failures != nil},
 		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil},
-		{"throughput", "Throughput", p.Throughput != nil || p.Depth != nil}, {"crossover", "Crossover", p.Crossover != nil},
+		{"throughput", "Throughput", p.Throughput != nil || p.Depth != nil},
 		{"shapes", "Shapes", p.Coverage != nil || p.Plan != nil}, {"calibration", "Calibration", p.Calibration != nil},
 		{"quantization", "Quantization", p.Quantized != nil}, {"builds", "Builds", p.Built != nil},
 		{"provenance", "Provenance", p.Runs != nil || p.Interface != nil}, {"figures", "All figures", p.Figures != nil}, {"notes", "Notes", p.Notes != nil},

@@ -30,7 +30,7 @@ func (d *Data) positions() *picture {
 	l := lines{id: "positions", title: "Accuracy by position", keys: keysOf(engines, labels(engines)),
 		desc: "Perplexity, and mean KL divergence from PyTorch FP32, of each engine by the position of a token in its window."}
 	whole := func(v float64) string { return count(int64(v)) }
-	perplexity := linePanel{title: "Perplexity", across: "position in the window", logY: true, formatX: whole, formatY: significant}
+	perplexity := linePanel{title: "Perplexity", across: "position in the window", logY: true, formatX: whole, formatY: trim}
 	kl := linePanel{title: "Mean KL divergence, nats", across: "position in the window", logY: true, formatX: whole, formatY: power}
 	for k, e := range engines {
 		if r, ok := rows.Find(d.Rows, e.Name, "", phase, "nll_by_position"); ok {

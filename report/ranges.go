@@ -42,7 +42,7 @@ func (d *Data) calibrated() *calibrated {
 // ranges draws the amax of each tensor, in the order of their names.
 func (d *Data) ranges(t *calib.Table) *picture {
 	plot := dots{id: "ranges", title: "Calibrated ranges", desc: "The magnitude of each tensor that becomes 127 in INT8.",
-		panels: []panel{{title: "Magnitude that becomes 127", log: true, format: func(v float64) string { return trim(v) }}}}
+		panels: []panel{{title: "Magnitude that becomes 127", log: true, fine: true, format: func(v float64) string { return trim(v) }}}}
 	names := slices.SortedFunc(maps.Keys(t.Ranges), func(a, b string) int { return natural(a, b) })
 	g := dotGroup{}
 	for _, name := range names[:min(len(names), mostRanges)] {

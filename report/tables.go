@@ -32,7 +32,7 @@ func (d *Data) glance() []glance {
 	for _, e := range d.Engines {
 		m := e.Manifest
 		g := glance{Name: e.Name, Class: class(string(m.Precision)), Precision: strings.ToUpper(string(m.Precision)), Backend: m.Backend,
-			Size:       size(float64(m.Bytes)),
+			Size:       known(float64(m.Bytes), size),
 			Perplexity: dash, Change: dash, KL: dash, Speed: dash}
 		if r, ok := rows.Find(d.Rows, e.Name, "", bench.Decode, validate.Perplexity); ok {
 			g.Perplexity = significant4(r.Value)
@@ -144,6 +144,9 @@ func (d *Data) built() []built {
 	var all []built
 	for _, e := range d.Engines {
 		m := e.Manifest
+		if m.Builder == "" && m.Bytes == 0 {
+			continue // rows of it are all that is known
+		}
 		b := built{Name: e.Name, Class: class(string(m.Precision)), Target: orDash(m.Target), Requested: strings.ToUpper(string(m.Precision)),
 			Achieved: strings.ToUpper(string(m.Achieved)), Builder: orDash(m.Builder), Size: size(float64(m.Bytes)), Key: short(m.Key), FullKey: m.Key,
 			Time: milliseconds(m.Measured.BuildMS), Mismatch: m.Achieved != "" && m.Achieved != m.Precision, Licence: m.Licence}
@@ -165,6 +168,14 @@ func (d *Data) built() []built {
 	return all
 }
 
+// known is a figure that is 0 where nobody knows it.
+func known(v float64, show func(float64) string) string {
+	if v == 0 {
+		return dash
+	}
+	return show(v)
+}
+
 func orDash(s string) string {
 	if s == "" {
 		return dash
@@ -177,23 +188,24 @@ type gateLine struct {
 	Engine, Class, Gate, Phase, Limit, Value, Interval, Evidence, Note, Status, StatusClass string
 }
 
-func (d *Data) gateLines() []gateLine {
+// gateLines are the verdicts of a status.
+func (d *Data) gateLines(status gate.Status) []gateLine {
 	precision := map[string]string{}
 	for _, e := range d.Engines {
 		precision[e.Name] = string(e.Manifest.Precision)
 	}
 	var all []gateLine
 	for _, v := range d.Verdicts {
-		if v.Status == gate.NotEvaluated {
+		if v.Status != status {
 			continue
 		}
-		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: orDash(v.Phase), Limit: sign(v.Gate) + fmt.Sprintf("%g", v.Limit),
-			Value: gateNumber(v.Value), Evidence: v.Evidence, Note: v.Note, Status: string(v.Status), StatusClass: string(v.Status)}
+		l := gateLine{Engine: v.Engine, Class: class(precision[v.Engine]), Gate: v.Gate, Phase: v.Phase, Limit: sign(v.Gate) + gateFigure(v.Gate, v.Limit, func(v float64) string { return fmt.Sprintf("%g", v) }),
+			Value: gateFigure(v.Gate, v.Value, gateNumber), Evidence: v.Evidence, Note: v.Note, Status: string(v.Status), StatusClass: string(v.Status)}
 		if v.Scenario != "" {
 			l.Phase = strings.TrimPrefix(strings.TrimSpace(v.Phase+", "+v.Scenario), ", ")
 		}
 		if bounded(v.Lo, v.Hi) && v.Lo != v.Hi {
-			l.Interval = gateNumber(v.Lo) + " – " + gateNumber(v.Hi)
+			l.Interval = between(gateFigure(v.Gate, v.Lo, gateNumber), gateFigure(v.Gate, v.Hi, gateNumber))
 		}
 		all = append(all, l)
 	}
@@ -207,6 +219,17 @@ func sign(gate string) string {
 		return "≥ "
 	}
 	return "≤ "
+}
+
+// gateFigure is a figure with its gate's unit.
+func gateFigure(gate string, v float64, plain func(float64) string) string {
+	switch gate {
+	case "bytes_max", "memory_max":
+		return size(v)
+	case "ttft_max", "tpot_max":
+		return milliseconds(v)
+	}
+	return plain(v)
 }
 
 // gateNumber has enough digits to be told from one, where most ratios are.

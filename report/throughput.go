@@ -3,8 +3,10 @@ package report
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/profiles"
@@ -119,9 +121,27 @@ func (d *Data) rates(id, title string, all []placed, across [2]string, caption s
 				p.series = append(p.series, line)
 			}
 		}
-		if len(p.series) > 0 {
-			l.panels = append(l.panels, p)
+		if len(p.series) == 0 {
+			continue
 		}
+		if p.spread() > mostLinear {
+			p.logY, p.zero = true, false
+			caption += " The scale of " + strings.ToLower(panel.title[:1]) + panel.title[1:] + ", is logarithmic."
+		}
+		l.panels = append(l.panels, p)
 	}
 	return l.picture(caption)
+}
+
+// spread is the largest value of a panel over the smallest.
+func (p linePanel) spread() float64 {
+	lo, hi := math.Inf(1), 0.0
+	for _, s := range p.series {
+		for _, v := range s.y {
+			if v > 0 {
+				lo, hi = math.Min(lo, v), math.Max(hi, v)
+			}
+		}
+	}
+	return hi / lo
 }

@@ -45,6 +45,10 @@ func (d *Data) lead() []string {
 	var lines []string
 	if overall := d.overall(); len(overall) == 1 && overall[0].Engine != "" {
 		lines = append(lines, d.why(overall[0]))
+	} else if _, said := d.crossover(); len(said) > 0 {
+		lines = append(lines, said...)
+	} else if len(overall) > 1 {
+		lines = append(lines, deploying(overall)...)
 	}
 	lines = append(lines, d.gateSentence()...)
 	var idle, ran int
@@ -65,6 +69,38 @@ func (d *Data) lead() []string {
 		lines = append(lines, p)
 	}
 	return lines
+}
+
+// mostNamed is how many engines a sentence names.
+const mostNamed = 5
+
+// deploying says what to deploy of each of several backends, models or machines.
+func deploying(overall []gate.Choice) []string {
+	var names []string
+	for _, c := range overall {
+		if c.Engine != "" {
+			names = append(names, c.Engine)
+		}
+	}
+	switch n := len(overall) - len(names); {
+	case len(names) == 0:
+		return nil
+	case n > 0:
+		return []string{fmt.Sprintf("Deploy %s; of %d others none passed.", list(names, mostNamed), n)}
+	}
+	return []string{fmt.Sprintf("Deploy %s.", list(names, mostNamed))}
+}
+
+// list is names in a sentence, the first most of them.
+func list(names []string, most int) string {
+	switch n := len(names); {
+	case n == 1:
+		return names[0]
+	case n > most:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	default:
+		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
+	}
 }
 
 // why says in a sentence what speaks for a choice.
@@ -95,7 +131,13 @@ func (d *Data) why(c gate.Choice) string {
 // gateSentence is what the gates say, where the headline says something else.
 func (d *Data) gateSentence() []string {
 	n := d.counts()
-	if len(d.Verdicts) == 0 || !strings.HasPrefix(d.headline(), "Deploy") {
+	switch {
+	case len(d.Verdicts) == 0:
+		return nil
+	case !strings.HasPrefix(d.headline(), "Deploy"):
+		if n[gate.Fail] > 0 {
+			return []string{fmt.Sprintf("Gates fail for %s.", list(d.failing(), mostNamed))}
+		}
 		return nil
 	}
 	s := "All gates pass."
@@ -106,7 +148,7 @@ func (d *Data) gateSentence() []string {
 			some[0] = "one gate passes"
 		}
 		if n[gate.Fail] > 0 {
-			some = append(some, fmt.Sprintf("%d fail (%s)", n[gate.Fail], strings.Join(d.failing(), ", ")))
+			some = append(some, fmt.Sprintf("%d fail (%s)", n[gate.Fail], list(d.failing(), mostNamed)))
 		}
 		if n[gate.NotEvaluated] > 0 {
 			some = append(some, fmt.Sprintf("%d could not be evaluated here", n[gate.NotEvaluated]))
