@@ -12,10 +12,10 @@ import (
 	"github.com/trtforge/trtforge/rows"
 )
 
-func samples(engine string, n int, ttft, step float64) []Sample {
+func samples(n int, ttft, step float64) []Sample {
 	var all []Sample
 	for i := range n {
-		s := Sample{Engine: engine, Scenario: "short", Mode: Cached, Batch: 2, PromptTokens: 10, NewTokens: 5, TTFT: ttft + float64(i)*0.01, PeakRSS: int64(i)}
+		s := Sample{Engine: "a", Scenario: "short", Mode: Cached, Batch: 2, PromptTokens: 10, NewTokens: 5, TTFT: ttft + float64(i)*0.01, PeakRSS: int64(i)}
 		for range 4 {
 			s.Gaps = append(s.Gaps, step)
 		}
@@ -26,7 +26,7 @@ func samples(engine string, n int, ttft, step float64) []Sample {
 }
 
 func TestRowsKeepToTheirDefinitions(t *testing.T) {
-	all := Rows(samples("a", 9, 20, 5))
+	all := Rows(samples(9, 20, 5))
 	want := map[string]float64{TTFT: 20.04, TPOT: 5, E2E: 40.04, PrefillRate: 1000 * 20 / 20.04, DecodeRate: 400, PeakRSS: 8, Failed: 0, GapP90: 5}
 	seen := map[string]bool{}
 	for _, r := range all {
@@ -46,7 +46,7 @@ func TestRowsKeepToTheirDefinitions(t *testing.T) {
 }
 
 func TestFailuresNeverEnterFigures(t *testing.T) {
-	s := samples("a", 6, 20, 5)
+	s := samples(6, 20, 5)
 	s = append(s, Sample{Engine: "a", Scenario: "short", Mode: Cached, TTFT: 1e9, Failure: Classify(errNonFinite)})
 	all := Rows(s)
 	ttft, _ := rows.Find(all, "a", "short", Prefill, TTFT)
@@ -159,19 +159,19 @@ func TestIsSteady(t *testing.T) {
 // One sample, samples without spread and requests of one token are figures with
 // their doubts, not faults.
 func TestRowsOfLittle(t *testing.T) {
-	one, _ := rows.Find(Rows(samples("a", 1, 20, 5)), "a", "short", Decode, TPOT)
+	one, _ := rows.Find(Rows(samples(1, 20, 5)), "a", "short", Decode, TPOT)
 	if one.Value != 5 || !math.IsInf(one.Lo, -1) || len(one.Warnings) == 0 {
 		t.Errorf("one sample: %+v", one)
 	}
 	var same []Sample
 	for range 8 {
-		same = append(same, samples("a", 1, 20, 5)...)
+		same = append(same, samples(1, 20, 5)...)
 	}
 	flat, _ := rows.Find(Rows(same), "a", "short", Prefill, TTFT)
 	if flat.Value != 20 || flat.Lo != 20 || flat.Hi != 20 {
 		t.Errorf("no spread: %+v", flat)
 	}
-	single := samples("a", 6, 20, 5)
+	single := samples(6, 20, 5)
 	for i := range single {
 		single[i].NewTokens, single[i].Gaps, single[i].E2E = 1, nil, single[i].TTFT
 	}
@@ -181,8 +181,8 @@ func TestRowsOfLittle(t *testing.T) {
 }
 
 func TestRowsTellModesApart(t *testing.T) {
-	all := samples("a", 6, 20, 5)
-	for _, s := range samples("a", 6, 40, 50) {
+	all := samples(6, 20, 5)
+	for _, s := range samples(6, 40, 50) {
 		s.Mode, s.Run, s.Load, s.Warnings = Uncached, 0.9*s.E2E, 12, []string{"hot"}
 		all = append(all, s)
 	}

@@ -55,7 +55,7 @@ func ofMachine(name, unit string) bool {
 	case "ms", "s", "tok/s", "W", "MHz":
 		return true
 	}
-	return has(name, []string{"overhead", bench.PeakRSS, "device_memory"})
+	return name == bench.Overhead || name == bench.PeakRSS || name == bench.DeviceMemory
 }
 
 // ofSample is the value of a figure in one timed request; ok is false where

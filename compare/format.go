@@ -24,7 +24,15 @@ func (f *Figure) text() string {
 	case v == 0:
 		return fmt.Sprintf("%s [%s, %s]", value, number(lo), number(hi))
 	}
-	return fmt.Sprintf("%s ±%.0f %%", value, 100*max(hi-v, v-lo)/math.Abs(v))
+	return fmt.Sprintf("%s ±%s %%", value, percent(100*max(hi-v, v-lo)/math.Abs(v)))
+}
+
+// percent has a decimal below 10 only, so that a narrow interval is not ±0.
+func percent(v float64) string {
+	if v < 10 {
+		return fmt.Sprintf("%.1f", v)
+	}
+	return fmt.Sprintf("%.0f", v)
 }
 
 // number has four digits that count, all of those before the point.
@@ -35,10 +43,16 @@ func number(v float64) string {
 	return fmt.Sprintf("%.4g", v)
 }
 
+// manyTimes is the ratio from which on a share says less than a factor.
+const manyTimes = 10
+
 // ratio is the change for people: -8.1 % [-9.0, -7.2].
 func (c Change) ratio() string {
 	switch {
 	case c.Ratio != nil:
+		if c.Ratio.Value >= manyTimes {
+			return interval(c.Ratio, func(v float64) string { return fmt.Sprintf("%.3g", v) }, " times")
+		}
 		return interval(c.Ratio, func(v float64) string { return fmt.Sprintf("%+.1f", 100*(v-1)) }, " %")
 	case c.Difference != nil:
 		return interval(c.Difference, func(v float64) string { return fmt.Sprintf("%+.3g", v) }, "")
@@ -138,7 +152,7 @@ func (c *Comparison) family() string {
 	if c.Tested == 0 {
 		return "no figure has samples on both sides: changes are judged by their intervals alone"
 	}
-	return fmt.Sprintf("p is adjusted by Holm over %d tests; unchanged is within ±%.3g %%", c.Tested, 100*c.Margin)
+	return fmt.Sprintf("p is adjusted by Holm over %d tests; unchanged is within ±%.3g %%, figures of accuracy ±%.3g %%", c.Tested, 100*c.Margin, 100*c.Margin*accuracyMargin)
 }
 
 func plainNumber(n *rows.Number) string {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"path"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -52,10 +53,8 @@ func ParseLimits(texts []string) (Limits, error) {
 func (ls Limits) of(name string) (Limit, bool) {
 	for _, l := range ls {
 		if l.Figure == "" {
-			for _, h := range headline {
-				if h == name {
-					return l, true
-				}
+			if slices.Contains(headline, name) {
+				return l, true
 			}
 		} else if ok, _ := path.Match(l.Figure, name); ok {
 			return l, true
@@ -85,7 +84,16 @@ func (ls Limits) Broken(c *Comparison) []Breach {
 			all = append(all, Breach{one, l.Share, why})
 		}
 	}
+	// What got worse comes first: build servers show ten.
+	slices.SortStableFunc(all, func(a, b Breach) int { return rank(a.Change.Class) - rank(b.Change.Class) })
 	return all
+}
+
+func rank(c Class) int {
+	if c == Gone || c == Refused {
+		return 1
+	}
+	return 0
 }
 
 // breaks says why the figure is beyond its limit; empty where it is not.

@@ -68,11 +68,11 @@ func medians(by map[int][]float64) (all []float64) {
 const leastRounds = 6
 
 // test compares raw samples.
-func (j judge) test(c *Change, old, new []observation) {
-	before, after := values(old), values(new)
+func (j judge) test(c *Change, old, now []observation) {
+	before, after := values(old), values(now)
 	delta := rows.Number(stats.CliffsDelta(after, before))
 	c.Delta = &delta
-	oldRounds, newRounds := rounds(old), rounds(new)
+	oldRounds, newRounds := rounds(old), rounds(now)
 	if j.paired && len(oldRounds) > 0 && len(newRounds) > 0 {
 		shared := common(oldRounds, newRounds)
 		if len(shared) >= leastRounds {
@@ -103,13 +103,13 @@ func (j judge) test(c *Change, old, new []observation) {
 
 // pairs compares round by round: the interval is that of the rounds' medians, the
 // test, where rounds have several requests, lets those change sides in their round.
-func (j judge) pairs(c *Change, old, new map[int][]float64, shared []int) {
+func (j judge) pairs(c *Change, old, now map[int][]float64, shared []int) {
 	c.Pairs = len(shared)
 	var a, b [][]float64
 	before, after := map[int][]float64{}, map[int][]float64{}
 	for _, round := range shared {
-		a, b = append(a, new[round]), append(b, old[round])
-		before[round], after[round] = old[round], new[round]
+		a, b = append(a, now[round]), append(b, old[round])
+		before[round], after[round] = old[round], now[round]
 	}
 	x, y := medians(after), medians(before)
 	test, name := stats.Wilcoxon(x, y), "Wilcoxon"
@@ -137,9 +137,9 @@ func (c *Change) tested(ratio stats.Summary, test stats.Test, name string) {
 }
 
 // common are the rounds that both sides have.
-func common(old, new map[int][]float64) (shared []int) {
+func common(old, now map[int][]float64) (shared []int) {
 	for _, round := range slices.Sorted(maps.Keys(old)) {
-		if len(new[round]) > 0 {
+		if len(now[round]) > 0 {
 			shared = append(shared, round)
 		}
 	}

@@ -61,10 +61,10 @@ func (c *Comparison) table(w io.Writer, broken []Breach) error {
 	}
 	fmt.Fprintln(&b)
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(t, strings.ToUpper(strings.Join(heads, "\t")))
+	_, _ = fmt.Fprintln(t, strings.ToUpper(strings.Join(heads, "\t")))
 	var n notes
 	for _, one := range c.Changes {
-		fmt.Fprintln(t, strings.Join(one.cells(&n), "\t"))
+		_, _ = fmt.Fprintln(t, strings.Join(one.cells(&n), "\t"))
 	}
 	_ = t.Flush()
 	fmt.Fprintln(&b)
@@ -175,10 +175,10 @@ func (c *Comparison) benchstat(w io.Writer, _ []Breach) error {
 			fmt.Fprintln(&b)
 		}
 		t := tabwriter.NewWriter(&b, 0, 0, 3, ' ', 0)
-		fmt.Fprintf(t, "\t%s\t%s\t\n\t%s\t%s\tvs base\n", c.Old.Name, c.New.Name, unit, unit)
+		_, _ = fmt.Fprintf(t, "\t%s\t%s\t\n\t%s\t%s\tvs base\n", c.Old.Name, c.New.Name, unit, unit)
 		for _, one := range c.Changes {
 			if one.Unit == unit {
-				fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", one.path(), one.Old.text(), one.New.text(), one.versus())
+				_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", one.path(), one.Old.text(), one.New.text(), one.versus())
 			}
 		}
 		_ = t.Flush()

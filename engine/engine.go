@@ -103,6 +103,17 @@ func Inputs(r Request, revision string) map[string]string {
 	return in
 }
 
+// OptionsOf are the backend's options among the inputs of a key.
+func OptionsOf(inputs map[string]string) map[string]string {
+	of := map[string]string{}
+	for k, v := range inputs {
+		if name, ok := strings.CutPrefix(k, "option "); ok {
+			of[name] = v
+		}
+	}
+	return of
+}
+
 // Key is the sha256 over [Inputs].
 func Key(r Request, revision string) string { return KeyOf(Inputs(r, revision)) }
 

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -12,10 +11,6 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
-	"github.com/trtforge/trtforge/internal/ort"
-	"github.com/trtforge/trtforge/internal/trial"
-	"github.com/trtforge/trtforge/internal/worker"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // PyTorch is the backend whose worker (internal/worker.Reference) runs a
@@ -62,30 +57,4 @@ func checkpointAt(how, dir string) (*Runnable, error) {
 	// The worker has its own working directory.
 	r.Model.Path, err = filepath.Abs(dir)
 	return r, err
-}
-
-// pytorch gives a checkpoint a worker of its own. It runs as many threads as ONNX
-// Runtime would.
-func (p *Processes) pytorch(ctx context.Context, r *Runnable, s trial.System) (trial.System, error) {
-	found, err := p.Runtimes.Get(ctx, string(worker.Reference))
-	if err != nil {
-		return s, err
-	}
-	if s.Model.Threads == 0 {
-		s.Model.Threads = ort.Threads()
-	}
-	digest, err := validate.ModelDigest(r.Dir)
-	if err != nil {
-		return s, err
-	}
-	s.Key = fmt.Sprintf("%s %+v %s %s", digest, *r.Model.PyTorch, found.VersionText(), worker.Digest())
-	client := &worker.Client{Kind: worker.Reference, Options: worker.Options{Python: found.Python, Run: p.Timeout, Memory: p.Memory}}
-	if p.Log != nil {
-		if client.Options.Log, err = p.Log(r.Name); err != nil {
-			return s, err
-		}
-	}
-	p.ends = append(p.ends, client.Close)
-	s.Caller = client
-	return s, nil
 }

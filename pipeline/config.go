@@ -18,6 +18,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
@@ -70,6 +71,9 @@ type TextConfig struct {
 	Evaluate  string `toml:"evaluate"`  // UTF-8, for perplexity
 	Window    int    `toml:"window"`    // tokens a window; 0 = the smaller of 512 and n_positions
 	Samples   int    `toml:"samples"`   // calibration samples; 0 = 64
+	// Convention is that of the perplexity, as validate.ParseConvention reads it; "" is
+	// hf-nonoverlap(window).
+	Convention string `toml:"convention"`
 }
 
 // ProfilesConfig says how shapes become optimization profiles.
@@ -81,7 +85,7 @@ type ProfilesConfig struct {
 
 // EngineConfig asks for one engine.
 type EngineConfig struct {
-	Backend   string           `toml:"backend"`   // ortcpu or rtx
+	Backend   string           `toml:"backend"`   // ortcpu, rtx, orttrt, ortcuda or trtexec
 	Precision engine.Precision `toml:"precision"` // fp32, fp16, bf16 (rtx), int8 or w8
 	Target    string           `toml:"target"`    // rtx: one of rtx.Targets; "" is a portable plan
 }
@@ -295,8 +299,8 @@ func (c *Config) checkEngines() []error {
 	seen := map[string]bool{}
 	precisions := []engine.Precision{engine.FP32, engine.FP16, engine.BF16, engine.INT8, engine.W8}
 	for _, e := range c.Engines {
-		if !slices.Contains([]string{"ortcpu", "rtx"}, e.Backend) {
-			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want ortcpu or rtx", e.Backend))
+		if backends := append([]string{"ortcpu", "rtx"}, local.Backends()...); !slices.Contains(backends, e.Backend) {
+			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want one of %s", e.Backend, strings.Join(backends, ", ")))
 		}
 		if !slices.Contains(precisions, e.Precision) {
 			errs = append(errs, fmt.Errorf("[[engine]] precision %q: want fp32, fp16, bf16, int8 or w8", e.Precision))
@@ -310,7 +314,10 @@ func (c *Config) checkEngines() []error {
 		if e.Backend == "rtx" && !slices.Contains(rtx.Targets, e.Target) {
 			errs = append(errs, fmt.Errorf("[[engine]] target %q: want one of %s, or none for a portable plan", e.Target, strings.Join(rtx.Targets[1:], ", ")))
 		}
-		if e.Backend == "ortcpu" && e.Target != "" {
+		if e.Backend == local.CUDA && (e.Precision == engine.INT8 || e.Precision == engine.W8) {
+			errs = append(errs, fmt.Errorf("[[engine]] %s: the CUDA provider multiplies such graphs in float; orttrt and rtx do not", e.Name()))
+		}
+		if e.Backend != "rtx" && e.Target != "" {
 			errs = append(errs, fmt.Errorf("[[engine]] %s: target belongs to rtx", e.Name()))
 		}
 		seen[e.Name()] = true

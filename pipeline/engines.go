@@ -7,6 +7,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
@@ -28,23 +29,36 @@ import (
 func (j *job) layOutEngine(e EngineConfig) {
 	model := j.model(e)
 	s := &stage{name: "engine/" + e.Name(), needs: []*stage{model}}
-	s.runtime = "ort"
-	if e.Backend == "rtx" {
-		s.runtime = "rtx"
+	s.runtime = map[string]string{"ortcpu": "ort", "rtx": "rtx"}[e.Backend]
+	if planned(e.Backend) {
 		s.needs = append(s.needs, j.plan)
+	}
+	of := &engineStage{EngineConfig: e, build: j.add(s)}
+	if local.Is(e.Backend) {
+		of.lacks = j.findLocal(e.Backend)
 	}
 	s.asks = func() (map[string]string, error) {
 		r, err := j.request(e, model)
-		return engine.Inputs(r, j.builder(e.Backend).Revision()), err
+		revision := unbuilt(of.lacks)
+		if of.lacks == "" {
+			revision = j.builder(e.Backend).Revision()
+		}
+		return engine.Inputs(r, revision), err
 	}
 	s.run = func(ctx context.Context, dir string, p progress.Counter) error {
 		return j.runBuild(ctx, e, model, dir, p)
 	}
-	j.engines = append(j.engines, &engineStage{EngineConfig: e, build: j.add(s)})
+	if of.lacks != "" {
+		s.run = j.runUnbuilt(of, model)
+	}
+	j.engines = append(j.engines, of)
 }
 
 // builder is the backend's builder; its processes start when it builds.
 func (j *job) builder(backend string) engine.Builder {
+	if b := j.local[backend]; b != nil {
+		return b
+	}
 	if backend == "rtx" {
 		return &rtx.Builder{
 			Start:   func(ctx context.Context) (rtx.Worker, error) { return j.worker(ctx, worker.RTX) },
@@ -80,8 +94,13 @@ func (j *job) request(e EngineConfig, model *stage) (r engine.Request, err error
 	if r.Contract, err = contract.Load(model.path(contractFile)); err != nil {
 		return r, err
 	}
-	if e.Backend == "rtx" {
+	if planned(e.Backend) {
 		if r.Plan, err = profiles.Load(j.plan.path(planFile)); err != nil {
+			return r, err
+		}
+	}
+	if local.Is(e.Backend) {
+		if r.Options, err = localOptions(e.Backend, r.Plan); err != nil {
 			return r, err
 		}
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -50,8 +51,13 @@ func (j *job) finish() (*Result, error) {
 
 // idle says why an engine was not run here.
 func (e *engineStage) idle() string {
-	if e.Backend == "rtx" {
+	switch {
+	case e.Backend == "rtx":
 		return noGPU
+	case e.lacks != "":
+		return e.lacks
+	case local.Is(e.Backend):
+		return "built here; `trtforge bench` and `validate` measure it"
 	}
 	return ""
 }
@@ -105,7 +111,9 @@ func (j *job) gather(d *report.Data) error {
 			return err
 		}
 		d.Engines = append(d.Engines, report.Engine{Name: e.Name(), Manifest: *m, Cached: j.cached(e.build), Idle: e.idle()})
-		d.Rows = append(d.Rows, rows.Exact(e.Name(), "engine_bytes", unitByte, float64(m.Bytes)))
+		if e.lacks == "" {
+			d.Rows = append(d.Rows, rows.Exact(e.Name(), "engine_bytes", unitByte, float64(m.Bytes)))
+		}
 		if e.validate == nil {
 			continue
 		}
@@ -115,6 +123,11 @@ func (j *job) gather(d *report.Data) error {
 		}
 		d.Rows = append(d.Rows, r...)
 	}
+	noise, err := Noise(j.reference.dir)
+	if err != nil {
+		return err
+	}
+	d.Rows = append(d.Rows, noise...)
 	if j.bench == nil {
 		return nil
 	}

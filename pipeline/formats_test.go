@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
@@ -24,6 +25,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
@@ -118,6 +120,35 @@ func sampleSummary() *Result {
 	}
 }
 
+func sampleReport() (report.Data, error) {
+	m, err := sampleManifest()
+	if err != nil {
+		return report.Data{}, err
+	}
+	base := *m
+	base.Precision, base.Achieved, base.Key, base.Backend, base.Target = engine.FP32, engine.FP32, strings.Repeat("7d", 32), "rtx", ""
+	d := report.Data{
+		CreatedBy: author, Title: "demo", Created: "2026-11-03 14:05 UTC",
+		Runs: []report.Run{{
+			Command: "trtforge run demo/pipeline.toml", Author: author, Model: report.Model{Name: "gpt2", Digest: strings.Repeat("27", 32), Parameters: 124439808},
+			Machine:  &bench.Machine{Kind: "machine", SchemaVersion: 1, CreatedBy: author, CPU: "AMD EPYC 9B14", Cores: 2, Threads: 2, OS: "linux/amd64"},
+			Versions: []report.Fact{{Name: "ort", Value: "1.32.0"}}, Inputs: []report.Fact{{Name: "seed", Value: "1"}}, Files: map[string]string{"rows.jsonl": strings.Repeat("0a", 32)},
+		}},
+		Scenarios: []profiles.Scenario{{Name: "chat", Batch: 1, PromptTokens: 6, NewTokens: 3, Weight: 1}},
+		Engines:   []report.Engine{{Name: "rtx-fp32", Manifest: base}, {Name: "rtx-int8", Manifest: *m}},
+		Limits:    map[string]gate.Limits{"fp32": {"ppl_ratio_max": 1.01}, "int8": {"ppl_ratio_max": 1.1, "speedup_min": 1}},
+	}
+	for i, e := range []string{"rtx-fp32", "rtx-int8"} {
+		for _, phase := range []string{"prefill", "decode"} {
+			d.Rows = append(d.Rows, rows.Row{Engine: e, Phase: phase, Name: "ppl_ratio", Unit: "1", Value: 1.0002, Lo: 0.9998, Hi: 1.0006, N: 5110})
+		}
+		v := float64(8 - 4*i)
+		d.Rows = append(d.Rows, rows.Row{Engine: e, Scenario: "chat", Name: "e2e", Unit: "ms", Value: v, Lo: v * 0.99, Hi: v * 1.01, N: 20})
+	}
+	d.Judge()
+	return d, nil
+}
+
 func sampleObservations() (*calib.Observations, error) {
 	const ln, scores = "/h.0/ln_1/LayerNormalization_output_0", "/h.0/attn/Softmax_output_0"
 	o := calib.NewObservations([]string{ln, scores})
@@ -160,6 +191,23 @@ func plainly(path string, v any) (func() error, error) {
 func allFormats() []format {
 	join := filepath.Join
 	return []format{
+		{"report.json",
+			func(dir string) error {
+				d, err := sampleReport()
+				if err != nil {
+					return err
+				}
+				return fsx.WriteJSON(join(dir, report.File), d)
+			},
+			func(path string) (func() error, error) {
+				f, err := os.Open(path)
+				if err != nil {
+					return nil, err
+				}
+				defer func() { _ = f.Close() }()
+				d, err := report.Parse(f, path)
+				return func() error { return fsx.WriteJSON(path, d) }, err
+			}},
 		{"contract.json",
 			func(dir string) error { return sampleContract().Save(join(dir, contractFile)) },
 			func(path string) (func() error, error) {

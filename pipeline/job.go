@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -36,7 +37,9 @@ type job struct {
 	export, plan, reference, bench *stage
 	models                         map[quant.Precision]*stage // typed graphs by how they are made
 	engines                        []*engineStage
-	graphs                         map[string]string // their digests, by the key of the stage that made them
+	graphs                         map[string]string         // their digests, by the key of the stage that made them
+	local                          map[string]engine.Builder // of this machine's GPU, by backend
+	lacks                          map[string]string         // what it lacks for one, by backend
 
 	tokenizer *bpe.Tokenizer
 	texts     map[string][]int
@@ -49,11 +52,12 @@ type job struct {
 type engineStage struct {
 	EngineConfig
 	build, validate *stage
+	lacks           string // what this machine lacks to build it; "" nothing
 }
 
 // newJob lays out the stages of a pipeline; it starts nothing.
 func newJob(c *Config, o Options) (*job, error) {
-	j := &job{config: c, options: o, models: map[quant.Precision]*stage{}, graphs: map[string]string{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
+	j := &job{config: c, options: o, models: map[quant.Precision]*stage{}, graphs: map[string]string{}, local: map[string]engine.Builder{}, lacks: map[string]string{}, texts: map[string][]int{}, workers: map[worker.Kind]*child.Child{}}
 	if j.threads = c.Run.Threads; j.threads == 0 {
 		j.threads = ort.Threads()
 	}

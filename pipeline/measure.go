@@ -32,7 +32,7 @@ func (j *job) layOutMeasurements() {
 	for name, path := range texts {
 		files[name] = path
 	}
-	params := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.threads)}
+	params := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads)}
 	runtime := "reference"
 	if bundle := j.config.Reference.Bundle; bundle != "" {
 		params["source"] = "recorded"
@@ -41,14 +41,14 @@ func (j *job) layOutMeasurements() {
 	} else {
 		params["source"] = "live, " + runtimeText("reference")
 	}
-	j.reference = j.add(&stage{name: "reference", revision: 1, runtime: runtime, files: files, params: params, run: j.runReference})
+	j.reference = j.add(&stage{name: "reference", revision: 2, runtime: runtime, files: files, params: params, run: j.runReference})
 	var timed []*stage
 	for _, e := range j.engines {
 		if e.Backend != "ortcpu" {
 			continue
 		}
-		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 1, runtime: "ort", needs: []*stage{e.build, j.reference}, files: texts,
-			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimes.VersionOf("ort")},
+		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 2, runtime: "ort", needs: []*stage{e.build, j.reference}, files: texts,
+			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimes.VersionOf("ort")},
 			run:    func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}

@@ -97,7 +97,7 @@ func (j *job) recipe(p quant.Precision) quant.Recipe {
 // gets INT8 on the FP16 graph, where INT8 beside FP32 would lose to FP16; the
 // CPU, which computes FP16 in FP32, gets it on the FP32 graph.
 func typed(e EngineConfig) quant.Precision {
-	if e.Backend == "rtx" {
+	if e.Backend != "ortcpu" {
 		switch e.Precision {
 		case engine.INT8:
 			return quant.INT8FP16

@@ -1,11 +1,11 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 
@@ -23,18 +23,56 @@ func (j *job) convention() (validate.Convention, error) {
 	if err != nil {
 		return validate.Convention{}, err
 	}
-	length := j.config.Text.Window
-	if length == 0 {
-		length = 512
-		if c.MaxPositions > 0 {
-			length = min(length, c.MaxPositions)
+	return ConventionOf(j.config.Text.Convention, j.config.Text.Window, int(c.MaxPositions), j.config.Model.Path)
+}
+
+// ConventionOf is the convention of that name, hf-nonoverlap where none is named,
+// with windows of so many tokens, or the smaller of 512 and the model's positions
+// where that is 0. llama-chunks has BOS where the tokenizer in dir asks for it.
+func ConventionOf(name string, window, positions int, dir string) (validate.Convention, error) {
+	c := validate.Convention{Name: validate.HFNonOverlap, Length: window}
+	if window == 0 {
+		if c.Length = 512; positions > 0 {
+			c.Length = min(c.Length, positions)
 		}
 	}
-	if c.MaxPositions > 0 && length > c.MaxPositions {
-		return validate.Convention{}, fault.New(fault.Usage, "checking pipeline", "[text] window",
-			fmt.Sprintf("%d tokens are more than the model's %d positions", length, c.MaxPositions), "choose a smaller window")
+	if name != "" {
+		var err error
+		if c, err = validate.ParseConvention(name); err != nil {
+			return c, err
+		}
+		if window != 0 && window != c.Length {
+			return c, fault.New(fault.Usage, "choosing", "the convention", fmt.Sprintf("%s has windows of %d tokens, and %d are asked for", c, c.Length, window), "leave one out")
+		}
 	}
-	return validate.Convention{Name: validate.HFNonOverlap, Length: length}, nil
+	if positions > 0 && c.Length > positions {
+		return c, fault.New(fault.Usage, "choosing", "the convention", fmt.Sprintf("a window of %d tokens is longer than the model's %d positions", c.Length, positions), "choose a smaller window")
+	}
+	if c.Name == validate.LlamaChunks && !c.AddBOS && dir != "" {
+		c.BOS, c.AddBOS = addsBOS(dir)
+	}
+	return c, nil
+}
+
+// addsBOS is the token that a tokenizer puts before each text, where it does, by
+// the files that llama.cpp's converter reads.
+func addsBOS(dir string) (id int, adds bool) {
+	var tokenizer struct {
+		Add bool `json:"add_bos_token"`
+	}
+	var config struct {
+		BOS *int `json:"bos_token_id"`
+	}
+	for name, into := range map[string]any{"tokenizer_config.json": &tokenizer, "config.json": &config} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil || json.Unmarshal(b, into) != nil {
+			return 0, false
+		}
+	}
+	if !tokenizer.Add || config.BOS == nil {
+		return 0, false
+	}
+	return *config.BOS, true
 }
 
 // digests identify what a reference is about.
@@ -67,14 +105,10 @@ func (j *job) runReference(ctx context.Context, dir string, p progress.Counter) 
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(dir, "ids.bin")
-	if err := os.WriteFile(path, validate.EncodeIDs(ids), 0o644); err != nil {
-		return fsx.Explain("writing", path, err)
-	}
-	_, err = worker.Bundle(ctx, c, worker.BundleRequest{
-		Scored: worker.Scored{Model: j.config.Model.Path, IDs: path, Convention: convention.String(), Threads: j.threads}, Out: dir, Digests: worker.Digests(digests), CreatedBy: j.options.CreatedBy,
-	}, p)
-	return err
+	return Record(ctx, c, Recording{
+		Model: j.config.Model.Path, IDs: ids, Convention: convention, Digests: digests, Threads: j.threads,
+		CreatedBy: j.options.CreatedBy, Noise: true, Seed: j.config.Run.Seed,
+	}, dir, p)
 }
 
 // copyBundle takes a recorded bundle that is about what is in hand.
@@ -87,15 +121,12 @@ func copyBundle(from, to string, d validate.Digests, c validate.Convention) erro
 	if err := b.Verify(d, c); err != nil {
 		return err
 	}
-	for _, name := range []string{validate.HeaderFile, validate.DataFile} {
-		data, err := os.ReadFile(filepath.Join(from, name))
-		if err != nil {
-			return fsx.Explain("reading reference", name, err)
+	for _, name := range []string{validate.HeaderFile, validate.DataFile, NoiseFile} {
+		err := fsx.Copy(filepath.Join(from, name), filepath.Join(to, name))
+		if name == NoiseFile && errors.Is(err, fs.ErrNotExist) {
+			err = nil // PyTorch's noise was not measured
 		}
-		if err := fsx.WriteFile(filepath.Join(to, name), func(w io.Writer) error {
-			_, err := io.Copy(w, bytes.NewReader(data))
-			return err
-		}); err != nil {
+		if err != nil {
 			return err
 		}
 	}

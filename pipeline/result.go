@@ -224,8 +224,8 @@ func (r *Result) recommend(w io.Writer) {
 	}
 }
 
-// all are the verdicts of accuracy and of speed.
-func (r *Result) all() []gate.Verdict {
+// All are the verdicts of accuracy and of speed.
+func (r *Result) All() []gate.Verdict {
 	return append(append([]gate.Verdict{}, r.Verdicts...), r.Measured.Verdicts...)
 }
 
@@ -233,7 +233,7 @@ func (r *Result) all() []gate.Verdict {
 // only where every gate was evaluated.
 func (r *Result) verdict(name string) string {
 	count := map[gate.Status]int{}
-	for _, v := range r.all() {
+	for _, v := range r.All() {
 		if v.Engine == name {
 			count[v.Status]++
 		}
@@ -253,7 +253,7 @@ func (r *Result) verdict(name string) string {
 }
 
 // Err is an error of class gate where a gate failed.
-func (r *Result) Err() error { return gate.Err(r.all()) }
+func (r *Result) Err() error { return gate.Err(r.All()) }
 
 // tiny is a divergence for people: what lies below the accuracy of float32
 // log-probabilities may come out negative and means nothing.

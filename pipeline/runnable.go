@@ -109,6 +109,12 @@ func engineIn(dir string) (*Runnable, error) {
 		r.Name += "-" + m.Target
 	}
 	r.Model = jobs.Model{Path: filepath.Join(dir, m.File), Optimize: ort.OptimizeAll}
+	if m.Steps != "" {
+		if !filepath.IsLocal(m.Steps) {
+			return nil, fault.New(fault.Input, "opening engine", dir, fmt.Sprintf("its manifest names %q, which lies outside", m.Steps), "build the engine again")
+		}
+		r.Model.Steps = filepath.Join(dir, m.Steps)
+	}
 	r.Model.Contract, err = contractOf(r.Model.Path)
 	return r, err
 }

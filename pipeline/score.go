@@ -4,14 +4,12 @@ import (
 	"context"
 	"path/filepath"
 
-	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
 
-// runValidate scores the text through one engine, by prefill and by cached
-// decode: an error in the cache shows in the second only.
+// runValidate holds one engine to the reference, by prefill and by cached decode:
+// an error in the cache shows in the second only.
 func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p progress.Counter) error {
 	ids, err := j.ids(j.config.Text.Evaluate)
 	if err != nil {
@@ -22,29 +20,20 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 		return err
 	}
 	defer func() { _ = bundle.Close() }()
-	model, err := j.engineModel(e)
-	if err != nil {
-		return err
-	}
 	client, err := j.client(ctx)
 	if err != nil {
 		return err
 	}
-	var all []rows.Row
-	for _, phase := range []string{jobs.Prefill, jobs.Decode} {
-		score, err := jobs.Score(ctx, client, jobs.ScoreRequest{
-			Model: model, IDs: ids, Convention: bundle.Convention, Bundle: j.reference.dir, Phase: phase,
-		}, named{p, phase})
-		if err != nil {
-			return err
-		}
-		r, err := validate.Compare(score, validate.Options{Engine: e.Name(), Seed: j.config.Run.Seed})
-		if err != nil {
-			return err
-		}
-		all = append(all, r...)
+	v := &Validation{IDs: ids, Bundle: bundle, Dir: j.reference.dir, Seed: j.config.Run.Seed, Temp: dir, ORT: client}
+	r := &Runnable{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Dir: e.build.dir}
+	if r.Model, err = j.engineModel(e); err != nil {
+		return err
 	}
-	return writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, all)
+	all, err := v.Engine(ctx, r, p)
+	if err != nil {
+		return err
+	}
+	return writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, append(all, Floor(r, all)...))
 }
 
 // named puts what is being done in front of each note.

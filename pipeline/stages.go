@@ -153,8 +153,13 @@ func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) err
 	return p.Save(filepath.Join(dir, planFile))
 }
 
-// reach is what all engines of the pipeline can reach: they share one plan.
+// reach is what all engines of the pipeline can reach: they share one plan. A
+// session that reaches its first profile only is one for each phase where the file
+// asks for phases.
 func (j *job) reach() profiles.Reach {
+	if j.config.Profiles.Strategy == "phase" {
+		return profiles.Any
+	}
 	for _, e := range j.config.Engines {
 		if r, err := profiles.ReachOf(e.Backend, ""); err == nil && r.Reach == profiles.First {
 			return profiles.First

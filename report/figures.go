@@ -116,10 +116,7 @@ func (d *Data) latency() *picture {
 		panels: []panel{{title: "Time to first token, ms", fine: true, format: trim},
 			{title: "Time per output token, ms", fine: true, format: trim}}}
 	for _, s := range d.scenarios() {
-		g := dotGroup{name: s.Name}
-		if s.Batch > 0 {
-			g.detail = fmt.Sprintf("%d × %d + %d", s.Batch, s.PromptTokens, s.NewTokens)
-		}
+		g := dotGroup{name: s.Name, detail: shapeOf(s)}
 		for _, e := range engines {
 			g.lines = append(g.lines, dotLine{label: names[e.Name], class: class(string(e.Manifest.Precision)), marks: []mark{
 				d.timeMark(e.Name, s.Name, bench.Prefill, bench.TTFT), d.timeMark(e.Name, s.Name, bench.Decode, bench.TPOT)}})

@@ -160,7 +160,7 @@ func (d *Data) latencyTable(b *strings.Builder) {
 	}
 	t.left = append(t.left, make([]bool, len(t.head)-1)...)
 	for _, s := range d.scenarios() {
-		line := []string{s.Name, fmt.Sprintf("%d × %d + %d", s.Batch, s.PromptTokens, s.NewTokens)}
+		line := []string{s.Name, shapeOf(s)}
 		for _, e := range engines {
 			first := d.timeMark(e.Name, s.Name, bench.Prefill, bench.TTFT)
 			next := d.timeMark(e.Name, s.Name, bench.Decode, bench.TPOT)

@@ -42,7 +42,7 @@ const coverageResamples = 1000
 
 // Ratios and shifts, too, hold their level, small samples included.
 func TestCoverageOfComparisons(t *testing.T) {
-	const sets, fewer = 1000, 400 // a bootstrap takes its time
+	const sets, fewer = 500, 100 // a bootstrap takes its time
 	for _, n := range []int{8, 20} {
 		r := rand.New(rand.NewPCG(uint64(n), 3))
 		covered := map[string]int{}

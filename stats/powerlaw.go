@@ -94,8 +94,9 @@ func (f *fit) explained(intercept, slope float64) float64 {
 	centre := mean(f.y)
 	var left, total float64
 	for i := range f.x {
-		left += math.Pow(f.y[i]-intercept-slope*f.x[i], 2)
-		total += math.Pow(f.y[i]-centre, 2)
+		residual, off := f.y[i]-intercept-slope*f.x[i], f.y[i]-centre
+		left += residual * residual
+		total += off * off
 	}
 	if total == 0 {
 		return 1

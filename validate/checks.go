@@ -3,6 +3,7 @@ package validate
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/stats"
@@ -78,8 +79,14 @@ func Flaws(all []rows.Row, engine string) (flaws []Flaw) {
 		return r.Value, ok
 	}
 	for _, phase := range []string{"prefill", "decode"} {
-		if v, ok := get(phase, NonFinite); ok && v > 0 {
-			flaws = append(flaws, Flaw{phase, NonFinite, v, 0, fmt.Sprintf("%g tokens have logits that are NaN or infinite", v)})
+		if r, ok := rows.Find(all, engine, "", phase, NonFinite); ok && r.Value > 0 {
+			says := fmt.Sprintf("%g of %d tokens have logits that are NaN or infinite", r.Value, r.N)
+			for _, w := range r.Warnings { // where the first is
+				if strings.HasPrefix(w, "first in window") {
+					says += "; " + w
+				}
+			}
+			flaws = append(flaws, Flaw{phase, NonFinite, r.Value, 0, says})
 		}
 		own, _ := get(phase, LogitMax)
 		limit := math.Max(noise, own)

@@ -74,9 +74,9 @@ func newBenchCommand(g *globals) *cobra.Command {
 		Annotations: resumes,
 		Short:       "Measure engines against each other: first token, further tokens, memory",
 		Long: `Bench times engines on the requests of a workload. An ENGINE is a directory with a
-manifest.json, the key of an engine in the store, or an .onnx file, and may be given a
-name: NAME=PATH. A checkpoint's directory is run by PyTorch, eager, in float32 and on
-as many threads; torch-bf16:DIR and torch-compile:DIR run it so. A pipeline file, or its output directory, stands for the engines that
+manifest.json, the key of an engine in the store, an .onnx file, or a checkpoint that
+PyTorch runs (torch:MODEL_DIR, torch-bf16:, torch-compile:), and may be given a name:
+NAME=PATH. A pipeline file, or its output directory, stands for the engines that
 were built there; the file's own workload is measured unless flags give another.
 
 Each engine has a process of its own, which stands still while another one is
@@ -96,13 +96,16 @@ stopped, and another one is refused there. --format benchfmt is for benchstat, a
 has the names of AIPerf's export, llama-bench those of llama-bench's JSON.
 ` + exitStatus,
 		Example: `  trtforge bench fp32=build/fp32 int8=build/int8 --scenario chat=1x64+32 -o results
-  trtforge bench torch=gpt2 fp32=build/fp32 --scenario 4x19+8 --mode both
   trtforge bench pipeline.toml --until 1%
+  trtforge bench pytorch=torch:model int8=build/int8 --scenario 1x64+32
   trtforge bench model.onnx --scenario pp=1x512+1 --depth 0,512 --mode all --chunk 128
   trtforge bench 3f2a9c 81d04e --trace requests.jsonl -r 100
   trtforge bench build/demo --scenario 4x27+8 --format benchfmt | benchstat -col /engine -`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
+			if opts.Out == "" { // nothing is kept to go on from
+				c.Annotations = nil
+			}
 			return runBench(c.Context(), opts, g, args)
 		},
 	}

@@ -4,6 +4,8 @@ import (
 	"maps"
 
 	"github.com/trtforge/trtforge/engine/ortcpu"
+	"github.com/trtforge/trtforge/engine/ortcuda"
+	"github.com/trtforge/trtforge/engine/orttrt"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -22,5 +24,7 @@ func runChild(args []string) (code int, child bool) {
 func childJobs() map[string]child.Job {
 	all := maps.Clone(jobs.All())
 	all[ortcpu.JobOptimise] = ortcpu.OptimiseJob
+	all[orttrt.JobBuild] = orttrt.Build
+	all[ortcuda.JobBuild] = ortcuda.Build
 	return all
 }

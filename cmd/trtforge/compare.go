@@ -53,8 +53,8 @@ directory against each other, round by round where both took turns in the same.
 Where both sides kept their samples a rank test decides (exact for few samples,
 --test permutation for means), adjusted by Holm over all figures; the change is the
 ratio new/old with its 95 % interval, the effect is Cliff's delta. A figure has
-improved or regressed, is unchanged (the whole interval lies within --margin), or
-undecided: not enough samples to tell. Times from machines that differ are refused,
+improved or regressed, is unchanged (the whole interval lies within --margin, of
+accuracy within a tenth of it), or undecided: not enough samples to tell. Times from machines that differ are refused,
 unless --across-machines marks them.
 
 --max-regression is a gate for CI: status 1 where the whole interval of a change lies
@@ -90,7 +90,7 @@ func runCompare(o CompareOptions, g *globals, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := comparedRuns{Comparison: c, Beyond: limits.Broken(c)}
+	out := comparedRuns{Comparison: c, Beyond: append([]compare.Breach{}, limits.Broken(c)...)}
 	if o.GitHub {
 		if err := out.github(g.Err); err != nil {
 			return err

@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 
@@ -13,8 +12,6 @@ import (
 
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/internal/junit"
 	"github.com/trtforge/trtforge/report"
 )
 
@@ -23,8 +20,7 @@ type ReportOptions struct {
 	Out      string
 	Markdown string
 	Gates    string
-	JUnit    string
-	GitHub   bool
+	Servers  ServerFlags
 	Open     string // no or yes
 }
 
@@ -33,8 +29,7 @@ func (o *ReportOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.Out, "out", "o", "", "write the page to `FILE`; default: report.html in the directory, or here where several are given")
 	f.StringVar(&o.Markdown, "markdown", "", "write the Markdown twin to `FILE`, - for standard output")
 	f.StringVar(&o.Gates, "gates", "", "hold the engines to the [gate.PRECISION] tables of a TOML `FILE` instead of the limits of their run")
-	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each verdict")
-	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error, and add the summary to the step's")
+	o.Servers.AddFlags(f)
 	f.StringVar(&o.Open, "open", "no", "show the page in a browser: no or yes")
 }
 
@@ -91,10 +86,22 @@ func runReport(ctx context.Context, o ReportOptions, g *globals, dirs []string) 
 			o.Out = filepath.Join(dirs[0], report.HTMLFile)
 		}
 	}
+	if err := o.apart(dirs); err != nil {
+		return err
+	}
 	if err := report.Render(o.Out, *d, report.HTML); err != nil {
 		return err
 	}
-	if err := o.summaries(g, *d, dirs[0]); err != nil {
+	twin := func(w io.Writer) error { return report.Markdown(w, *d) }
+	if o.Markdown == "-" {
+		err = twin(g.Out)
+	} else if o.Markdown != "" {
+		err = report.Render(o.Markdown, *d, report.Markdown)
+	}
+	if err != nil {
+		return err
+	}
+	if err := o.Servers.tell(g, "trtforge report "+dirs[0], d.Verdicts, twin); err != nil {
 		return err
 	}
 	if o.Markdown != "-" {
@@ -107,52 +114,27 @@ func runReport(ctx context.Context, o ReportOptions, g *globals, dirs []string) 
 			return fault.Wrap(fault.Missing, "opening", o.Out, err, "open the file in a browser by hand")
 		}
 	}
-	return gate.Err(d.Verdicts)
+	if failed := gate.Err(d.Verdicts); failed != nil {
+		if g.JSON { // one document: the report, which holds the verdicts
+			return printed{failed}
+		}
+		return failed
+	}
+	return nil
 }
 
-// summaries writes the forms that are not the page.
-func (o ReportOptions) summaries(g *globals, d report.Data, dir string) error {
-	switch {
-	case o.Markdown == "-":
-		if err := report.Markdown(g.Out, d); err != nil {
-			return err
-		}
-	case o.Markdown != "":
-		if err := report.Render(o.Markdown, d, report.Markdown); err != nil {
-			return err
-		}
-	}
-	if o.JUnit != "" {
-		suite := gate.JUnit("trtforge report "+dir, d.Verdicts)
-		if err := fsx.WriteFile(o.JUnit, func(w io.Writer) error { return junit.Write(w, suite) }); err != nil {
-			return err
+// apart refuses to write over what the report is made of.
+func (o ReportOptions) apart(dirs []string) error {
+	for _, out := range []string{o.Out, o.Markdown, o.Servers.JUnit} {
+		for _, dir := range dirs {
+			for _, name := range []string{report.File, report.RowsFile, report.SamplesFile, report.MachineFile} {
+				if out != "" && same(out, filepath.Join(dir, name)) {
+					return fault.New(fault.Usage, "", "", fmt.Sprintf("%s is what the report is made of", out), "name another file")
+				}
+			}
 		}
 	}
-	if !o.GitHub {
-		return nil
-	}
-	if err := gate.Annotate(g.Err, "", d.Verdicts); err != nil {
-		return err
-	}
-	return addSummary(d)
-}
-
-// addSummary adds the Markdown twin to the summary of a GitHub step, where there
-// is one. Several steps share the file, so it is added to and never replaced.
-func addSummary(d report.Data) error {
-	path := os.Getenv("GITHUB_STEP_SUMMARY")
-	if path == "" {
-		return nil
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
-	if err != nil {
-		return fsx.Explain("writing the step summary", path, err)
-	}
-	err = report.Markdown(f, d)
-	if closed := f.Close(); err == nil && closed != nil {
-		err = fsx.Explain("writing the step summary", path, closed)
-	}
-	return err
+	return nil
 }
 
 // writeVerdict is what the page says first.

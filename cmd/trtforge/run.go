@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"path/filepath"
 	"strings"
 	"text/tabwriter"
 
@@ -14,7 +16,9 @@ import (
 
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/report"
 )
 
 //go:embed pipeline.toml
@@ -27,6 +31,7 @@ type RunOptions struct {
 	Setup     bool
 	Accept    bool
 	Store     string
+	Servers   ServerFlags
 }
 
 // AddFlags declares the flags.
@@ -36,6 +41,7 @@ func (o *RunOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.Setup, "setup", false, "install missing runtimes instead of ending with status 3")
 	f.BoolVar(&o.Accept, "accept-licence", false, "with --setup: accept the licences shown")
 	addStore(f, &o.Store)
+	o.Servers.AddFlags(f)
 }
 
 func newRunCommand(g *globals) *cobra.Command {
@@ -49,14 +55,17 @@ engines, the PyTorch reference, validation, benchmarks, gates and the report.
 
 Each stage keeps a record of all that its output depends on. What still holds is
 not run again, so a run that was interrupted, or killed, goes on where it stopped.
-Results are in [output] dir: report.html, summary.json, rows.jsonl and stages/. Engines
-are built in the store, where other pipelines and build find them, and copied to stages/.
+Results are in [output] dir: report.html and its twin report.md, report.json,
+summary.json, rows.jsonl and stages/; "trtforge report" makes the report again of
+them. Engines are built in the store, where other pipelines and build find them, and
+copied to stages/.
 
 A pipeline file, with every key:
 
 ` + indent(pipelineExample, "    ") + exitStatus,
 		Example: `  trtforge run pipeline.toml
   trtforge run pipeline.toml --dry-run
+  trtforge run pipeline.toml --junit gates.xml --github
   trtforge run pipeline.toml --json | jq .verdicts`,
 		Args: cobra.ExactArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
@@ -102,6 +111,9 @@ func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error
 		return err
 	}
 	g.bars.close()
+	if err := opts.Servers.tell(g, "trtforge run "+path, result.All(), func(w io.Writer) error { return copyFile(w, filepath.Join(result.Dir, report.MarkdownFile)) }); err != nil {
+		return err
+	}
 	failed := result.Err()
 	if g.JSON && failed != nil { // one document: the summary, and in it the error
 		return errors.Join(g.print(struct {
@@ -110,6 +122,17 @@ func runRun(ctx context.Context, opts RunOptions, g *globals, path string) error
 		}{result, describe(failed)}, nil), printed{failed})
 	}
 	return errors.Join(g.print(result, result.Write), failed)
+}
+
+// copyFile writes a file's contents to w.
+func copyFile(w io.Writer, path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return fsx.Explain("reading", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	_, err = io.Copy(w, f)
+	return err
 }
 
 func writeSteps(w io.Writer, steps []pipeline.Step) error {

@@ -26,6 +26,7 @@ type SetupOptions struct {
 	IndexURL   string
 	Python     string
 	ORTLibrary string
+	Lib        string
 	Forget     bool
 	PrintLock  bool
 }
@@ -38,21 +39,23 @@ func (o *SetupOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.IndexURL, "index-url", "", "take PyTorch from the index at `URL`, for instance a CPU-only build; its hashes are not checked")
 	f.StringVar(&o.Python, "python", "", "use the environment of the interpreter at `PATH` instead of installing, from now on")
 	f.StringVar(&o.ORTLibrary, "ort-library", "", "use the libonnxruntime `FILE` instead of installing, from now on")
-	f.BoolVar(&o.Forget, "forget", false, "forget --python, --ort-library or --index-url of earlier and use the pinned build again")
+	f.StringVar(&o.Lib, "lib", "", "of trt: use the TensorRT in `DIR`, from now on")
+	f.BoolVar(&o.Forget, "forget", false, "forget --python, --ort-library, --lib or --index-url of earlier and use the pinned build again")
 	f.BoolVar(&o.PrintLock, "print-lock", false, "print the pinned wheels, as a requirements file, and install nothing")
 }
 
 func newSetupCommand(g *globals) *cobra.Command {
 	var opts SetupOptions
 	c := &cobra.Command{
-		Use:         "setup [ort|rtx|reference|oracle|oracle-trt|oracle-modelopt|trt|all]...",
+		Use:         "setup [ort|rtx|reference|trt|oracle|oracle-trt|oracle-modelopt|all]...",
 		Annotations: resumes,
 		Short:       "Install the pinned runtimes, or name your own",
 		Long: `Setup installs, without root, what trtforge drives into $TRTFORGE_HOME (default
 ~/.cache/trtforge), from wheels pinned by version and hash, and loads each to prove
 that it works. Without a name it says what there is; "all" is ort, rtx and reference.
-It may be interrupted and repeated, and two may run at once. "trt" installs nothing:
-it looks for a TensorRT of this machine, or says how to get one.
+It may be interrupted and repeated, and two may run at once. "trt" installs the GPU
+build of ONNX Runtime and its CUDA libraries, and looks for a TensorRT 10 of this
+machine (or in --lib DIR): without one it says what to run and ends with status 3.
 
 Without a network, bring the wheels (--print-lock says which):
     trtforge setup rtx --print-lock > rtx.txt
@@ -60,14 +63,14 @@ Without a network, bring the wheels (--print-lock says which):
     trtforge setup rtx --offline --find-links wheels
 
 For one run, the environment overrides what is installed: TRTFORGE_ORT_LIBRARY,
-TRTFORGE_RTX_PYTHON, TRTFORGE_REFERENCE_PYTHON, TRTFORGE_ORACLE_PYTHON,
+TRTFORGE_RTX_PYTHON, TRTFORGE_TRT_PYTHON, TRTFORGE_REFERENCE_PYTHON, TRTFORGE_ORACLE_PYTHON,
 TRTFORGE_ORACLE_TRT_PYTHON, TRTFORGE_ORACLE_MODELOPT_PYTHON.
 TRTFORGE_PYTHON is the Python to install with. pip's own PIP_* variables hold.
 ` + exitStatus,
 		Example: `  trtforge setup ort rtx reference --accept-licence
   trtforge setup reference --python ~/venvs/torch/bin/python
   trtforge setup ort --ort-library /opt/onnxruntime/lib/libonnxruntime.so.1.32.0`,
-		ValidArgs: append(runtimes.Names(), "trt", "all"),
+		ValidArgs: append(runtimes.Names(), "all"),
 		RunE: func(c *cobra.Command, args []string) error {
 			return runSetup(c.Context(), opts, g, args)
 		},
@@ -103,27 +106,33 @@ func runSetup(ctx context.Context, o SetupOptions, g *globals, args []string) er
 		if err != nil {
 			return err
 		}
-		done = append(done, r)
+		done = append(done, r...)
 	}
 	return g.print(done, func(w io.Writer) error { return writeRuntimes(w, done) })
 }
 
 // setupOne makes sure of one runtime; bars appear only once there is work.
-func setupOne(ctx context.Context, o SetupOptions, g *globals, name string) (runtimes.Runtime, error) {
-	if name == "trt" {
-		return runtimes.FindTRT()
-	}
+func setupOne(ctx context.Context, o SetupOptions, g *globals, name string) ([]runtimes.Runtime, error) {
 	bar := &lazyBar{open: func() pipeline.Bar { return g.bars.open("setup " + name) }}
 	var talk io.Writer = g.bars
 	if g.Quiet {
 		talk = io.Discard
 	}
-	r, err := runtimes.Ensure(ctx, name, runtimes.Options{
+	how := runtimes.Options{
 		AcceptLicence: o.Accept, FindLinks: o.FindLinks, Offline: o.Offline, IndexURL: o.IndexURL,
 		Python: o.Python, Library: o.ORTLibrary, Out: talk, Progress: bar,
-	})
+	}
+	var done []runtimes.Runtime
+	var err error
+	if name == "trt" {
+		done, err = runtimes.EnsureTRT(ctx, o.Lib, how)
+	} else {
+		var r runtimes.Runtime
+		r, err = runtimes.Ensure(ctx, name, how)
+		done = append(done, r)
+	}
 	bar.done(err)
-	return r, err
+	return done, err
 }
 
 // setupNames expands "all" and refuses unknown names, all at once.
@@ -136,7 +145,7 @@ func setupNames(args []string) ([]string, error) {
 			expanded = []string{"ort", "rtx", "reference"}
 		}
 		for _, name := range expanded {
-			if _, err := runtimes.Lookup(name); err != nil && name != "trt" {
+			if _, err := runtimes.Lookup(name); err != nil {
 				errs = append(errs, err)
 			}
 			if !slices.Contains(names, name) {
@@ -155,6 +164,9 @@ func (o SetupOptions) check(names []string) error {
 	}
 	if (o.Python != "" || o.ORTLibrary != "") && len(names) != 1 {
 		refuse("--python and --ort-library are about one runtime", "name exactly one")
+	}
+	if o.Lib != "" && !slices.Contains(names, "trt") {
+		refuse("--lib is about TensorRT only", "name trt")
 	}
 	if o.IndexURL != "" && !slices.Contains(names, "reference") {
 		refuse("--index-url is about PyTorch only", "name reference; for a mirror of everything set pip's PIP_INDEX_URL")

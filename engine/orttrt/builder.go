@@ -89,6 +89,13 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	return m, nil
 }
 
+// Check is nil where the builder would take a request, by everything that can be
+// known before a session is created.
+func (b *Builder) Check(r engine.Request) error {
+	_, err := b.plan(r, os.TempDir())
+	return err
+}
+
 // job is one build.
 type job struct {
 	*Builder
@@ -255,7 +262,7 @@ func (j *job) run(ctx context.Context, p progress.Counter) (m *engine.Manifest, 
 	if err := j.prepare(); err != nil {
 		return nil, err
 	}
-	c, err := j.Start(ctx, Environment(os.Environ(), j.c.TF32), log)
+	c, err := j.Start(ctx, engine.GPUEnvironment(os.Environ(), j.c.TF32), log)
 	if err != nil {
 		return nil, err
 	}

@@ -35,27 +35,19 @@ func fake(t *testing.T, how string) (*Builder, *[]*fakeChild) {
 }
 
 // request is for x [n, 8] times w, with a past that the graph does not use.
-func request(t *testing.T, weights onnx.DType) engine.Request {
+func request(t *testing.T) engine.Request {
 	t.Helper()
 	m := onnx.New("test")
 	g := m.Graph()
-	g.Input = append(g.Input, onnx.ValueInfo("x", weights, onnx.Sym("n"), onnx.Fixed(8)), onnx.ValueInfo("past", weights, onnx.Fixed(1), onnx.Sym("past")))
-	g.Output = append(g.Output, onnx.ValueInfo("y", weights, onnx.Sym("n"), onnx.Fixed(8)), onnx.ValueInfo("z", weights, onnx.Fixed(1), onnx.Sym("past")))
+	g.Input = append(g.Input, onnx.ValueInfo("x", onnx.Float32, onnx.Sym("n"), onnx.Fixed(8)), onnx.ValueInfo("past", onnx.Float32, onnx.Fixed(1), onnx.Sym("past")))
+	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, onnx.Sym("n"), onnx.Fixed(8)), onnx.ValueInfo("z", onnx.Float32, onnx.Fixed(1), onnx.Sym("past")))
 	g.Node = append(g.Node, onnx.Node("MatMul", "mm", []string{"x", "w"}, []string{"y"}), onnx.Node("Identity", "id", []string{"past"}, []string{"z"}))
-	w := onnx.Floats("w", []int64{8, 8}, make([]float32, 64)...)
-	if weights == onnx.Float16 {
-		w = &onnx.Weight{Name: "w", Type: weights, Dims: []int64{8, 8}, Data: onnx.Memory(make([]byte, 128))}
-	}
-	m.SetWeight(w)
+	m.SetWeight(onnx.Floats("w", []int64{8, 8}, make([]float32, 64)...))
 	path := filepath.Join(t.TempDir(), "model.onnx")
 	if err := onnx.Save(m, path, onnx.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	r := engine.Request{Name: "orttrt-fp32", Backend: "orttrt", Precision: engine.FP32, Model: path, ModelDigest: "abc", Plan: &profiles.Plan{Profiles: []profiles.Profile{between("wide", 1, 64, 0, 63)}}}
-	if weights == onnx.Float16 {
-		r.Precision = engine.FP16
-	}
-	return r
+	return engine.Request{Name: "orttrt-fp32", Backend: "orttrt", Precision: engine.FP32, Model: path, ModelDigest: "abc", Plan: &profiles.Plan{Profiles: []profiles.Profile{between("wide", 1, 64, 0, 63)}}}
 }
 
 // between is a profile of n and past from and to.
@@ -67,14 +59,14 @@ func between(name string, n, nTo, past, pastTo int64) profiles.Profile {
 }
 
 func TestContractOfAFakeChild(t *testing.T) {
-	good := request(t, onnx.Float32)
+	good := request(t)
 	wrong := good
 	wrong.Precision = engine.INT8
 	enginetest.Run(t, func(t *testing.T) engine.Builder { b, _ := fake(t, "good"); return b }, good, wrong)
 }
 
 func TestContractOfASplitFake(t *testing.T) {
-	good := request(t, onnx.Float32)
+	good := request(t)
 	good.Options = Choices{Split: true}.Map()
 	good.Plan = &profiles.Plan{Profiles: []profiles.Profile{between("prefill", 1, 64, 0, 0), between("decode", 1, 1, 1, 63)}}
 	wrong := good
@@ -96,7 +88,7 @@ func TestContractOfASplitFake(t *testing.T) {
 func TestWhatTheChildIsAskedFor(t *testing.T) {
 	t.Setenv("ORT_TENSORRT_FP16_ENABLE", "1")
 	b, started := fake(t, "good")
-	r := request(t, onnx.Float32)
+	r := request(t)
 	dir := t.TempDir()
 	if _, err := b.Build(t.Context(), r, dir, progress.Noop); err != nil {
 		t.Fatal(err)
@@ -141,7 +133,7 @@ func TestWhatIsNotAskedForFailsTheBuild(t *testing.T) {
 	} {
 		t.Run(how, func(t *testing.T) {
 			b, _ := fake(t, how)
-			_, err := b.Build(t.Context(), request(t, onnx.Float32), t.TempDir(), progress.Noop)
+			_, err := b.Build(t.Context(), request(t), t.TempDir(), progress.Noop)
 			if fault.Classify(err) != want.class || !strings.Contains(err.Error(), want.says) {
 				t.Errorf("%s: %v", fault.Classify(err), err)
 			}
@@ -158,7 +150,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		"two profiles":  {func(r *engine.Request, _ *Builder) { r.Plan.Profiles = append(r.Plan.Profiles, r.Plan.Profiles[0]) }, "--split"},
 		"split of one":  {func(r *engine.Request, _ *Builder) { r.Options = map[string]string{"split": "1"} }, "not prefill and decode"},
 		"target":        {func(r *engine.Request, _ *Builder) { r.Target = "sm90" }, "sm90"},
-		"option":        {func(r *engine.Request, _ *Builder) { r.Options = map[string]string{"levle": "3"} }, "levle"},
+		"option":        {func(r *engine.Request, _ *Builder) { r.Options = map[string]string{"depth": "3"} }, "depth"},
 		"name too many": {func(r *engine.Request, _ *Builder) { r.Plan.Profiles[0].Inputs[1].Input = "paste" }, "no input paste"},
 		"name missing":  {func(r *engine.Request, _ *Builder) { r.Plan.Profiles[0].Inputs = r.Plan.Profiles[0].Inputs[:1] }, "input past has no range"},
 		"implicit on 11": {func(r *engine.Request, b *Builder) {
@@ -169,7 +161,7 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		}, "the flags say fp16"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := request(t, onnx.Float32)
+			r := request(t)
 			b, started := fake(t, "good")
 			c.change(&r, b)
 			_, err := b.Build(t.Context(), r, t.TempDir(), progress.Noop)
@@ -196,7 +188,7 @@ func TestTimingCacheIsUsedAgain(t *testing.T) {
 	b.Timing = filepath.Join(t.TempDir(), "timing")
 	for i, want := range []string{".", "..", "..."} {
 		dir := t.TempDir()
-		if _, err := b.Build(t.Context(), request(t, onnx.Float32), dir, progress.Noop); err != nil {
+		if _, err := b.Build(t.Context(), request(t), dir, progress.Noop); err != nil {
 			t.Fatal(err)
 		}
 		got, err := os.ReadFile(filepath.Join(b.Timing, "TensorrtExecutionProvider_cache_sm90.timing"))
@@ -220,7 +212,7 @@ func TestImplicitINT8(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := request(t, onnx.Float32)
+	r := request(t)
 	r.Precision, r.Options = engine.INT8, Choices{Implicit: &Implicit{INT8: true, Table: digest}}.Map()
 	dir := t.TempDir()
 	m, err := b.Build(t.Context(), r, dir, progress.Noop)
@@ -241,7 +233,7 @@ func TestImplicitINT8(t *testing.T) {
 
 func TestEmbeddedEngineLiesOnce(t *testing.T) {
 	b, _ := fake(t, "good")
-	r := request(t, onnx.Float32)
+	r := request(t)
 	r.Options = Choices{Embed: true}.Map()
 	dir := t.TempDir()
 	m, err := b.Build(t.Context(), r, dir, progress.Noop)
@@ -258,7 +250,7 @@ func TestEmbeddedEngineLiesOnce(t *testing.T) {
 
 // How a built engine is opened follows from its manifest.
 func TestProviderOfAManifest(t *testing.T) {
-	r := request(t, onnx.Float32)
+	r := request(t)
 	r.Options = Choices{Device: 1, CUDAGraph: true}.Map()
 	m := &engine.Manifest{Inputs: engine.Inputs(r, "builder")}
 	p, err := Provider(m, "")

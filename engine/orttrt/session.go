@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"strings"
 	"time"
 
 	"github.com/trtforge/trtforge/engine"
@@ -110,15 +109,9 @@ func (b *Builder) config(c Choices, at Place) map[string]string {
 }
 
 // Provider is how an engine of this backend is opened, with the plugin at that path
-// where it was built by one. The child wants [Environment] too.
+// where it was built by one. The child wants [engine.GPUEnvironment] too.
 func Provider(m *engine.Manifest, plugin string) (ort.Provider, error) {
-	of := map[string]string{}
-	for k, v := range m.Inputs {
-		if name, ok := strings.CutPrefix(k, "option "); ok {
-			of[name] = v
-		}
-	}
-	c, err := ParseChoices(of)
+	c, err := ParseChoices(engine.OptionsOf(m.Inputs))
 	return (&Builder{Plugin: plugin}).provider(c.opening(), true), err
 }
 

@@ -251,10 +251,9 @@ func (j *job) manifest(results []buildResult, peak int64) (*engine.Manifest, err
 		if err != nil {
 			return nil, err
 		}
-		switch {
-		case m.File == "":
+		if m.File == "" {
 			m.File = l.context
-		default:
+		} else {
 			m.Steps = l.context
 			m.Files = append(m.Files, l.context)
 		}

@@ -35,7 +35,7 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	if err := ctx.Err(); err != nil {
 		return nil, context.Cause(ctx)
 	}
-	if err := b.takes(r); err != nil {
+	if err := b.Check(r); err != nil {
 		return nil, err
 	}
 	var paths [2]string
@@ -57,8 +57,9 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	return b.manifest(r, dir, engine.Measured{BuildMS: float64(time.Since(begin).Microseconds()) / 1000})
 }
 
-// takes refuses what trtexec cannot build.
-func (b *Builder) takes(r engine.Request) error {
+// Check refuses what trtexec cannot build, by everything that can be known before it
+// runs.
+func (b *Builder) Check(r engine.Request) error {
 	bad := func(cause, fix string) error { return fault.New(fault.Usage, "building", r.Name, cause, fix) }
 	switch {
 	case r.Plan == nil || len(r.Plan.Profiles) == 0:

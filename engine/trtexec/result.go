@@ -52,7 +52,7 @@ func Result(dir string) (*Builder, error) {
 
 // Account holds what a build left in dir against the request, as Build does.
 func (b *Builder) Account(r engine.Request, dir string) (*engine.Manifest, error) {
-	if err := b.takes(r); err != nil {
+	if err := b.Check(r); err != nil {
 		return nil, err
 	}
 	return b.manifest(r, dir, engine.Measured{BuildMS: loggedTime(filepath.Join(dir, logFile))})

@@ -65,8 +65,22 @@ type finding struct {
 
 // Examine makes every check.
 func Examine(ctx context.Context, m Machine) Report {
+	return examine(ctx, m, func(string) bool { return true })
+}
+
+// Require is [Report.Need] of the named things alone, and so takes no longer than
+// looking for them.
+func Require(ctx context.Context, m Machine, names ...string) error {
+	return examine(ctx, m, func(id string) bool { return slices.Contains(names, id) }).Need(names)
+}
+
+// examine makes the checks that are wanted.
+func examine(ctx context.Context, m Machine, wanted func(id string) bool) Report {
 	r := Report{Kind: "doctor", SchemaVersion: 1, CreatedBy: "trtforge " + m.Version}
 	for _, p := range probes() {
+		if !wanted(p.id) {
+			continue
+		}
 		f := p.look(ctx, m)
 		c := Check{ID: p.id, What: p.what, Status: OK, Found: f.found, Version: f.version, Detail: f.detail, Enables: p.enables}
 		switch {
@@ -82,7 +96,7 @@ func Examine(ctx context.Context, m Machine) Report {
 
 // Needs is the names that Need understands.
 func Needs() []string {
-	return []string{"ort", "rtx", "reference", "oracle", "trt", "trtexec", "cuda", "gpu"}
+	return []string{"ort", "rtx", "reference", "oracle", "trt", "ort-gpu", "trtexec", "cuda", "gpu"}
 }
 
 // Need is nil where everything named is there. What is not gives a Missing error
@@ -97,7 +111,11 @@ func (r Report) Need(names []string) error {
 			continue
 		}
 		if c := r.Checks[i]; !c.Found {
-			errs = append(errs, fault.New(fault.Missing, "looking for", name, fmt.Sprintf("%s is not on this machine", c.What), c.Fix))
+			cause := fmt.Sprintf("%s is not on this machine", c.What)
+			if len(c.Detail) > 0 {
+				cause += ": " + strings.Join(c.Detail, "; ")
+			}
+			errs = append(errs, fault.New(fault.Missing, "looking for", name, cause, c.Fix))
 		}
 	}
 	return errors.Join(errs...)

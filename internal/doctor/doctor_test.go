@@ -104,14 +104,17 @@ func TestEquippedMachine(t *testing.T) {
 		touch(t, filepath.Join(dir, name))
 	}
 	m := bare(t)
-	m.LibDirs = []string{dir}
+	m.LibDirs, m.TRTDirs = []string{dir}, []string{dir}
+	m.Find = func(name string) (runtimes.Runtime, bool) {
+		return runtimes.Runtime{Name: name, Versions: map[string]string{"onnxruntime-gpu": "1.31.1"}}, name == "trt"
+	}
 	m.LookPath = func(name string) (string, error) { return "/usr/bin/" + name, nil }
 	m.GPUs = func() (string, []GPU, error) {
 		return "570.1", []GPU{{Name: "NVIDIA H100", Compute: "9.0", MemoryBytes: 80e9, Driver: "570.1", CUDA: "12.8"}}, nil
 	}
 	m.Features = map[string]bool{"avx2": true, "avx512_vnni": true}
 	report := Examine(t.Context(), m)
-	if err := report.Need([]string{"cuda", "gpu", "trt", "trtexec"}); err != nil {
+	if err := report.Need([]string{"cuda", "gpu", "trt", "ort-gpu", "trtexec"}); err != nil {
 		t.Error(err)
 	}
 	want := map[string]string{"cuda": "570.1", "gpu": "NVIDIA H100", "trt": "10.9.0", "int8": "avx512_vnni"}
@@ -119,9 +122,41 @@ func TestEquippedMachine(t *testing.T) {
 		if v, ok := want[c.ID]; ok && c.Version != v {
 			t.Errorf("%s has version %q, want %q", c.ID, c.Version, v)
 		}
-		if c.ID == "trt" && len(c.Detail) != 2 {
+		if c.ID == "trt" && len(c.Detail) != 4 {
 			t.Errorf("trt found %v, want both majors", c.Detail)
 		}
+	}
+}
+
+// What is needed of TensorRT is all of it, of the major version that is loaded, and a
+// driver that answers.
+func TestHalfOfWhatAGPUBackendNeeds(t *testing.T) {
+	for name, c := range map[string]struct {
+		libraries []string
+		build     bool
+		says      string
+	}{
+		"another major":  {[]string{"libnvinfer.so.11.1.0", "libnvonnxparser.so.11.1.0"}, true, "none of major 10"},
+		"no parser":      {[]string{"libnvinfer.so.10.9.0"}, true, "no libnvonnxparser.so"},
+		"no GPU build":   {[]string{"libnvinfer.so.10.9.0", "libnvonnxparser.so.10.9.0"}, false, "GPU build of ONNX Runtime is not installed"},
+		"nothing at all": {nil, false, "no libnvinfer.so"},
+	} {
+		m := bare(t)
+		m.TRTDirs = []string{t.TempDir()}
+		m.Find = func(name string) (runtimes.Runtime, bool) { return runtimes.Runtime{}, c.build && name == "trt" }
+		for _, lib := range c.libraries {
+			touch(t, filepath.Join(m.TRTDirs[0], lib))
+		}
+		err := Require(t.Context(), m, "trt")
+		if fault.Exit(err) != 3 || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: exit %d, %v", name, fault.Exit(err), err)
+		}
+	}
+	m := bare(t)
+	m.LibDirs = []string{t.TempDir()}
+	touch(t, filepath.Join(m.LibDirs[0], "libcuda.so.1"))
+	if err := Require(t.Context(), m, "cuda", "gpu"); fault.Exit(err) != 3 || !strings.Contains(err.Error(), "the driver does not answer") {
+		t.Errorf("a library without a driver: %v", err)
 	}
 }
 

@@ -90,8 +90,8 @@ func lookCUDA(ctx context.Context, m Machine) finding {
 	}
 	f := finding{found: true, version: libs[0].Version, detail: []string{libs[0].Path}}
 	driver, gpus, err := askGPUs(ctx, m)
-	if err != nil {
-		f.warn = "the library is here but the driver does not answer: " + err.Error()
+	if err != nil { // a library without a driver, as containers have it
+		return finding{detail: append(f.detail, "the library is here but the driver does not answer: "+err.Error())}
 	}
 	if driver != "" {
 		f.version = driver
@@ -140,20 +140,39 @@ func askGPUs(ctx context.Context, m Machine) (string, []GPU, error) {
 	}
 }
 
+// lookTRT is of everything that backend orttrt loads: the GPU build of ONNX Runtime,
+// and TensorRT of the one major version that it links to.
 func lookTRT(_ context.Context, m Machine) finding {
-	libs := runtimes.FindShared("nvinfer", m.LibDirs)
-	if len(libs) == 0 {
-		return finding{detail: []string{"no libnvinfer.so where the loader looks"}}
+	var f finding
+	lacks := func(format string, args ...any) { f.detail = append(f.detail, fmt.Sprintf(format, args...)) }
+	build, installed := m.Find("trt")
+	if installed {
+		f.detail = append(f.detail, "ONNX Runtime for GPUs: "+build.VersionText())
+	} else {
+		lacks("the GPU build of ONNX Runtime is not installed")
 	}
-	f := finding{found: true, version: libs[0].Version}
-	for _, l := range libs {
-		f.detail = append(f.detail, l.Path+" (major "+l.Major()+")")
+	whole := installed
+	for _, stem := range []string{"nvinfer", "nvonnxparser"} {
+		libs := runtimes.FindShared(stem, m.TRTDirs)
+		right := false
+		for _, l := range libs {
+			f.detail = append(f.detail, l.Path+" (major "+l.Major()+")")
+			if l.Major() == runtimes.TRTMajor && !right {
+				right = true
+				if stem == "nvinfer" {
+					f.version = l.Version
+				}
+			}
+		}
+		switch {
+		case len(libs) == 0:
+			lacks("no lib%s.so where the loader looks", stem)
+		case !right:
+			lacks("none of major %s, which is the one that ONNX Runtime loads", runtimes.TRTMajor)
+		}
+		whole = whole && right
 	}
-	if len(runtimes.FindShared("nvonnxparser", m.LibDirs)) == 0 {
-		f.warn = "libnvonnxparser is not beside it: no ONNX model can be built; install libnvonnxparsers of the same version"
-	} else if libs[0].Major() != "10" {
-		f.warn = "ONNX Runtime up to 1.32 loads libnvinfer.so.10 only"
-	}
+	f.found = whole
 	return f
 }
 

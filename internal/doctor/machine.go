@@ -22,6 +22,7 @@ type Machine struct {
 	Glibc    string
 	Find     func(name string) (runtimes.Runtime, bool)
 	LibDirs  []string                          // where shared libraries are looked for
+	TRTDirs  []string                          // where TensorRT's are
 	LookPath func(name string) (string, error) // an executable
 	GPUs     func() (driver string, g []GPU, e error)
 	Home     func() (string, error)          // trtforge's directory
@@ -52,7 +53,7 @@ func ThisMachine(version string) Machine {
 	return Machine{
 		Version: version, Path: path, Cgo: builtWithCgo,
 		Platform: runtimes.CheckPlatform, Glibc: runtimes.Glibc(),
-		Find: runtimes.Find, LibDirs: runtimes.LibraryDirs(), LookPath: exec.LookPath, GPUs: gpus,
+		Find: runtimes.Find, LibDirs: runtimes.LibraryDirs(), TRTDirs: runtimes.TRTDirs(), LookPath: exec.LookPath, GPUs: gpus,
 		Home: runtimes.Home, Free: runtimes.FreeBytes,
 		Features: map[string]bool{"avx2": x.HasAVX2, "avx512f": x.HasAVX512F, "avx512_vnni": x.HasAVX512VNNI,
 			"avx_vnni": x.HasAVXVNNI, "amx_int8": x.HasAMXInt8},

@@ -43,18 +43,7 @@ type Parser struct {
 // New compiles the program, or skips the test by the name of what is missing.
 func New(t testing.TB) Parser {
 	t.Helper()
-	site := func(runtime string) string {
-		found, _ := filepath.Glob(filepath.Join(filepath.Dir(filepath.Dir(testenv.Python(t, runtime))), "lib", "python3*", "site-packages"))
-		if len(found) != 1 {
-			testenv.Lacking(t, runtime, "runtime "+runtime+" has no site-packages beside its interpreter")
-		}
-		return found[0]
-	}
-	libraries, _ := filepath.Glob(filepath.Join(site("oracle-trt"), "onnxruntime", "capi", "libonnxruntime.so.*"))
-	cuda, _ := filepath.Glob(filepath.Join(site("reference"), "nvidia", "*", "lib"))
-	if len(libraries) != 1 || len(cuda) == 0 {
-		testenv.Lacking(t, "oracle-trt", "ONNX Runtime with TensorRT, or the CUDA libraries that it links to, is not installed")
-	}
+	build := testenv.GPUBuild(t)
 	dir := t.TempDir()
 	compile := func(args ...string) {
 		cc := os.Getenv("CC")
@@ -85,7 +74,7 @@ func New(t testing.TB) Parser {
 	}
 	program := filepath.Join(dir, "options")
 	compile("-I", strings.TrimSpace(string(header)), "-o", program, source("options.c", optionsC), "-ldl")
-	return Parser{program, libraries[0], "LD_LIBRARY_PATH=" + strings.Join(append(cuda, dir), ":")}
+	return Parser{program, build.Library, "LD_LIBRARY_PATH=" + strings.Join(append(build.Dirs, dir), ":")}
 }
 
 // Parse gives maps of options to the parser.

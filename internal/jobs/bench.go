@@ -58,13 +58,14 @@ var kept struct {
 	threads int
 	spin    bool
 	level   ort.Optimize
+	kv      KV
 	session *ort.Session
 }
 
 // session is the request's engine and how long it took to open; 0 where it was
 // open already.
 func (r BenchRequest) session() (*ort.Session, time.Duration, error) {
-	if k := kept; k.session != nil && k.path == r.Path && k.threads == r.Threads && k.spin == r.Spin && k.level == r.Optimize {
+	if k := kept; k.session != nil && k.path == r.Path && k.threads == r.Threads && k.spin == r.Spin && k.level == r.Optimize && k.kv == r.KV {
 		return k.session, 0, nil
 	}
 	if err := letGo(); err != nil {
@@ -72,7 +73,7 @@ func (r BenchRequest) session() (*ort.Session, time.Duration, error) {
 	}
 	s, load, err := r.open()
 	if err == nil {
-		kept.path, kept.threads, kept.spin, kept.level, kept.session = r.Path, r.Threads, r.Spin, r.Optimize, s
+		kept.path, kept.threads, kept.spin, kept.level, kept.kv, kept.session = r.Path, r.Threads, r.Spin, r.Optimize, r.KV, s
 	}
 	return s, load, err
 }

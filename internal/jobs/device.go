@@ -21,8 +21,8 @@ const (
 	KVDevice KV = "device"
 )
 
-// session opens the model on its provider.
-func (m Model) session() (*ort.Session, error) {
+// connect opens the model on its provider.
+func (m Model) connect() (*ort.Session, error) {
 	o := ort.Options{Weights: m.Weights, Threads: m.Threads, Spin: m.Spin, Optimize: m.Optimize, Provider: m.Provider}
 	if m.Provider != nil && m.KV == KVDevice {
 		o.Device = "Cuda"

@@ -87,7 +87,7 @@ type PyTorch struct {
 // open opens the model and says how long that took.
 func (m Model) open() (*ort.Session, time.Duration, error) {
 	start := time.Now()
-	s, err := m.session()
+	s, err := m.connect()
 	return s, time.Since(start), err
 }
 

@@ -29,6 +29,7 @@ var floors = [][]string{
 	{"engine/enginetest"},
 	{"engine/ortcpu", "engine/rtx", "engine/store", "engine/trtexec", "pack"},
 	{"engine/orttrt", "engine/ortcuda"},
+	{"engine/local"},
 	{"lm", "pack/bundle"},
 	{"validate"},
 	{"bench", "quant/search"},

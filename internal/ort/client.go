@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -22,6 +23,7 @@ type Client struct {
 	Exe     string    // the executable; this one where empty
 	Args    []string  // its arguments; Command where empty
 	Env     []string  // KEY=VALUE, beside the library's
+	Dirs    []string  // where the library's providers find what they link to
 	Log     io.Writer // the child's stderr, ONNX Runtime's log among it
 
 	// As in child.Spec: 0 is the default, negative none.
@@ -150,7 +152,7 @@ func (c *Client) spec() (child.Spec, error) {
 	if len(args) == 0 {
 		args = []string{Command}
 	}
-	path := filepath.Dir(c.Library)
+	path := strings.Join(append([]string{filepath.Dir(c.Library)}, c.Dirs...), string(os.PathListSeparator))
 	if old := os.Getenv("LD_LIBRARY_PATH"); old != "" {
 		path += string(os.PathListSeparator) + old
 	}

@@ -39,8 +39,8 @@ type settable interface {
 }
 
 // with makes options, sets them and hands them over.
-func with[T settable](make func() (T, error), options map[string]string, add func(T) error) error {
-	o, err := make()
+func with[T settable](blank func() (T, error), options map[string]string, add func(T) error) error {
+	o, err := blank()
 	if err != nil {
 		return err
 	}

@@ -18,10 +18,10 @@
 //
 // Who has the software already says so: [Options] for good (kept in
 // runtimes/override.json), or the environment for one run: TRTFORGE_ORT_LIBRARY (a
-// libonnxruntime file), TRTFORGE_RTX_PYTHON, TRTFORGE_REFERENCE_PYTHON and
+// libonnxruntime file), TRTFORGE_RTX_PYTHON, TRTFORGE_TRT_PYTHON, TRTFORGE_REFERENCE_PYTHON and
 // TRTFORGE_ORACLE_PYTHON (an interpreter that can import what is needed).
 // TRTFORGE_PYTHON is the interpreter to install with.
 //
-// It will not install drivers, CUDA or classic TensorRT, needs no root, and knows
+// It will not install drivers or classic TensorRT, which it finds, needs no root, and knows
 // linux/amd64 with glibc 2.28 or later only.
 package runtimes

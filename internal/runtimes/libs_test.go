@@ -49,7 +49,51 @@ func TestFindShared(t *testing.T) {
 	}
 }
 
+// TestTRTThatTheUserNames is remembered until it is forgotten, and one that ONNX
+// Runtime cannot load is refused by its major version.
+func TestTRTThatTheUserNames(t *testing.T) {
+	t.Setenv("TRTFORGE_HOME", t.TempDir())
+	fill := func(names ...string) string {
+		dir := filepath.Join(t.TempDir(), "lib")
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if err := os.WriteFile(filepath.Join(dir, name), nil, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		return dir
+	}
+	eleven := fill("libnvinfer.so.11.1.0", "libnvonnxparser.so.11.1.0")
+	if _, err := runtimes.UseTRT(eleven); fault.Exit(err) != 3 || !strings.Contains(err.Error(), "of major version 11") {
+		t.Errorf("TensorRT 11: %v", err)
+	}
+	if _, err := runtimes.UseTRT(filepath.Join(eleven, "none")); fault.Exit(err) != 2 {
+		t.Errorf("no directory: %v", err)
+	}
+	ten := fill("libnvinfer.so.10", "libnvonnxparser.so.10")
+	// As pip lays it out: the version stands beside the libraries.
+	if err := os.Mkdir(filepath.Join(filepath.Dir(ten), "tensorrt_cu13_libs-10.13.3.9.dist-info"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := runtimes.UseTRT(ten); err != nil {
+		t.Fatal(err)
+	}
+	r, err := runtimes.FindTRT()
+	if err != nil || filepath.Dir(r.Library) != ten || r.Versions["libnvinfer"] != "10.13.3.9" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if err := runtimes.Forget("trt"); err != nil {
+		t.Fatal(err)
+	}
+	if r, err := runtimes.FindTRT(); err == nil && filepath.Dir(r.Library) == ten {
+		t.Error("it is still used")
+	}
+}
+
 func TestTRTIsFoundByLibraryPathOrSaysWhatToRun(t *testing.T) {
+	t.Setenv("TRTFORGE_HOME", t.TempDir())
 	dir := t.TempDir()
 	t.Setenv("LD_LIBRARY_PATH", dir)
 	if len(runtimes.FindShared("nvinfer", runtimes.LibraryDirs())) > 0 {

@@ -127,5 +127,10 @@ func Forget(name string) error {
 	if _, err := Lookup(name); err != nil {
 		return err
 	}
-	return editOverrides(func(m map[string]Runtime) { delete(m, name) })
+	return editOverrides(func(m map[string]Runtime) {
+		delete(m, name)
+		if name == "trt" {
+			delete(m, tensorRT)
+		}
+	})
 }

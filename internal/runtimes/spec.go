@@ -26,6 +26,9 @@ type Spec struct {
 const nvidiaTerms = "https://docs.nvidia.com/deeplearning/tensorrt-rtx/ (under Reference), " +
 	"or in the wheel, licenses/LICENSE.txt"
 
+// cudaTerms is where NVIDIA publishes the terms of its CUDA libraries.
+const cudaTerms = "https://docs.nvidia.com/cuda/eula/ and https://docs.nvidia.com/deeplearning/cudnn/, or in the wheels"
+
 // Specs is every runtime that can be installed, in the order to install them.
 func Specs() []Spec {
 	return []Spec{
@@ -49,6 +52,14 @@ func Specs() []Spec {
 			Licence: "BSD-3-Clause (PyTorch), Apache-2.0 (transformers), NVIDIA's own terms (the CUDA libraries PyTorch comes with)",
 			asked:   []string{"torch", "transformers", "safetensors", "numpy"},
 			probe:   importing("torch", "transformers", "safetensors", "numpy"), override: "TRTFORGE_REFERENCE_PYTHON",
+		},
+		{
+			Name: "trt", What: "ONNX Runtime 1.31.1 for GPUs, and the CUDA 13 libraries that it links to",
+			Enables: "building and running engines of backends orttrt and ortcuda, on an NVIDIA GPU; TensorRT itself is found, not installed",
+			Licence: "MIT (onnxruntime-gpu), NVIDIA's own terms (cuBLAS, cuDNN, cuFFT, cuRAND, NVRTC, CUDA runtime)",
+			Read:    cudaTerms, accept: true,
+			asked: []string{"onnxruntime-gpu", "nvidia-cublas", "nvidia-cuda-runtime", "nvidia-cudnn-cu13"},
+			probe: loadGPU, override: "TRTFORGE_TRT_PYTHON",
 		},
 		{
 			Name: "oracle", What: "onnx, onnxruntime, scipy and statsmodels for Python, laid over the reference runtime",

@@ -6,6 +6,7 @@ var decisive = map[string][2]string{
 	"ort":       {"onnxruntime", "onnxruntime"},
 	"rtx":       {"tensorrt_rtx_bindings", "tensorrt-rtx-cu12-bindings"},
 	"reference": {"torch", "torch"},
+	"trt":       {"onnxruntime-gpu", "onnxruntime-gpu"},
 }
 
 // VersionOf is the version of what a runtime is there for, as installed, or as

@@ -13,9 +13,12 @@ import (
 	"testing/fstest"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
@@ -273,6 +276,48 @@ func TestAnotherTrialIsRefused(t *testing.T) {
 	if _, err := other.Run(t.Context(), progress.Noop); fault.Exit(err) != 4 {
 		t.Errorf("a newer record: %v", err)
 	}
+}
+
+// TestRequestFormat holds bench.json to the example of docs/formats.md: it is what a
+// trial of that engine and scenario writes.
+func TestRequestFormat(t *testing.T) {
+	path := filepath.Join("..", "..", "docs", "formats", "bench.json")
+	old, err := readRequest(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	trial := &Trial{Cases: []bench.Case{{Scenario: profiles.Scenario{Name: "chat", Batch: 1, PromptTokens: 27, NewTokens: 8, Weight: 1}}},
+		Systems: []System{{Name: "int8", Key: "5853d5ac3923e91301de1e0fb71fedd03d15aef16a24a449972b0c7f13b43f9d", Model: jobs.Model{Threads: 2}}}}
+	trial.fill()
+	got, err := fsx.JSON(request{Kind: "bench", SchemaVersion: RequestVersion, CreatedBy: old.CreatedBy, Inputs: trial.inputs()})
+	if diff := cmp.Diff(string(want), string(got)); diff != "" || err != nil {
+		t.Errorf("error %v, bench.json (-want +got):\n%s", err, diff)
+	}
+}
+
+func FuzzRequest(f *testing.F) {
+	f.Add(`{"kind":"bench","schema_version":1,"inputs":{"seed":"0"}}`)
+	f.Add(`{"kind":"bench","schema_version":1,"inputs":null}`)
+	f.Fuzz(func(t *testing.T, text string) {
+		path := filepath.Join(t.TempDir(), RequestFile)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r, err := readRequest(path)
+		if err != nil {
+			if fault.Classify(err) != fault.Input {
+				t.Errorf("class of %v", err)
+			}
+			return
+		}
+		if maps.Equal(r.Inputs, map[string]string{"seed": "1"}) != (differs(r.Inputs, map[string]string{"seed": "1"}) == "") {
+			t.Errorf("%v: %q", r.Inputs, differs(r.Inputs, map[string]string{"seed": "1"}))
+		}
+	})
 }
 
 // With Until a noisy system has more turns than a quiet one, and no more than Most.

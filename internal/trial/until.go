@@ -1,8 +1,6 @@
 package trial
 
 import (
-	"math"
-
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/stats"
 )
@@ -59,8 +57,8 @@ func values(samples []bench.Sample, of func(bench.Sample) float64) []float64 {
 }
 
 // further are the turns of one more round: of each system at a case whose medians
-// are not within Until yet, half as many requests as it had. What earlier rounds
-// gave decides alone, so that a trial that goes on decides as it would have.
+// are not within Until yet, as many requests as are thought to be needed, at most as
+// many again as it had.
 func (t *Trial) further() []bench.Turn {
 	if t.Until <= 0 {
 		return nil
@@ -74,7 +72,7 @@ func (t *Trial) further() []bench.Turn {
 		for i := range t.Cases {
 			at := pair{s.Name, i}
 			n := t.taken(at)
-			if more := min(max(n/2, 1), t.Most-n); more > 0 && t.lost[at] < giveUp && !t.narrow(at) {
+			if more := min(t.needed(at)-n, n, t.Most-n); more > 0 && t.lost[at] < giveUp {
 				turns = append(turns, bench.Turn{Round: round, Engine: s.Name, Case: i, Repetitions: more})
 			}
 		}
@@ -82,23 +80,17 @@ func (t *Trial) further() []bench.Turn {
 	return bench.Shuffle(t.Seed+uint64(round), turns)
 }
 
-// narrow tells whether the medians of a system at a case are known well enough: the
-// distance of each end of the interval from the median is within Until of it.
-func (t *Trial) narrow(at pair) bool {
-	samples := t.of(at)
+// needed is how many requests bring the interval of each median of a system at a
+// case within Until of it.
+func (t *Trial) needed(at pair) int {
+	samples, n := t.of(at), 0
 	for _, of := range []func(bench.Sample) float64{
 		func(s bench.Sample) float64 { return s.TTFT },
 		func(s bench.Sample) float64 { return s.E2E },
 		bench.Sample.TPOT,
 	} {
 		v := values(samples, of)
-		if len(v) == 0 {
-			return false
-		}
-		s := stats.Median(v)
-		if within := t.Until * math.Abs(s.Value); s.Hi-s.Value > within || s.Value-s.Lo > within {
-			return false
-		}
+		n = max(n, stats.Needed(v, t.Until)+len(samples)-len(v))
 	}
-	return true
+	return n
 }

@@ -30,6 +30,9 @@ def merged(x):
     return torch.cat([kept, rest], dim=1)
 kl = torch.nn.functional.kl_div(merged(q), merged(p), log_target=True, reduction="none").sum(-1)
 json.dump({"nll": torch.nn.functional.cross_entropy(raw[1], target, reduction="none").tolist(), "kl": kl.tolist(),
+           "full": torch.nn.functional.kl_div(q, p, log_target=True, reduction="none").sum(-1).tolist(), "logit": (raw[0] - raw[1]).abs().max(-1).values.tolist(),
+           "dprob": (q.exp() - p.exp()).gather(1, target[:, None])[:, 0].tolist(),
+           "top5": [int(a in b) for a, b in zip(q.argmax(-1).tolist(), torch.topk(p, 5, dim=-1).indices.tolist())],
            "delta": (p - q).gather(1, top).abs().max(-1).values.tolist(), "agree": (p.argmax(-1) == q.argmax(-1)).int().tolist()}, sys.stdout)
 `
 
@@ -52,13 +55,18 @@ func TestScoresAsTorch(t *testing.T) {
 		}
 	}
 	want := askTorch(t, raw, rows, vocab, topK)
-	got := scores(t, logits, topK)
+	got, live := scores(t, logits, topK), streamed(t, logits, raw[:rows*vocab*4])
 	for i := range rows {
 		near(t, i, "NLL", got.NLL[i], want.NLL[i])
 		near(t, i, "KL", got.KL[i], want.KL[i])
 		near(t, i, "largest difference", got.MaxDelta[i], want.Delta[i])
-		if int(got.Agree[i]&validate.Top1) != want.Agree[i] {
-			t.Errorf("row %d: agreement %d, PyTorch says %d", i, got.Agree[i], want.Agree[i])
+		near(t, i, "full KL", live.KL[i], want.Full[i])
+		near(t, i, "logit error", live.MaxLogit[i], want.Logit[i])
+		for _, s := range []*validate.Score{got, live} {
+			near(t, i, "difference of probability", s.DProb[i], want.DProb[i])
+			if int(s.Agree[i]&validate.Top1) != want.Agree[i] || int(s.Agree[i]&validate.Top5)/int(validate.Top5) != want.Top5[i] {
+				t.Errorf("row %d: agreement %b, PyTorch says %d and %d", i, s.Agree[i], want.Agree[i], want.Top5[i])
+			}
 		}
 	}
 }
@@ -71,8 +79,8 @@ func near(t *testing.T, row int, what string, got, want float64) {
 }
 
 type torchAnswer struct {
-	NLL, KL, Delta []float64
-	Agree          []int
+	NLL, KL, Full, Delta, Logit, DProb []float64
+	Agree, Top5                        []int
 }
 
 func askTorch(t *testing.T, raw []byte, numbers ...int) (answer torchAnswer) {
@@ -121,6 +129,33 @@ func scores(t *testing.T, logits [2][][]float32, topK int) *validate.Score {
 	if err != nil {
 		t.Fatal(err)
 	}
+	for i, row := range logits[1] {
+		if err := a.Add(validate.Position{At: i, Logits: row}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, err := a.Score()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// streamed is package validate's answer where the reference's logits come as a
+// stream.
+func streamed(t *testing.T, logits [2][][]float32, raw []byte) *validate.Score {
+	t.Helper()
+	n, vocab := len(logits[0]), len(logits[0][0])
+	ids := make([]int, n+1)
+	for i := range n {
+		ids[i+1] = i % vocab
+	}
+	c := validate.Convention{Name: validate.HFNonOverlap, Length: n + 1}
+	a, err := validate.NewAccumulator(c.Windows(ids), c, len(ids), nil, "prefill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Live(bytes.NewReader(raw))
 	for i, row := range logits[1] {
 		if err := a.Add(validate.Position{At: i, Logits: row}); err != nil {
 			t.Fatal(err)

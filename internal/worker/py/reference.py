@@ -86,6 +86,8 @@ def bundle(call):
         "settings": {"dtype": "float32", "attention": request["attention"], "tf32": "off", "threads": str(torch.get_num_threads())},
         "versions": versions(),
     }
+    if layers := getattr(model.config, "num_hidden_layers", None):
+        header["settings"]["layers"] = str(layers)
     if continued:
         header["greedy"] = continued
     write_json(os.path.join(request["out"], "bundle.json"), header)

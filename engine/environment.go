@@ -1,22 +1,22 @@
-package orttrt
+package engine
 
 import (
 	"slices"
 	"strings"
 )
 
-// deciding are variables that decide what a session leaves open: options of the
-// TensorRT EP, by name or by how they begin.
+// deciding are variables that decide what a session of ONNX Runtime leaves open:
+// options of its TensorRT EP, by name or by how they begin.
 var deciding = []string{"ORT_TENSORRT_", "ORT_DUMP_EP_CONTEXT_MODEL", "ORT_EP_CONTEXT_EMBED_MODE", "ORT_EP_CONTEXT_FILE_PATH"}
 
 // tf32Variable switches TF32 in cuBLAS, cuDNN and TensorRT: 0 is off, whatever a
 // program asks. The TensorRT EP has no option for it.
 const tf32Variable = "NVIDIA_TF32_OVERRIDE"
 
-// Environment is what is added to a child's environment so that this one decides
+// GPUEnvironment is what is added to a child's environment so that this one decides
 // nothing: deciding variables are made empty, which the provider takes for unset,
 // and TF32 is off unless it is asked for.
-func Environment(environ []string, tf32 bool) []string {
+func GPUEnvironment(environ []string, tf32 bool) []string {
 	var add []string
 	for _, kv := range environ {
 		name, _, _ := strings.Cut(kv, "=")
@@ -25,8 +25,11 @@ func Environment(environ []string, tf32 bool) []string {
 		}
 	}
 	slices.Sort(add)
-	if tf32 {
-		return append(add, tf32Variable+"=") // empty, as unset, leaves it to the program
+	switch {
+	case !tf32:
+		add = append(add, tf32Variable+"=0")
+	case slices.ContainsFunc(environ, func(kv string) bool { return strings.HasPrefix(kv, tf32Variable+"=") }):
+		add = append(add, tf32Variable+"=1") // unset is on, too, but a child cannot be made to forget it
 	}
-	return append(add, tf32Variable+"=0")
+	return add
 }

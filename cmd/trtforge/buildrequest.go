@@ -1,0 +1,172 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/local"
+	"github.com/trtforge/trtforge/engine/orttrt"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/profiles"
+)
+
+// buildBackends are the values of --backend.
+func buildBackends() []string { return append([]string{"rtx", "ortcpu"}, local.Backends()...) }
+
+// planned tells whether a backend builds profiles.
+func planned(backend string) bool {
+	return backend == "rtx" || local.Is(backend) && local.Plans(backend)
+}
+
+// check finds every flag that cannot be, before a file is read.
+func (o BuildOptions) check() error {
+	var errs []error
+	bad := func(cause, fix string) { errs = append(errs, fault.New(fault.Usage, "", "", cause, fix)) }
+	p := engine.Precision(o.Precision)
+	if p != "" && !slices.Contains([]engine.Precision{engine.FP32, engine.FP16, engine.BF16, engine.INT8, engine.W8}, p) {
+		bad(fmt.Sprintf("--precision %q", o.Precision), "want fp32, fp16, bf16, int8 or w8, or leave it out")
+	}
+	switch {
+	case !slices.Contains(buildBackends(), o.Backend):
+		bad(fmt.Sprintf("--backend %q", o.Backend), "want one of "+strings.Join(buildBackends(), ", "))
+	case planned(o.Backend) && o.Plan == "":
+		bad("an engine of "+o.Backend+" needs profiles, and --plan names none", "derive a plan first: `trtforge profiles derive`")
+	case !planned(o.Backend) && o.Plan != "":
+		bad(o.Backend+" has no profiles, and --plan names some", "leave it out")
+	}
+	if o.Target != "" && o.Backend != "rtx" {
+		bad("--target is of rtx: other engines are for this machine", "leave it out")
+	}
+	if o.Backend != local.TensorRT && (o.Split || o.Implicit || o.Table != "" || o.Plugin != "") {
+		bad("--split, --implicit, --table and --plugin are of orttrt", "leave them out, or say --backend orttrt")
+	}
+	if o.Trtexec != "" && o.Backend != local.Trtexec {
+		bad("--trtexec is of backend trtexec", "leave it out, or say --backend trtexec")
+	}
+	if o.Implicit && !slices.Contains([]engine.Precision{engine.FP16, engine.BF16, engine.INT8}, p) {
+		bad("--implicit says no precision", "say --precision fp16, bf16 or int8")
+	}
+	if o.Table != "" && !o.Implicit {
+		bad("--table is of --implicit: a graph that is quantized has its ranges inside", "leave it out, or say --implicit")
+	}
+	if o.Timeout <= 0 {
+		bad(fmt.Sprintf("--timeout %v", o.Timeout), "want a time above 0")
+	}
+	return errors.Join(errs...)
+}
+
+// request is what the flags ask for, but for the digest of the graph. Everything
+// wrong with them is told before anything runs.
+func (o BuildOptions) request(path string) (r engine.Request, err error) {
+	if err := o.check(); err != nil {
+		return r, err
+	}
+	r = engine.Request{Backend: o.Backend, Target: o.Target}
+	if r.Options, err = o.options(); err != nil {
+		return r, err
+	}
+	if r.Model, err = graphFile(path); err != nil {
+		return r, err
+	}
+	if o.Plan != "" {
+		if r.Plan, err = profiles.Load(o.Plan); err != nil {
+			return r, err
+		}
+	}
+	m, err := onnx.Load(r.Model)
+	if err != nil {
+		return r, err
+	}
+	defer func() { _ = m.Close() }()
+	if r.Precision, err = o.precision(m, r.Model); err != nil {
+		return r, err
+	}
+	r.Name = o.Backend + "-" + string(r.Precision)
+	r.Contract, err = o.contract(m)
+	return r, err
+}
+
+// precision is the graph's, or that of the flags where those decide.
+func (o BuildOptions) precision(m *onnx.Model, path string) (engine.Precision, error) {
+	p := engine.Precision(o.Precision)
+	got := engine.PrecisionOf(m)
+	switch {
+	case o.Implicit:
+		return p, fault.Wrap(fault.Input, "building", path, engine.CheckGraph(m, engine.FP32), "--implicit is of graphs that say nothing; leave it out")
+	case p != "" && p != got:
+		return got, fault.Wrap(fault.Input, "building", path, engine.CheckGraph(m, p), "leave --precision out, or quantize the model first")
+	case o.Backend == "ortcpu" && got == engine.BF16:
+		return got, fault.New(fault.Input, "building", path, "ONNX Runtime's CPU has no BF16 products", "build it for --backend rtx")
+	}
+	return got, nil
+}
+
+// options are those of the builder, in the form that the key is made of.
+func (o BuildOptions) options() (map[string]string, error) {
+	of := map[string]string{}
+	for _, text := range o.Options {
+		name, value, found := strings.Cut(text, "=")
+		if _, twice := of[name]; !found || twice {
+			return nil, fault.New(fault.Usage, "", "", fmt.Sprintf("--option %q", text), "write NAME=VALUE, each name once")
+		}
+		of[name] = value
+	}
+	if !local.Is(o.Backend) {
+		if len(of) > 0 {
+			return nil, fault.New(fault.Usage, "", "", o.Backend+" has no options, and --option names some", "leave it out")
+		}
+		return nil, nil
+	}
+	for _, name := range []string{"split", "implicit", "table"} {
+		if _, given := of[name]; given {
+			return nil, fault.New(fault.Usage, "", "", "--option "+name, "it is a flag of its own: --"+name)
+		}
+	}
+	if o.Split {
+		of["split"] = "1"
+	}
+	if o.Implicit {
+		of["implicit"] = o.Precision
+	}
+	if o.Table != "" {
+		digest, err := fsx.Digest(o.Table)
+		if err != nil {
+			return nil, err
+		}
+		of["table"] = digest
+	}
+	return local.Canonical(o.Backend, of)
+}
+
+// device is the GPU that the options name.
+func (o BuildOptions) device(of map[string]string) int {
+	c, err := orttrt.ParseChoices(map[string]string{"device": of["device"]})
+	if err != nil {
+		return 0 // none was named
+	}
+	return c.Device
+}
+
+// contract is what the graph's inputs mean; a CPU engine needs none.
+func (o BuildOptions) contract(m *onnx.Model) (*contract.Contract, error) {
+	if o.Backend == "ortcpu" && len(o.Bind) == 0 {
+		return nil, nil
+	}
+	return infer(m, o.Bind)
+}
+
+// digestOf is the digest of a graph.
+func digestOf(path string) (string, error) {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = m.Close() }()
+	return m.Digest()
+}

@@ -1,0 +1,359 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/store"
+	"github.com/trtforge/trtforge/gate"
+	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/validate"
+)
+
+// ValidateOptions are the flags of validate.
+type ValidateOptions struct {
+	Model       string
+	Reference   string
+	Only        bool
+	Text        string
+	IDs         string
+	Calibration string
+	Convention  string
+	Window      int
+	Windows     int
+	NoNoise     bool
+
+	Gate    string
+	Limits  gate.Limits // of the flags, for every precision
+	Tensors string
+
+	Out     string
+	JUnit   string
+	GitHub  bool
+	Store   string
+	Seed    uint64
+	Threads int
+	Timeout time.Duration
+	Setup   bool
+}
+
+// AddFlags declares the flags.
+func (o *ValidateOptions) AddFlags(f *pflag.FlagSet) {
+	f.StringVar(&o.Model, "model", "", "the checkpoint `DIR`: its tokenizer reads the text, and PyTorch runs it where the reference is live")
+	f.StringVar(&o.Reference, "reference", "", "what PyTorch FP32 gives: the `DIR` of a recorded bundle, or live to run PyTorch now, which compares the whole vocabulary (default: live; of a pipeline's directory, its bundle)")
+	f.BoolVar(&o.Only, "reference-only", false, "record the bundle into -o, and validate nothing: what machines without PyTorch validate against")
+	f.StringVar(&o.Text, "text", "", "the `FILE` of text in UTF-8 that is scored")
+	f.StringVar(&o.IDs, "ids", "", "a `FILE` of token ids instead: whole numbers with spaces or commas between")
+	f.StringVar(&o.Calibration, "calibration", "", "the `FILE` of text that ranges were calibrated on: scoring any of it is refused")
+	f.StringVar(&o.Convention, "convention", "", "of perplexity: `RULE` hf-strided(L,STRIDE), hf-nonoverlap(L), llama-chunks(CTX) (default: the bundle's, or hf-nonoverlap of the smaller of 512 and the model's positions)")
+	f.IntVar(&o.Window, "window", 0, "`TOKENS` of a window, in place of --convention: hf-nonoverlap of that length")
+	f.IntVar(&o.Windows, "windows", 0, "score only the first `N` windows of the text; 0 for all")
+	f.BoolVar(&o.NoNoise, "no-noise", false, "do not measure PyTorch's own noise, BF16 against FP32")
+	f.StringVar(&o.Gate, "gate", "", "limits by precision: a TOML `FILE` with [gate.int8] and the like, or a pipeline (default: the study's, perplexity within 1, 5 and 10 %)")
+	o.Limits = gate.Limits{}
+	for _, l := range []struct{ flag, name, usage string }{
+		{"max-ppl-ratio", "ppl_ratio_max", "fail where perplexity is more than `RATIO` times the reference's"},
+		{"max-kl", "kl_mean_max", "fail where the mean KL divergence is more than `NATS` a token"},
+		{"min-top1", "top1_min", "fail where a smaller `SHARE` of tokens has the reference's most likely successor"},
+		{"max-logit-error", "logit_error_max", "fail where a logit is off by more than `X`"},
+		{"min-greedy-match", "greedy_match_min", "fail where greedy text is the reference's for fewer `TOKENS`, in the median"},
+	} {
+		f.Var(limit{o.Limits, l.name}, l.flag, l.usage)
+	}
+	f.StringVar(&o.Tensors, "tensors", "", "the FP32 graph `FILE` that a Q/DQ graph was made of: compare their tensors, and name scales that are wrong")
+	f.StringVarP(&o.Out, "out", "o", "", "write rows.jsonl and machine.json into `DIR`, or the bundle of --reference-only")
+	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each verdict")
+	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error and append to the step's summary")
+	addStore(f, &o.Store)
+	f.Uint64Var(&o.Seed, "seed", 1, "of bootstraps")
+	f.IntVar(&o.Threads, "threads", 0, "threads of ONNX Runtime and of PyTorch; 0 for as many as the machine grants")
+	f.DurationVar(&o.Timeout, "timeout", 0, "give up a pass over the text after this `TIME`; 0 for never")
+	f.BoolVar(&o.Setup, "setup", false, "install missing runtimes instead of ending with status 3")
+}
+
+func newValidateCommand(g *globals) *cobra.Command {
+	var opts ValidateOptions
+	c := &cobra.Command{
+		Use:   "validate ENGINE...",
+		Short: "Hold engines to PyTorch: perplexity, KL, agreement, and what is broken",
+		Long: `Validate scores a text through engines and holds each token to what PyTorch FP32
+predicts: perplexity and its ratio with bootstrap intervals over windows, KL divergence
+(mean, quantiles, largest), agreement of the most likely token, the text's token's
+probability, and errors of logits. The prefill path and cached decode are measured
+apart, since an error in the cache shows in the second only. Greedy text is compared,
+and a row must not change with what runs beside it or with padding on its left. Where
+logits are NaN or infinite the graph is bisected for the node that makes the first.
+
+ENGINE is an engine's directory, a key of the store, an .onnx file, or the output
+directory of a pipeline, which stands for all its engines; NAME=ENGINE names one. A
+bundle keeps the 64 most likely tokens of each position, so KL from it is a lower bound,
+and needs no PyTorch; with --reference live all tokens are compared, for one pass of
+PyTorch for each engine and path. Both print PyTorch's own noise beside: BF16 against
+FP32, and ONNX Runtime's FP32.
+
+Perplexities of different conventions are not comparable:
+
+  hf-strided(L,S)   windows of L tokens every S, each scoring what none before did;
+                    exp(sum (v-1) m / sum (v-1)), m the mean NLL of a window's v labels
+  hf-nonoverlap(L)  windows side by side, the first token of each context only, the rest
+                    of the text dropped; exp(mean NLL), as GPTQ and AWQ report it
+  llama-chunks(L)   llama-perplexity's: chunks side by side of which the tokens behind
+                    the middle are scored; exp(mean NLL); BOS where the tokenizer adds it
+` + exitStatus,
+		Example: `  trtforge validate build/engines/int8 --model gpt2 --text wiki.test.txt --reference live
+  trtforge validate --reference-only -o reference --model gpt2 --text wiki.test.txt --convention 'hf-strided(1024,512)'
+  trtforge validate fp32.onnx int8=q/model.onnx --model gpt2 --text wiki.test.txt --reference reference --max-ppl-ratio 1.01 --junit gates.xml
+  trtforge validate q/model.onnx --model gpt2 --text wiki.test.txt --reference reference --tensors fp32/model.onnx`,
+		RunE: func(c *cobra.Command, args []string) error {
+			return runValidate(c.Context(), opts, g, args)
+		},
+	}
+	opts.AddFlags(c.Flags())
+	return c
+}
+
+// limit is a flag that sets one of the limits.
+type limit struct {
+	of   gate.Limits
+	name string
+}
+
+// Set is how pflag hands over the value.
+func (l limit) Set(s string) error {
+	var v float64
+	if _, err := fmt.Sscanf(s, "%g", &v); err != nil || !(v > 0) {
+		return fmt.Errorf("%q is not a number above 0", s)
+	}
+	l.of[l.name] = v
+	return nil
+}
+
+// String is the value; pflag shows no default for an empty one.
+func (l limit) String() string {
+	if v, ok := l.of[l.name]; ok {
+		return fmt.Sprint(v)
+	}
+	return ""
+}
+
+// Type is what help calls the value.
+func (l limit) Type() string { return "number" }
+
+// check finds flags that contradict each other.
+func (o *ValidateOptions) check(args []string) error {
+	usage := func(cause, fix string) error { return fault.New(fault.Usage, "", "", cause, fix) }
+	switch {
+	case o.Only && (len(args) > 0 || o.Out == ""):
+		return usage("--reference-only records a bundle into -o, and validates no engine", "give -o DIR, and leave the engines out")
+	case o.Only && o.Model == "":
+		return usage("--reference-only runs a checkpoint, and none is named", "give --model DIR")
+	case !o.Only && len(args) == 0:
+		return usage("there is no engine to validate", "name an engine, or record a bundle with --reference-only")
+	case (o.Text == "") == (o.IDs == ""):
+		return usage("what to score is not clear", "give either --text or --ids")
+	case o.Text != "" && o.Model == "":
+		return usage("no tokenizer is named that reads --text", "give the checkpoint with --model, or token ids with --ids")
+	case o.Convention != "" && o.Window != 0:
+		return usage("--window and --convention both say how long a window is", "leave one out")
+	case o.Window < 0 || o.Windows < 0 || o.Threads < 0 || o.Window == 1:
+		return usage(fmt.Sprintf("%d windows of %d tokens on %d threads cannot be", o.Windows, o.Window, o.Threads), "give positive numbers; 0 is the default")
+	case o.Calibration != "" && o.Model == "":
+		return usage("no tokenizer is named that reads --calibration", "give the checkpoint with --model")
+	}
+	if len(o.Limits) > 0 {
+		return gate.Check("fp32", o.Limits)
+	}
+	return nil
+}
+
+func runValidate(ctx context.Context, o ValidateOptions, g *globals, args []string) error {
+	if err := o.check(args); err != nil {
+		return err
+	}
+	limits, err := o.limits()
+	if err != nil {
+		return err
+	}
+	v := &validation{o: o, g: g, locate: &locate{g: g, install: o.Setup}}
+	defer v.close()
+	if o.Only {
+		return v.record(ctx)
+	}
+	if err := v.open(args); err != nil {
+		return err
+	}
+	if err := v.prepare(ctx); err != nil {
+		return err
+	}
+	out, err := v.run(ctx)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if err != nil {
+		return err
+	}
+	out.judge(limits)
+	return errors.Join(out.write(o, g), out.print(g), out.err(g))
+}
+
+// limits are those of the file, else the study's, with the flags' above them.
+func (o *ValidateOptions) limits() (map[string]gate.Limits, error) {
+	limits := map[string]gate.Limits{}
+	if o.Gate != "" {
+		var err error
+		if limits, err = gate.ReadFile(o.Gate); err != nil {
+			return nil, err
+		}
+	} else {
+		limits = gate.Study(limits)
+	}
+	for _, precision := range []string{"fp32", "fp16", "bf16", "int8", "w8"} {
+		for name, l := range o.Limits {
+			if limits[precision] == nil {
+				limits[precision] = gate.Limits{}
+			}
+			limits[precision][name] = l
+		}
+	}
+	return limits, nil
+}
+
+// open finds the engines that the arguments name.
+func (v *validation) open(args []string) error {
+	s, err := openStore(v.g, v.o.Store, store.View)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, arg := range args {
+		parts, err := v.parts(arg)
+		if err != nil {
+			return err
+		}
+		for _, part := range parts {
+			r, idle := pipeline.NotHere(part)
+			if !idle {
+				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
+			}
+			if err == nil && slices.ContainsFunc(v.engines, func(e *pipeline.Runnable) bool { return e.Name == r.Name }) {
+				err = fault.New(fault.Usage, "naming", part, "two engines are called "+r.Name, "name them apart: NAME="+part)
+			}
+			errs = append(errs, err)
+			if err == nil {
+				v.engines = append(v.engines, r)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// parts are the engines of a pipeline's output directory, or the argument itself.
+// Its bundle is the reference where none is named.
+func (v *validation) parts(arg string) ([]string, error) {
+	stages := filepath.Join(arg, "stages")
+	found, err := filepath.Glob(filepath.Join(stages, "engine", "*", "manifest.json"))
+	if err != nil || len(found) == 0 {
+		return []string{arg}, nil
+	}
+	if v.o.Reference == "" {
+		v.o.Reference = filepath.Join(stages, "reference")
+	}
+	for i, path := range found {
+		found[i] = filepath.Base(filepath.Dir(path)) + "=" + filepath.Dir(path)
+	}
+	return found, nil
+}
+
+// run measures every engine that runs here.
+func (v *validation) run(ctx context.Context) (*validated, error) {
+	out := &validated{Reference: v.bundle.Header, Source: v.source(), createdBy: createdBy()}
+	if v.o.Windows > 0 {
+		out.Windows = min(v.o.Windows, v.bundle.Windows)
+	}
+	noise, err := pipeline.Noise(v.p.Dir)
+	if err != nil {
+		return nil, err
+	}
+	out.rows = noise
+	for _, r := range v.engines {
+		e := validatedEngine{Name: r.Name, Backend: r.Backend, Precision: string(r.Precision)}
+		if e.Calibrated, err = pipeline.CalibratedOn(r); err != nil {
+			return nil, err
+		}
+		if r.Backend != "ortcpu" {
+			e.Idle = "this machine runs ortcpu engines; " + r.Backend + " engines need a GPU"
+			out.Engines = append(out.Engines, e)
+			continue
+		}
+		bar := v.g.bars.open(r.Name)
+		all, err := v.p.Engine(ctx, r, bar)
+		bar.Done(err)
+		if err != nil {
+			return nil, err
+		}
+		out.rows = append(out.rows, all...)
+		out.rows = append(out.rows, pipeline.Floor(r, all)...)
+		out.Engines = append(out.Engines, e)
+		if v.o.Tensors != "" {
+			if err := v.tensors(ctx, r, out); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return out, nil
+}
+
+// tensors compares a Q/DQ graph's tensors with the FP32 graph's.
+func (v *validation) tensors(ctx context.Context, r *pipeline.Runnable, out *validated) error {
+	if r.Precision != engine.INT8 && r.Precision != engine.W8 {
+		return nil
+	}
+	bar := v.g.bars.open(r.Name + " tensors")
+	length := min(v.bundle.Convention.Length-1, 256)
+	all, err := jobs.Tensors(ctx, v.p.ORT, jobs.TensorsRequest{Model: r.Model, Reference: v.o.Tensors, IDs: v.p.IDs, Length: length, Windows: 4, Dir: v.p.Temp}, bar)
+	bar.Done(err)
+	if err == nil {
+		out.Tensors = append(out.Tensors, engineTensors{r.Name, all})
+	}
+	return err
+}
+
+// validation is one run of the command.
+type validation struct {
+	o       ValidateOptions
+	g       *globals
+	locate  *locate
+	engines []*pipeline.Runnable
+	bundle  *validate.Bundle
+	p       pipeline.Validation
+	ort     *ort.Client
+	pytorch func() error // closes it
+	temp    string
+}
+
+func (v *validation) close() {
+	if v.bundle != nil {
+		_ = v.bundle.Close()
+	}
+	if v.ort != nil {
+		_ = v.ort.Close()
+	}
+	if v.pytorch != nil {
+		_ = v.pytorch()
+	}
+	if v.temp != "" {
+		_ = os.RemoveAll(v.temp)
+	}
+}
