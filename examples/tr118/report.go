@@ -77,7 +77,7 @@ func (w *workshop) data(o outcome) (report.Data, error) {
 	model := report.Model{Name: o.Name, Digest: o.Digest, Parameters: o.Parameters, Bytes: 4 * o.Parameters, Hidden: int(o.Width), Positions: int(w.study.Shape.Positions)}
 	d := report.Data{
 		CreatedBy: w.createdBy, Title: "TR118, " + o.Name, Created: now(), Contract: o.Contract, Plan: o.Plans["orttrt cached"],
-		Rows: bench.Rows(o.Samples), Warnings: o.Warnings,
+		Rows: append(bench.Rows(o.Samples), o.matches()...), Warnings: o.Warnings, Limits: w.study.Gates,
 		Runs: []report.Run{{Command: w.command, Created: now(), Author: w.createdBy, Model: model, Machine: &o.Machine, Inputs: w.inputs(o)}},
 	}
 	for _, name := range slices.Sorted(maps.Keys(o.Machine.Versions)) {
