@@ -26,6 +26,9 @@ func Markdown(w io.Writer, d Data) error {
 	d.glanceTable(&b)
 	d.failureLists(&b)
 	d.latencyTable(&b)
+	for _, a := range d.Asides {
+		b.WriteString(a.Markdown())
+	}
 	if all := d.missing(); len(all) > 0 {
 		b.WriteString("## Not evaluated here\n\n")
 		for _, m := range all {

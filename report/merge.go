@@ -90,6 +90,7 @@ func (m merger) add(d *Data, name string) {
 		}
 		m.out.Limits[precision] = d.Limits[precision]
 	}
+	m.out.Asides = append(m.out.Asides, d.Asides...)
 	for _, w := range d.Warnings {
 		m.out.Warnings = append(m.out.Warnings, name+": "+w)
 	}

@@ -68,7 +68,7 @@ type tally struct {
 // HTML writes the report as one self-contained page.
 func HTML(w io.Writer, d Data) error {
 	functions := template.FuncMap{"inc": func(i int) int { return i + 1 }}
-	t, err := template.New("page.html").Funcs(functions).ParseFS(assets, "page.html", "deploy.html", "evidence.html", "origin.html")
+	t, err := template.New("page.html").Funcs(functions).ParseFS(assets, "page.html", "deploy.html", "asides.html", "evidence.html", "origin.html")
 	if err != nil {
 		return fmt.Errorf("reading the report's template: %w", err)
 	}
@@ -114,6 +114,11 @@ func (d *Data) page() page {
 	} {
 		if s.there {
 			p.Contents = append(p.Contents, heading{s.id, s.title})
+		}
+		if s.id == "crossover" { // the last of what stands before the evidence
+			for _, a := range d.Asides {
+				p.Contents = append(p.Contents, heading{a.ID(), a.Title})
+			}
 		}
 	}
 	return p
