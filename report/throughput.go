@@ -14,8 +14,11 @@ import (
 	"github.com/trtforge/trtforge/rows"
 )
 
+// ratePanel is a rate and how a picture calls it.
+type ratePanel struct{ phase, name, title string }
+
 // ratePanels are the two rates that scenarios have.
-var ratePanels = []struct{ phase, name, title string }{
+var ratePanels = []ratePanel{
 	{bench.Prefill, bench.PrefillRate, "Prefill, tokens per second"},
 	{bench.Decode, bench.DecodeRate, "Decode, tokens per second"},
 }
