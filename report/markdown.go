@@ -15,13 +15,14 @@ import (
 func Markdown(w io.Writer, d Data) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s: %s\n\n", orDash(d.Title), lowerFirst(d.headline()))
-	if lead := d.lead(); len(lead) > 0 {
+	_, crossings := d.crossover()
+	if lead := d.lead(crossings); len(lead) > 0 {
 		fmt.Fprintf(&b, "%s\n\n", strings.Join(lead, " "))
 	}
 	d.deployTable(&b)
 	d.matrixLines(&b)
-	if _, said := d.crossover(); len(said) > 0 {
-		fmt.Fprintf(&b, "## Where systems cross\n\n- %s\n\n", strings.Join(said, "\n- "))
+	if len(crossings) > 0 {
+		fmt.Fprintf(&b, "## Where systems cross\n\n- %s\n\n", strings.Join(crossings, "\n- "))
 	}
 	d.glanceTable(&b)
 	d.failureLists(&b)

@@ -90,7 +90,7 @@ const mostOpen = 12
 // page makes all parts of the page.
 func (d *Data) page() page {
 	n := &notes{}
-	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(),
+	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Tally: d.tally(),
 		Overall: d.overallLines(), Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Failing: d.gateLines(gate.Fail), Passing: d.gateLines(gate.Pass), GateNotes: d.gateNotes(), Missing: d.missing(),
 		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(), Modes: d.modes(),
 		Throughput: d.throughput(), Depth: d.depth(), Failures: d.failures(),
@@ -99,6 +99,7 @@ func (d *Data) page() page {
 		Runs: d.runFacts(), Interface: d.ports(), Figures: d.figureLines(n), ManyRuns: len(d.Runs) > 1}
 	p.Folded = len(p.Passing) > mostOpen
 	p.Crossover, p.Crossings = d.crossover()
+	p.Lead = d.lead(p.Crossings)
 	p.Notes = append(n.texts, d.doubts()...)
 	for _, s := range []struct {
 		id, title string

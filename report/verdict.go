@@ -40,13 +40,14 @@ func (d *Data) several(c gate.Choice) bool {
 	return slices.ContainsFunc(d.Choices, func(o gate.Choice) bool { return o.Scenario == "" && o.Backend == c.Backend && o.Group == c.Group })
 }
 
-// lead is what happened, in a few sentences.
-func (d *Data) lead() []string {
+// lead is what happened, in a few sentences; crossings are those of the picture of
+// models of several sizes.
+func (d *Data) lead(crossings []string) []string {
 	var lines []string
 	if overall := d.overall(); len(overall) == 1 && overall[0].Engine != "" {
 		lines = append(lines, d.why(overall[0]))
-	} else if _, said := d.crossover(); len(said) > 0 {
-		lines = append(lines, said...)
+	} else if len(crossings) > 0 {
+		lines = append(lines, crossings...)
 	} else if len(overall) > 1 {
 		lines = append(lines, deploying(overall)...)
 	}
