@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/profiles"
@@ -37,13 +36,7 @@ func (all *Runnables) BenchReport(t *trial.Trial, out *trial.Outcome, command st
 		}
 	}
 	for _, r := range all.Engines {
-		e := report.Engine{Name: r.Name}
-		if r.Manifest != nil {
-			e.Manifest = *r.Manifest
-		} else { // a graph, or a checkpoint
-			e.Manifest = engine.Manifest{Kind: "manifest", SchemaVersion: engine.SchemaVersion, Backend: r.Backend, Precision: r.Precision, Achieved: r.Precision}
-		}
-		d.Engines = append(d.Engines, e)
+		d.Engines = append(d.Engines, r.reported())
 	}
 	d.Judge()
 	return d

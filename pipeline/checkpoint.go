@@ -13,9 +13,12 @@ import (
 	"github.com/trtforge/trtforge/internal/jobs"
 )
 
-// Torch is the backend that is PyTorch: its worker (internal/worker.Reference) runs a
-// checkpoint, eager and in float32.
-const Torch = "torch"
+// PyTorch is the backend whose worker (internal/worker.Reference) runs a
+// checkpoint, eager and in float32 unless told otherwise.
+const PyTorch = "pytorch"
+
+// torchArg is how a command line calls it.
+const torchArg = "torch"
 
 // configFile is what makes a directory a checkpoint.
 const configFile = "config.json"
@@ -31,12 +34,12 @@ func isCheckpoint(dir string) bool {
 // has to be asked for.
 func pytorchArg(arg string) (how, dir string, ok bool) {
 	how, dir, ok = strings.Cut(arg, ":")
-	return how, dir, ok && (how == Torch || strings.HasPrefix(how, Torch+"-"))
+	return how, dir, ok && (how == torchArg || strings.HasPrefix(how, torchArg+"-"))
 }
 
 // checkpointAt is a checkpoint as PyTorch runs it, named after how.
 func checkpointAt(how, dir string) (*Runnable, error) {
-	r := &Runnable{Name: how, Backend: Torch, Precision: engine.FP32, Dir: dir, Model: jobs.Model{PyTorch: &jobs.PyTorch{}}}
+	r := &Runnable{Name: how, Backend: PyTorch, Precision: engine.FP32, Dir: dir, Model: jobs.Model{PyTorch: &jobs.PyTorch{}}}
 	for _, word := range strings.Split(how, "-")[1:] {
 		switch word {
 		case "bf16":

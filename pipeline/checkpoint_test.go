@@ -28,7 +28,7 @@ func TestACheckpointIsForPyTorch(t *testing.T) {
 			t.Errorf("%s: %v", arg, err)
 			continue
 		}
-		if r.Name != want.Name || r.Backend != Torch || r.Precision != want.Precision || *r.Model.PyTorch != *want.Model.PyTorch || r.Model.Path != dir || r.Model.Threads != 2 {
+		if r.Name != want.Name || r.Backend != PyTorch || r.Precision != want.Precision || *r.Model.PyTorch != *want.Model.PyTorch || r.Model.Path != dir || r.Model.Threads != 2 {
 			t.Errorf("%s is %+v", arg, r)
 		}
 	}

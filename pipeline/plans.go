@@ -21,7 +21,7 @@ func isPlan(backend string) bool { return slices.Contains(planBackends, backend)
 // idleHere says why engines of a backend do not run on this machine; "" where they
 // do, as far as can be seen before one is opened.
 func idleHere(ctx context.Context, backend string) string {
-	if backend == "ortcpu" || backend == Torch {
+	if backend == "ortcpu" || backend == PyTorch {
 		return ""
 	}
 	if gpus, err := doctor.ThisMachine("").Answer(ctx); err == nil && len(gpus) > 0 {

@@ -44,8 +44,11 @@ func (p *Processes) Systems(ctx context.Context, engines []*Runnable) ([]trial.S
 }
 
 func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, error) {
-	s := trial.System{Name: r.Name, Model: r.Model, GPU: r.Backend != "ortcpu" && r.Backend != Torch}
+	s := trial.System{Name: r.Name, Model: r.Model, GPU: r.Backend != "ortcpu" && r.Backend != PyTorch}
 	s.Model.Spin = true
+	if r.Backend == PyTorch && s.Model.Threads == 0 {
+		s.Model.Threads = ort.Threads() // as many as ONNX Runtime takes, not PyTorch's own choice
+	}
 	if r.Manifest != nil {
 		s.BuildMS = r.Manifest.Measured.BuildMS
 	}
@@ -101,7 +104,7 @@ func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error)
 	if isPlan(r.Backend) {
 		return p.plan(ctx, r)
 	}
-	name := map[string]string{"ortcpu": "ort", Torch: string(worker.Reference)}[r.Backend]
+	name := map[string]string{"ortcpu": "ort", PyTorch: string(worker.Reference)}[r.Backend]
 	if name == "" {
 		return nil, fault.New(fault.Usage, "running", r.Name, "nothing here runs engines of backend "+r.Backend, "name an engine that trtforge built")
 	}
@@ -113,7 +116,7 @@ func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error)
 	if err != nil {
 		return nil, err
 	}
-	if r.Backend == Torch {
+	if r.Backend == PyTorch {
 		c := &worker.Client{Kind: worker.Reference, Options: worker.Options{Python: found.Python, Log: log, Run: p.Timeout, Memory: p.Memory}}
 		p.ends = append(p.ends, c.Close)
 		return c, nil
@@ -137,7 +140,7 @@ func (p *Processes) Close() error {
 // file's digest, of a graph its own, of a checkpoint that of its weights with the
 // program that runs them.
 func (r *Runnable) identity() (string, error) {
-	if r.Backend == Torch {
+	if r.Backend == PyTorch {
 		digest, err := validate.ModelDigest(r.Dir)
 		return fmt.Sprintf("%s, %+v, %s, worker %s", digest, *r.Model.PyTorch, runtimeText(string(worker.Reference)), worker.Digest()), err
 	}

@@ -61,7 +61,7 @@ func openRunnable(path string, s *store.Store) (*Runnable, error) {
 	info, err := os.Stat(path)
 	switch {
 	case err == nil && info.IsDir() && isCheckpoint(path):
-		return checkpointAt(Torch, path)
+		return checkpointAt(torchArg, path)
 	case err == nil && info.IsDir():
 		return engineIn(path)
 	case err == nil && filepath.Base(path) == manifestFile:

@@ -34,6 +34,7 @@ type Data struct {
 
 	Calibration *Calibrated `json:"calibration,omitempty"`
 	Quantized   []Quantized `json:"quantized,omitempty"`
+	Asides      []Aside     `json:"asides,omitempty"`   // parts of the writer's own, behind what to deploy
 	Warnings    []string    `json:"warnings,omitempty"` // doubts about the whole
 
 	Rows []rows.Row `json:"-"`

@@ -15,17 +15,21 @@ import (
 func Markdown(w io.Writer, d Data) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s: %s\n\n", orDash(d.Title), lowerFirst(d.headline()))
-	if lead := d.lead(); len(lead) > 0 {
+	_, crossings := d.crossover()
+	if lead := d.lead(crossings); len(lead) > 0 {
 		fmt.Fprintf(&b, "%s\n\n", strings.Join(lead, " "))
 	}
 	d.deployTable(&b)
 	d.matrixLines(&b)
-	if _, said := d.crossover(); len(said) > 0 {
-		fmt.Fprintf(&b, "## Where systems cross\n\n- %s\n\n", strings.Join(said, "\n- "))
+	if len(crossings) > 0 {
+		fmt.Fprintf(&b, "## Where systems cross\n\n- %s\n\n", strings.Join(crossings, "\n- "))
 	}
 	d.glanceTable(&b)
 	d.failureLists(&b)
 	d.latencyTable(&b)
+	for _, a := range d.Asides {
+		b.WriteString(a.Markdown())
+	}
 	if all := d.missing(); len(all) > 0 {
 		b.WriteString("## Not evaluated here\n\n")
 		for _, m := range all {
@@ -175,6 +179,9 @@ type table struct {
 	lines [][]string
 }
 
+// plainCell keeps what ends a cell or a line out of a cell.
+var plainCell = strings.NewReplacer("|", `\|`, "\n", " ")
+
 func (t table) write(b *strings.Builder) {
 	widths := make([]int, len(t.head))
 	for _, line := range append([][]string{t.head}, t.lines...) {
@@ -184,7 +191,7 @@ func (t table) write(b *strings.Builder) {
 	}
 	row := func(line []string) {
 		for i, cell := range line {
-			cell = strings.NewReplacer("|", "\\|", "\n", " ").Replace(cell)
+			cell = plainCell.Replace(cell)
 			pad := strings.Repeat(" ", max(widths[i]-len([]rune(cell)), 0))
 			if t.left[i] {
 				cell += pad

@@ -36,6 +36,7 @@ type page struct {
 	Scores      []scoreLine
 	Positions   *picture
 	Latency     *picture
+	Modes       []modePicture
 	Throughput  *picture
 	Depth       *picture
 	Crossover   *picture
@@ -67,7 +68,7 @@ type tally struct {
 // HTML writes the report as one self-contained page.
 func HTML(w io.Writer, d Data) error {
 	functions := template.FuncMap{"inc": func(i int) int { return i + 1 }}
-	t, err := template.New("page.html").Funcs(functions).ParseFS(assets, "page.html", "deploy.html", "evidence.html", "origin.html")
+	t, err := template.New("page.html").Funcs(functions).ParseFS(assets, "page.html", "deploy.html", "asides.html", "evidence.html", "origin.html")
 	if err != nil {
 		return fmt.Errorf("reading the report's template: %w", err)
 	}
@@ -89,15 +90,16 @@ const mostOpen = 12
 // page makes all parts of the page.
 func (d *Data) page() page {
 	n := &notes{}
-	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(),
+	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Tally: d.tally(),
 		Overall: d.overallLines(), Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Failing: d.gateLines(gate.Fail), Passing: d.gateLines(gate.Pass), GateNotes: d.gateNotes(), Missing: d.missing(),
-		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(),
+		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(), Modes: d.modes(),
 		Throughput: d.throughput(), Depth: d.depth(), Failures: d.failures(),
 		Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
 		Calibration: d.calibrated(), Quantized: d.quantized(), Sizes: d.sizes(), Built: d.built(),
 		Runs: d.runFacts(), Interface: d.ports(), Figures: d.figureLines(n), ManyRuns: len(d.Runs) > 1}
 	p.Folded = len(p.Passing) > mostOpen
 	p.Crossover, p.Crossings = d.crossover()
+	p.Lead = d.lead(p.Crossings)
 	p.Notes = append(n.texts, d.doubts()...)
 	for _, s := range []struct {
 		id, title string
@@ -105,7 +107,7 @@ func (d *Data) page() page {
 	}{
 		{"deploy", "What to deploy", p.Deploy != nil || p.Matrix != nil}, {"crossover", "Crossover", p.Crossover != nil}, {"engines", "Engines", p.Glance != nil}, {"gates", "Gates", p.Failing != nil || p.Passing != nil},
 		{"missing", "Not evaluated", p.Missing != nil}, {"failures", "Failures", p.Failures != nil},
-		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil},
+		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil || p.Modes != nil},
 		{"throughput", "Throughput", p.Throughput != nil || p.Depth != nil},
 		{"shapes", "Shapes", p.Coverage != nil || p.Plan != nil}, {"calibration", "Calibration", p.Calibration != nil},
 		{"quantization", "Quantization", p.Quantized != nil}, {"builds", "Builds", p.Built != nil},
@@ -113,6 +115,11 @@ func (d *Data) page() page {
 	} {
 		if s.there {
 			p.Contents = append(p.Contents, heading{s.id, s.title})
+		}
+		if s.id == "crossover" { // the last of what stands before the evidence
+			for _, a := range d.Asides {
+				p.Contents = append(p.Contents, heading{a.ID(), a.Title})
+			}
 		}
 	}
 	return p

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/trtforge/trtforge/bench"
@@ -20,7 +21,12 @@ import (
 // stress is a page with too much of everything: a dozen engines with long names,
 // sweeps of batch and prompt, failures, accuracy by position, calibration and
 // decisions. Its numbers are made up.
-func stress() Data {
+func stress() Data { return stressed() }
+
+// stressed is made once: its intervals are drawn from many samples.
+var stressed = sync.OnceValue(makeStress)
+
+func makeStress() Data {
 	d := sample()
 	d.Title = "a-pipeline-with-a-name-that-somebody-thought-would-tell-everything-about-it"
 	d.Scenarios = nil

@@ -73,7 +73,7 @@ func (o *ValidateOptions) AddFlags(f *pflag.FlagSet) {
 		f.Var(limit{o.Limits, l.name}, l.flag, l.usage)
 	}
 	f.StringVar(&o.Tensors, "tensors", "", "the FP32 graph `FILE` that a Q/DQ graph was made of: compare their tensors, and name scales that are wrong")
-	f.StringVarP(&o.Out, "out", "o", "", "write rows.jsonl and machine.json into `DIR`, or the bundle of --reference-only")
+	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: rows.jsonl, machine.json, report.json, report.html; or the bundle of --reference-only")
 	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each verdict")
 	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error and append to the step's summary")
 	addStore(f, &o.Store)
@@ -204,6 +204,7 @@ func runValidate(ctx context.Context, o ValidateOptions, g *globals, args []stri
 	if err != nil {
 		return err
 	}
+	out.runnables = v.engines
 	out.judge(limits)
 	return errors.Join(out.write(o, g), out.print(g), out.err(g))
 }

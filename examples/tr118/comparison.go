@@ -2,12 +2,13 @@ package main
 
 import (
 	"fmt"
-	"io"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/stats"
 )
 
@@ -20,52 +21,39 @@ type findings struct {
 	Outcomes  []outcome // in the order of the family
 	Ours      []coverage
 	Leak      error // what calibrating on the evaluated text is answered with
-	Warnings  []string
 }
 
-// markdown writes the comparison: what was run, the figures, the crossover, what was
-// not evaluated, and the study's losses beside ours.
-func (f *findings) markdown(w io.Writer) error {
-	var b strings.Builder
-	fmt.Fprintf(&b, "# TR118 again: %d models, %d scenarios, %s\n\n", len(f.Outcomes), len(f.study.Workload.Scenarios), strings.Join(f.study.Measure.Modes, ", "))
-	f.runs(&b)
-	f.speedups(&b)
-	f.parity(&b)
-	f.crossover(&b)
-	if err := f.losses(&b); err != nil {
-		return err
+// asides are the parts of the report that are the study's own: what was run, the
+// figures, the crossover, and the study's losses beside ours.
+func (f *findings) asides() ([]report.Aside, error) {
+	losses, err := f.losses()
+	if err != nil {
+		return nil, err
 	}
-	f.proofs(&b)
-	f.absent(&b)
-	f.cells(&b)
-	f.provenance(&b)
-	_, err := io.WriteString(w, b.String())
-	return err
+	all := []report.Aside{losses, f.speedups(), f.crossover(), f.parity(), f.proofs(), f.absent(), f.cells(), f.provenance()}
+	return slices.DeleteFunc(all, func(a report.Aside) bool { return a.Title == "" }), nil
 }
 
-// counts are the requests in all and those that failed, by class.
-func (f *findings) counts() (total int, failed map[bench.Class]int) {
-	failed = map[bench.Class]int{}
+// headline is the run in a sentence.
+func (f *findings) headline() string {
+	total, failed := f.counts()
+	return fmt.Sprintf("%d timed requests, %d failed; the study: %d runs, %d failed. A failed request is told with its class and enters no figure.", total, failed, f.published.Runs.Total, f.published.failed())
+}
+
+// counts are the requests in all, and those that failed.
+func (f *findings) counts() (total, failed int) {
 	for _, o := range f.Outcomes {
 		total += len(o.Samples)
 		for _, s := range o.Samples {
 			if s.Failure != nil {
-				failed[s.Failure.Class]++
+				failed++
 			}
 		}
 	}
 	return total, failed
 }
 
-func (f *findings) runs(b *strings.Builder) {
-	total, failed := f.counts()
-	lost := 0
-	for _, n := range failed {
-		lost += n
-	}
-	fmt.Fprintf(b, "%d timed requests, %d failed; the study: %d runs, %d failed. A failed request is a line of the table of losses below and enters no figure.\n\n", total, lost, f.published.Runs.Total, f.published.failed())
-}
-
+// failed is how many runs the study lost.
 func (p *published) failed() (n int) {
 	for _, d := range p.Runs.Degraded {
 		n += d.Count
@@ -76,42 +64,43 @@ func (p *published) failed() (n int) {
 // speedups is one line a model and mode: how many times as fast as PyTorch each
 // engine is, the middle scenario and the two ends. That is a range over scenarios; the
 // intervals of each are in the last table.
-func (f *findings) speedups(b *strings.Builder) {
+func (f *findings) speedups() (a report.Aside) {
 	engines := slices.DeleteFunc(slices.Clone(f.study.Measure.Engines), func(e string) bool { return e == "torch" })
 	if !slices.Contains(f.study.Measure.Engines, "torch") || len(engines) == 0 {
-		return
+		return a
 	}
-	b.WriteString("## Times as fast as PyTorch\n\nWhole requests, ratio of medians: the middle one of the scenarios (the least to the most).\n\n")
-	t := table{head: append([]string{"Model", "Parameters", "Mode"}, engines...)}
+	a.Title, a.Head = "Times as fast as PyTorch", append([]string{"Model", "Parameters", "Mode"}, engines...)
+	a.Text = []string{"Whole requests, ratio of medians: the middle one of the scenarios (the least to the most)."}
 	for _, o := range f.Outcomes {
 		for _, mode := range f.study.Measure.Modes {
 			line := []string{o.Name, fmt.Sprintf("%.2f M", float64(o.Parameters)/1e6), mode}
 			for _, e := range engines {
 				line = append(line, rangeText(f.ratios(o, e, mode)))
 			}
-			t.lines = append(t.lines, line)
+			a.Lines = append(a.Lines, line)
 		}
 	}
-	t.write(b)
+	return a
 }
 
 // parity is whether the engines do the same work.
-func (f *findings) parity(b *strings.Builder) {
-	t := table{head: []string{"Model"}}
+func (f *findings) parity() (a report.Aside) {
 	for _, o := range f.Outcomes {
 		line := []string{o.Name}
 		for _, p := range o.Parity {
-			if len(t.lines) == 0 {
-				t.head = append(t.head, p.Engine)
+			if len(a.Lines) == 0 {
+				a.Head = append(a.Head, p.Engine)
 			}
 			line = append(line, fmt.Sprintf("%d of %d", p.Same, p.Of))
 		}
-		t.lines = append(t.lines, line)
+		a.Lines = append(a.Lines, line)
 	}
-	if len(t.head) > 1 {
-		b.WriteString("Greedy tokens that are PyTorch's, up to the first of each row that differs:\n\n")
-		t.write(b)
+	if len(a.Head) == 0 {
+		return report.Aside{}
 	}
+	a.Title, a.Head = "The same work", append([]string{"Model"}, a.Head...)
+	a.Text = []string{"Greedy tokens that are PyTorch's, up to the first of each row that differs."}
+	return a
 }
 
 // ratios are PyTorch's median over the engine's, a scenario each.
@@ -133,17 +122,24 @@ func rangeText(v []float64) string {
 }
 
 // crossover is the study's fit beside ours.
-func (f *findings) crossover(b *strings.Builder) {
-	b.WriteString("## Crossover\n\nThe ratio of an engine's tokens a second to PyTorch's, as a power law of the parameters, and the size at which it is 1; tokens of a whole pass over the scenarios, prompt tokens of prefills and new ones of the rest. The study's is ONNX Runtime on its CPU against PyTorch on its GPU; ours are of one CPU.\n\n")
-	t := table{head: []string{"Figures", "Mode", "Sizes", "Exponent k", "R²", "Equal at, millions", "Between sizes"}}
+func (f *findings) crossover() report.Aside {
+	fit := f.published.Crossover.Fit
+	a := report.Aside{
+		Title: "Crossover, theirs and ours",
+		Text: []string{
+			"The ratio of an engine's tokens a second to PyTorch's, as a power law of the parameters, and the size at which it is 1: tokens of a whole pass over the scenarios, prompt tokens of prefills and new ones of the rest. The study's is ONNX Runtime on its CPU against PyTorch on its GPU; ours are of one CPU.",
+			fmt.Sprintf("The study says k %.3f, equal at %.0f million, 95 %% interval %.0f to %.0f.", fit.K, fit.At, fit.CI[0], fit.CI[1]),
+		},
+		Head: []string{"Figures", "Mode", "Sizes", "Exponent k", "R²", "Equal at, millions", "Between sizes"},
+	}
 	if c, err := f.published.crossed(); err == nil {
-		t.lines = append(t.lines, []string{"the study's, fitted here", modePrefill, fmt.Sprint(c.At.N), fmt.Sprintf("%.3f", c.Law.K.Value), fmt.Sprintf("%.2f", c.Law.R2), summary(c.At, "%.3g"), ""})
+		a.Lines = append(a.Lines, []string{"the study's, fitted here", modePrefill, fmt.Sprint(c.At.N), fmt.Sprintf("%.3f", c.Law.K.Value), fmt.Sprintf("%.2f", c.Law.R2), summary(c.At, "%.3g"), ""})
 	}
 	for _, e := range f.study.Measure.Engines {
+		if e == "torch" {
+			continue
+		}
 		for _, mode := range f.study.Measure.Modes {
-			if e == "torch" {
-				continue
-			}
 			c := cross(f.Outcomes, e, mode, f.study.Workload.Scenarios)
 			line := []string{e, mode, fmt.Sprint(len(c.Groups))}
 			if c.Err != nil {
@@ -151,12 +147,10 @@ func (f *findings) crossover(b *strings.Builder) {
 			} else {
 				line = append(line, summary(c.Fit.Law.K, "%.3f"), fmt.Sprintf("%.2f", c.Fit.Law.R2), millions(c), between(c.Between))
 			}
-			t.lines = append(t.lines, line)
+			a.Lines = append(a.Lines, line)
 		}
 	}
-	t.write(b)
-	fit := f.published.Crossover.Fit
-	fmt.Fprintf(b, "The study says k %.3f, equal at %.0f million, 95 %% interval %.0f to %.0f.\n\n", fit.K, fit.At, fit.CI[0], fit.CI[1])
+	return a
 }
 
 // millions is where a fit crosses. Beyond the sizes that were measured it is a law's
@@ -180,9 +174,12 @@ func between(all []stats.Crossing) string {
 }
 
 // cells is every figure: a line a model, scenario and mode, an engine a column.
-func (f *findings) cells(b *strings.Builder) {
-	b.WriteString("## Every figure\n\nWhole requests in ms: median [95 % interval, distribution-free]. A request of mode prefill asks for one token, the others for all of the scenario's. Fewer than six requests have no interval.\n\n")
-	t := table{head: append([]string{"Model", "Scenario", "Batch × prompt + new", "Mode", "n"}, f.study.Measure.Engines...)}
+func (f *findings) cells() report.Aside {
+	a := report.Aside{
+		Title: "Every request",
+		Text:  []string{"Whole requests in ms: median [95 % interval, distribution-free]. A request of mode prefill asks for one token, the others for all of the scenario's. Fewer than six requests have no interval."},
+		Head:  append([]string{"Model", "Scenario", "Batch × prompt + new", "Mode", "n"}, f.study.Measure.Engines...),
+	}
 	for _, o := range f.Outcomes {
 		for _, s := range f.study.Workload.Scenarios {
 			for _, mode := range f.study.Measure.Modes {
@@ -194,11 +191,11 @@ func (f *findings) cells(b *strings.Builder) {
 				for _, e := range f.study.Measure.Engines {
 					line = append(line, o.text(cell{e, s.Name, mode}))
 				}
-				t.lines = append(t.lines, line)
+				a.Lines = append(a.Lines, line)
 			}
 		}
 	}
-	t.write(b)
+	return a
 }
 
 // count is how many requests stand behind the cells of a line.
@@ -247,30 +244,44 @@ func digits(v float64) string {
 	return fmt.Sprintf("%.2f", v)
 }
 
-// provenance is where every figure comes from.
-func (f *findings) provenance(b *strings.Builder) {
+// provenance is how the figures came about; the machine stands in the report itself.
+func (f *findings) provenance() report.Aside {
 	m := f.study.Measure
-	b.WriteString("## Where the figures come from\n\n")
-	lines := []string{
-		"Command: `" + f.Command + "`",
-		fmt.Sprintf("%d requests a cell in %d rounds, seed %d: in each round every engine has one turn at each case, in an order drawn anew; warm-up until requests are steady, each engine in a process of its own, the others stopped", m.Repetitions, m.Rounds, m.Seed),
-		"PyTorch: eager, sdpa, inference_mode, float32, the same threads, logits of the last position only, as the graphs answer",
-		fmt.Sprintf("Weights: random, seed %d. Prompts: tokens of the evaluation text; calibration: %d windows of the calibration text, both by the demo's tokenizer, no overlap", f.study.Shape.Seed, f.study.Text.Samples),
-	}
+	a := report.Aside{Title: "How it was measured", Head: []string{"What", "How"}, Lines: [][]string{
+		{"Command", f.Command},
+		{"Order", fmt.Sprintf("%d requests a cell in %d rounds: in each round every engine has one turn at each case, in an order drawn anew (seed %d); warm-up until requests are steady; each engine in a process of its own, the others halted", m.Repetitions, m.Rounds, m.Seed)},
+		{"PyTorch", "eager, sdpa, inference_mode, float32, the same threads, logits of the last position only, as the graphs answer"},
+		{"Weights", fmt.Sprintf("random, seed %d: speed depends on shapes, accuracy means nothing", f.study.Shape.Seed)},
+		{"Text", fmt.Sprintf("prompts from the evaluation text, INT8 calibrated on %d windows of the calibration text, both tokenized by the demo's tokenizer (2,048 of the model's tokens), no overlap", f.study.Text.Samples)},
+	}}
 	if x := f.Machine; x != nil {
-		lines = append(lines, fmt.Sprintf("Machine: %s, %d cores, %d threads, %.0f GiB, %s, kernel %s, load before the first turn %.2f", x.CPU, x.Cores, x.Threads, float64(x.Memory)/(1<<30), x.OS, x.Kernel, x.Load))
-		for _, name := range sortedKeys(x.Versions) {
-			lines = append(lines, name+" "+x.Versions[name])
-		}
-		for _, doubt := range x.Warnings {
-			lines = append(lines, "Doubt: "+doubt)
+		a.Lines = append(a.Lines, []string{"Machine", fmt.Sprintf("%s, %d cores, %d threads, %.0f GiB, %s, kernel %s, load before the first turn %.2f", x.CPU, x.Cores, x.Threads, float64(x.Memory)/(1<<30), x.OS, x.Kernel, x.Load)})
+		for _, name := range slices.Sorted(maps.Keys(x.Versions)) {
+			a.Lines = append(a.Lines, []string{name, x.Versions[name]})
 		}
 	}
-	for _, doubt := range f.Warnings {
-		lines = append(lines, "Doubt: "+doubt)
+	for _, doubt := range f.doubts() {
+		a.Lines = append(a.Lines, []string{"Doubt", doubt})
 	}
-	for _, l := range lines {
-		b.WriteString("- " + l + "\n")
+	return a
+}
+
+// doubts are what the machine and the warm-ups leave open, each once.
+func (f *findings) doubts() (all []string) {
+	crowded := map[string]int{}
+	for _, o := range f.Outcomes {
+		for _, w := range append(slices.Clone(o.Machine.Warnings), o.Warnings...) {
+			all = append(all, o.Name+": "+w)
+		}
+		for _, s := range o.Samples {
+			for _, w := range s.Warnings {
+				crowded[w]++
+			}
+		}
 	}
-	b.WriteString("\n")
+	total, _ := f.counts()
+	for _, w := range slices.Sorted(maps.Keys(crowded)) {
+		all = append(all, fmt.Sprintf("%s (%d of %d requests)", w, crowded[w], total))
+	}
+	return all
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
 )
 
@@ -32,7 +33,8 @@ type member struct {
 	Checkpoint string
 	Engines    map[string]string // key in the store by name
 	Contract   *contract.Contract
-	Digest     string // of the float32 graph
+	Digest     string                    // of the float32 graph
+	Plans      map[string]*profiles.Plan // by backend and mode
 }
 
 // memberFile is what is kept of a member besides its checkpoint and engines.

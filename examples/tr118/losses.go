@@ -2,18 +2,18 @@ package main
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/report"
 )
 
 // losses sets what the study lost beside what happens to it here.
-func (f *findings) losses(b *strings.Builder) error {
+func (f *findings) losses() (a report.Aside, err error) {
 	why, err := f.published.explain()
 	if err != nil {
-		return err
+		return a, err
 	}
 	smoke, full, differ := f.published.staleness()
 	theirs := f.published.proveTheirs()
@@ -21,9 +21,8 @@ func (f *findings) losses(b *strings.Builder) error {
 	for _, c := range f.Ours {
 		shapes, outside = shapes+c.Shapes, outside+c.Outside
 	}
-	b.WriteString("## What was lost, theirs and ours\n\n")
-	t := table{head: []string{"What the study lost", "Why", "Here"}}
-	t.lines = [][]string{
+	a = report.Aside{Title: "What was lost, theirs and ours", Text: []string{f.headline()}, Head: []string{"What the study lost", "Why", "Here"}}
+	a.Lines = [][]string{
 		{
 			fmt.Sprintf("%d of %d TensorRT runs of generation", f.published.count("generate"), f.published.count("generate")),
 			fmt.Sprintf("Reach, not coverage: its %d profiles hold all %d shapes where every profile can be selected, and %d of them lie outside profile 0, on which a context begins", theirs[0].Profiles, theirs[0].Shapes, theirs[1].Outside),
@@ -37,7 +36,7 @@ func (f *findings) losses(b *strings.Builder) error {
 		{
 			"The evaluation: INT8 was calibrated on 512 samples of the test split that perplexity is measured on",
 			"Nothing compared the two texts",
-			"Refused: " + oneLine(fmt.Sprint(f.Leak)),
+			"Refused: " + fmt.Sprint(f.Leak),
 		},
 		{
 			"200 failed runs inside means",
@@ -45,13 +44,10 @@ func (f *findings) losses(b *strings.Builder) error {
 			f.ownLosses(),
 		},
 	}
-	t.write(b)
-	b.WriteString("What `trtforge explain` makes of the three messages that the runs died with, given the published profiles:\n\n")
 	for _, x := range why {
-		fmt.Fprintf(b, "- `%s`: %s.\n", x.Message, x.Cause)
+		a.Lines = append(a.Lines, []string{"“" + x.Message + "”", "`trtforge explain`, given the published profiles: " + x.Cause, "No such message: no shape lies outside"})
 	}
-	b.WriteString("\n")
-	return nil
+	return a, nil
 }
 
 // count is how many runs of a mode the study lost.
@@ -88,33 +84,35 @@ func (f *findings) ownLosses() string {
 	}
 	var lines []string
 	for k, count := range n {
-		lines = append(lines, fmt.Sprintf("%s: %d %s (%s)", k.engine, count, k.class, oneLine(cause[k])))
+		lines = append(lines, fmt.Sprintf("%s: %d %s (%s)", k.engine, count, k.class, cause[k]))
 	}
 	slices.Sort(lines)
 	return strings.Join(lines, "; ")
 }
 
 // proofs is the table behind the first of the losses.
-func (f *findings) proofs(b *strings.Builder) {
-	b.WriteString("## Profiles\n\nDistinct shapes that the scenarios ask for, and how many no reachable profile holds.\n\n")
-	t := table{head: []string{"Profiles for", "Runtime", "Profiles", "Shapes", "Outside"}}
-	for _, c := range append(f.published.proveTheirs(), f.Ours...) {
-		t.lines = append(t.lines, []string{c.What, c.Runtime, fmt.Sprint(c.Profiles), fmt.Sprint(c.Shapes), fmt.Sprint(c.Outside)})
+func (f *findings) proofs() report.Aside {
+	a := report.Aside{
+		Title: "Profiles, proved", Text: []string{"Distinct shapes that the scenarios ask for, and how many no reachable profile holds."},
+		Head: []string{"Profiles for", "Runtime", "Profiles", "Shapes", "Outside"},
 	}
-	t.write(b)
+	for _, c := range append(f.published.proveTheirs(), f.Ours...) {
+		a.Lines = append(a.Lines, []string{c.What, c.Runtime, fmt.Sprint(c.Profiles), fmt.Sprint(c.Shapes), fmt.Sprint(c.Outside)})
+	}
+	return a
 }
+
+// gpuEngines are those of the study that run on a GPU only.
+var gpuEngines = []string{"orttrt-fp32", "orttrt-fp16", "orttrt-int8", "rtx-fp32", "rtx-fp16", "rtx-int8"}
+
+// needsGPU is why they are not measured here.
+const needsGPU = "needs a GPU; its profiles are proved to hold every shape"
 
 // absent names what needs a GPU.
-func (f *findings) absent(b *strings.Builder) {
-	b.WriteString("## Not evaluated\n\n")
-	for _, e := range []string{"orttrt-fp32", "orttrt-fp16", "orttrt-int8", "rtx-fp32", "rtx-fp16", "rtx-int8"} {
-		fmt.Fprintf(b, "- %s: not evaluated, needs a GPU; its profiles are proved above\n", e)
+func (f *findings) absent() report.Aside {
+	a := report.Aside{Title: "Rows for a GPU", Head: []string{"Engine", "Verdict"}}
+	for _, e := range gpuEngines {
+		a.Lines = append(a.Lines, []string{e, "not evaluated, " + needsGPU})
 	}
-	b.WriteString("\n")
+	return a
 }
-
-func oneLine(text string) string {
-	return strings.ReplaceAll(strings.Join(strings.Fields(text), " "), "|", "\\|")
-}
-
-func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }

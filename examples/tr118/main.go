@@ -115,11 +115,11 @@ func (w *workshop) run(ctx context.Context, out io.Writer) error {
 		if err != nil {
 			return err
 		}
-		proved, _, err := proveOurs(one, w.study.Workload.Scenarios)
+		proved, plans, err := proveOurs(one, w.study.Workload.Scenarios)
 		if err != nil {
 			return err
 		}
-		f.Ours = append(f.Ours, proved...)
+		f.Ours, one.Plans = append(f.Ours, proved...), plans
 		got, err := w.measure(ctx, one)
 		if err != nil {
 			return err
@@ -127,8 +127,5 @@ func (w *workshop) run(ctx context.Context, out io.Writer) error {
 		f.Outcomes = append(f.Outcomes, got)
 	}
 	f.Machine = &f.Outcomes[0].Machine
-	for _, o := range f.Outcomes {
-		f.Warnings = append(f.Warnings, o.Warnings...)
-	}
 	return w.report(f, out)
 }

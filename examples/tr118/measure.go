@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
-	"github.com/trtforge/trtforge/internal/worker"
 	"github.com/trtforge/trtforge/pipeline"
 )
 
@@ -26,18 +26,14 @@ func (w *workshop) measure(ctx context.Context, m *member) (out outcome, err err
 		Text: w.prompts[:min(len(w.prompts), promptTokens)], Seed: w.study.Measure.Seed, Dir: w.results(m.Name), Afresh: true,
 		CreatedBy: w.createdBy, Versions: versions(),
 	}
-	var closers []func() error
-	defer func() {
-		for _, c := range closers {
-			err = errors.Join(err, c())
-		}
-	}()
-	for _, name := range w.study.Measure.Engines {
-		s, closer, err := w.system(m, name)
-		if err != nil {
-			return out, err
-		}
-		t.Systems, closers = append(t.Systems, s), append(closers, closer)
+	processes := &pipeline.Processes{Runtimes: here{}, Log: func(string) (io.Writer, error) { return w.log, nil }}
+	defer func() { err = errors.Join(err, processes.Close()) }()
+	engines, err := w.runnables(m)
+	if err != nil {
+		return out, err
+	}
+	if t.Systems, err = processes.Systems(ctx, engines); err != nil {
+		return out, err
 	}
 	w.say("%s: %d engines, %d cases, %d requests each", m.Name, len(t.Systems), len(t.Cases), t.Repetitions)
 	got, err := t.Run(ctx, w.counter())
@@ -57,30 +53,32 @@ func (w *workshop) results(model string) string {
 	return filepath.Join(w.study.Output.Dir, "results", model)
 }
 
-// system is an engine of a member with the process that will run it.
-func (w *workshop) system(m *member, name string) (s trial.System, closer func() error, err error) {
-	key, built := m.Engines[name]
-	arg := key
-	if !built {
-		arg = name + ":" + m.Checkpoint
+// runnables are the engines of a member: those of the store by their keys, and its
+// checkpoint for PyTorch.
+func (w *workshop) runnables(m *member) (all []*pipeline.Runnable, err error) {
+	for _, name := range w.study.Measure.Engines {
+		arg, built := m.Engines[name]
+		if !built {
+			arg = name + ":" + m.Checkpoint
+		}
+		r, err := pipeline.OpenRunnable(arg, w.store, ort.Threads())
+		if err != nil {
+			return nil, err
+		}
+		r.Name = name
+		all = append(all, r)
 	}
-	r, err := pipeline.OpenRunnable(arg, w.store, ort.Threads())
-	if err != nil {
-		return s, nil, err
-	}
-	s = trial.System{Name: name, Model: r.Model, Key: key}
-	if built {
-		s.Model.Spin, s.BuildMS = true, r.Manifest.Measured.BuildMS
-		c := &ort.Client{Library: w.library, Log: w.log}
-		s.Caller = c
-		return s, c.Close, nil
-	}
-	python, ok := runtimes.Find(string(worker.Reference))
+	return all, nil
+}
+
+// here finds runtimes that are installed.
+type here struct{}
+
+// Get is the runtime of that name; one that is not there is an error of class missing.
+func (here) Get(_ context.Context, name string) (runtimes.Runtime, error) {
+	r, ok := runtimes.Find(name)
 	if !ok {
-		return s, nil, fault.New(fault.Missing, "measuring", name, "PyTorch is not installed", "run trtforge setup reference, or leave torch out of --engines")
+		return r, fault.New(fault.Missing, "running the study", name, "it is not installed", "run trtforge setup "+name+", or choose --engines that do without it")
 	}
-	s.Key = fmt.Sprintf("%s %s worker %s", m.Digest, python.VersionText(), worker.Digest())
-	c := &worker.Client{Kind: worker.Reference, Options: worker.Options{Python: python.Python, Log: w.log}}
-	s.Caller = c
-	return s, c.Close, nil
+	return r, nil
 }

@@ -6,7 +6,9 @@ import (
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/stats"
+	"github.com/trtforge/trtforge/validate"
 )
 
 // outcome is what was measured of one model.
@@ -16,6 +18,17 @@ type outcome struct {
 	Machine  bench.Machine
 	Warnings []string
 	Parity   []parity
+}
+
+// matches are rows of how many tokens of a row are PyTorch's before the first that is
+// not, the mean over all rows.
+func (o outcome) matches() (all []rows.Row) {
+	for _, p := range o.Parity {
+		r := rows.Exact(p.Engine, validate.GreedyMatch, "tokens", float64(p.Same)/float64(max(p.Rows, 1)))
+		r.Phase, r.N = bench.Decode, p.Rows
+		all = append(all, r)
+	}
+	return all
 }
 
 // prefillSuffix tells a scenario's request for one token from the one for all.

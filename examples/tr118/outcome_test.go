@@ -31,7 +31,7 @@ func madeUp(t *testing.T, fail bool) *findings {
 		Ours:    []coverage{{What: "ours", Runtime: "any profile", Profiles: 2, Shapes: 45}},
 	}
 	for _, m := range s.Models {
-		o := outcome{member: &member{model: m, Parameters: s.parameters(m)}, Parity: []parity{{"ortcpu-fp32", 32, 32}}}
+		o := outcome{member: &member{model: m, Parameters: s.parameters(m)}, Parity: []parity{{"ortcpu-fp32", 32, 32, 4}}}
 		for _, c := range cases(s.Workload.Scenarios, s.Measure.Modes) {
 			for i := range s.Measure.Repetitions {
 				for _, e := range s.Measure.Engines {

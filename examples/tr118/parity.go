@@ -22,6 +22,7 @@ type parity struct {
 	Engine string `json:"engine"`
 	Same   int    `json:"same"`
 	Of     int    `json:"of"`
+	Rows   int    `json:"rows"` // that the tokens stand in
 }
 
 // parityFile is what is kept of a comparison of tokens.
@@ -63,7 +64,7 @@ func (w *workshop) parity(ctx context.Context, m *member, all []trial.System) ([
 		p := parity{Engine: s.Name}
 		for key, rows := range want {
 			same, n := agreeing(rows, got[key])
-			p.Same, p.Of = p.Same+same, p.Of+n
+			p.Same, p.Of, p.Rows = p.Same+same, p.Of+n, p.Rows+len(rows)
 		}
 		file.Parity = append(file.Parity, p)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/BurntSushi/toml"
 
 	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -24,10 +25,11 @@ type study struct {
 		Positions int64  `toml:"positions"`
 		Seed      uint64 `toml:"seed"` // of the weights
 	} `toml:"shape"`
-	Models  []model `toml:"model"`
-	Text    text    `toml:"text"`
-	Measure measure `toml:"measure"`
-	Quick   quick   `toml:"quick"`
+	Models  []model                `toml:"model"`
+	Text    text                   `toml:"text"`
+	Measure measure                `toml:"measure"`
+	Quick   quick                  `toml:"quick"`
+	Gates   map[string]gate.Limits `toml:"gate"` // by precision
 	Output  struct {
 		Dir string `toml:"dir"`
 	} `toml:"output"`
@@ -113,6 +115,9 @@ func (s *study) check() error {
 	}
 	if s.Measure.Repetitions < 1 || s.Measure.Rounds < 1 {
 		errs = append(errs, errors.New("repetitions and rounds must be 1 or more"))
+	}
+	for precision, limits := range s.Gates {
+		errs = append(errs, gate.Check(precision, limits))
 	}
 	return errors.Join(errs...)
 }

@@ -32,7 +32,6 @@ type workshop struct {
 	begin     time.Time
 
 	store      *store.Store
-	library    string      // of ONNX Runtime
 	log        *os.File    // what children print
 	ort        *ort.Client // that calibrates and builds
 	builder    *ortcpu.Builder
@@ -60,15 +59,14 @@ func open(s *study, talk io.Writer) (w *workshop, err error) {
 	if err := w.texts(); err != nil {
 		return nil, err
 	}
-	r, ok := runtimes.Find("ort")
-	if !ok {
-		return nil, fault.New(fault.Missing, "running the study", "", "ONNX Runtime is not installed", "run trtforge setup ort reference")
+	r, err := here{}.Get(context.Background(), "ort")
+	if err != nil {
+		return nil, err
 	}
-	w.library = r.Library
 	if w.log, err = os.Create(filepath.Join(s.Output.Dir, "children.log")); err != nil {
 		return nil, fsx.Explain("writing log", s.Output.Dir, err)
 	}
-	w.ort = &ort.Client{Library: w.library, Log: w.log}
+	w.ort = &ort.Client{Library: r.Library, Log: w.log}
 	w.ends = append(w.ends, w.log.Close, w.ort.Close)
 	w.builder = &ortcpu.Builder{
 		Version: runtimes.VersionOf("ort"), CreatedBy: w.createdBy,

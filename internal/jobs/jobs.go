@@ -72,10 +72,10 @@ type Model struct {
 	Threads  int                `json:"threads,omitempty"`  // 0: as many as the machine gives
 	Optimize ort.Optimize       `json:"optimize,omitempty"` // "none" for an engine that is optimised already
 	Spin     bool               `json:"spin,omitempty"`     // idle threads spin: for timed sections
-	PyTorch  *PyTorch           `json:"pytorch,omitempty"`  // where Path is a checkpoint that PyTorch runs
 	Provider *ort.Provider      `json:"provider,omitempty"` // who runs it; nil: the CPU
 	Steps    string             `json:"steps,omitempty"`    // path of another graph for decode steps, where prefill and decode are engines of their own
 	KV       KV                 `json:"kv,omitempty"`       // where a provider's cache lies; "" is KVHost
+	PyTorch  *PyTorch           `json:"pytorch,omitempty"`  // where Path is a checkpoint that PyTorch runs
 }
 
 // PyTorch is how PyTorch runs a checkpoint. The zero value is eager, in float32.

@@ -11,6 +11,7 @@ Job "stream" writes the logits themselves into a pipe, for KL over the whole
 vocabulary; job "noise" compares the model in another type with itself in FP32;
 job "tokenize" encodes a text for models whose tokenizer is no byte-level BPE.
 The windows of a convention are those of package validate.
+
 Job "bench" times the model as timing.py says.
 """
 
