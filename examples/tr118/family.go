@@ -52,7 +52,7 @@ func (w *workshop) make(ctx context.Context, m model) (*member, error) {
 		return nil, err
 	}
 	of := []string{familyRevision, string(shape), fmt.Sprint(w.study.Shape.Seed)}
-	if _, err := makeOnce(out.Checkpoint, of, func(tmp string) error {
+	if err := makeOnce(out.Checkpoint, of, func(tmp string) error {
 		w.say("%s: random weights", m.Name)
 		return export.Random(tmp, w.study.shape(m), w.study.Shape.Seed)
 	}); err != nil {
@@ -69,7 +69,7 @@ func (w *workshop) make(ctx context.Context, m model) (*member, error) {
 			return nil, fsx.Explain("removing", made, err)
 		}
 	}
-	if _, err := makeOnce(made, of, func(tmp string) error { return w.build(ctx, m, out.Checkpoint, tmp, names) }); err != nil {
+	if err := makeOnce(made, of, func(tmp string) error { return w.build(ctx, m, out.Checkpoint, tmp, names) }); err != nil {
 		return nil, fmt.Errorf("model %s: %w", m.Name, err)
 	}
 	file, err := readMember(made)
