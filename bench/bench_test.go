@@ -180,6 +180,17 @@ func TestRowsOfLittle(t *testing.T) {
 	}
 }
 
+// Memory that an earlier scenario left is not this one's: the turn without counts.
+func TestPeakIsTheLeastTurns(t *testing.T) {
+	all := samples(6, 20, 5)
+	for i := range all {
+		all[i].Round, all[i].PeakRSS = i/2, []int64{90, 80, 40, 50, 0, 70}[i]
+	}
+	if r, _ := rows.Find(Rows(all), "a", "short", "", PeakRSS); r.Value != 50 {
+		t.Errorf("%+v", r)
+	}
+}
+
 func TestRowsTellModesApart(t *testing.T) {
 	all := samples(6, 20, 5)
 	for _, s := range samples(6, 40, 50) {

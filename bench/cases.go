@@ -133,13 +133,20 @@ func ofRequests(w profiles.Workload, requests []Request) []Case {
 type Draw struct {
 	Requests []Request
 	n, seen  int
+	seed     uint64
 	r        *rand.Rand
 }
 
 // NewDraw keeps n requests.
 func NewDraw(n int, seed uint64) *Draw {
-	return &Draw{n: n, r: rand.New(rand.NewPCG(seed, 3))}
+	return &Draw{n: n, seed: seed, r: rand.New(rand.NewPCG(seed, 3))}
 }
+
+// Size is how many requests it keeps.
+func (d *Draw) Size() int { return d.n }
+
+// Seed is what decides which.
+func (d *Draw) Seed() uint64 { return d.seed }
 
 // Add tells of a request. One that generates nothing is taken for one of a single
 // token: its prefill gives it.

@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 
@@ -22,7 +23,7 @@ const (
 	DecodeRate   = "decode_tok_s"  // phase decode
 	E2E          = "e2e"
 	E2EP99       = "e2e_p99"       // from 100 requests on
-	PeakRSS      = "peak_rss"      // bytes
+	PeakRSS      = "peak_rss"      // bytes: the peak of a turn, of the turn where it was least
 	DeviceMemory = "device_memory" // bytes, of the process on the GPU
 	Power        = "power"         // W, of the GPU
 	SMClock      = "sm_clock"      // MHz, of the GPU
@@ -161,7 +162,7 @@ func use(good []Sample, add adder) {
 		{PeakRSS, func(s Sample) float64 { return float64(s.PeakRSS) }},
 		{DeviceMemory, func(s Sample) float64 { return float64(s.DeviceMemory) }},
 	} {
-		if peak := slices.Max(each(good, f.of)); peak > 0 {
+		if peak := leastTurn(good, f.of); peak > 0 {
 			add("", f.name, "bytes", stats.Summary{Value: peak, Lo: peak, Hi: peak, N: len(good)}, nil)
 		}
 	}
@@ -174,6 +175,16 @@ func use(good []Sample, add adder) {
 	median(SMClock, "MHz", func(s Sample) float64 { return s.Clock }, func(s Sample) bool { return s.Clock > 0 })
 	share := func(s Sample) float64 { v, _ := s.Overhead(); return v }
 	median(Overhead, "1", share, func(s Sample) bool { _, ok := s.Overhead(); return ok })
+}
+
+// leastTurn is the most of a figure in a turn, of the turn where that was least: the
+// rest is what other scenarios left in the runtime's arena before.
+func leastTurn(samples []Sample, of func(Sample) float64) float64 {
+	most := map[int]float64{}
+	for _, s := range samples {
+		most[s.Round] = max(most[s.Round], of(s))
+	}
+	return slices.Min(slices.Collect(maps.Values(most)))
 }
 
 func each(samples []Sample, f func(Sample) float64) []float64 {

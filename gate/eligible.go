@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/rows"
 )
 
@@ -61,5 +62,5 @@ func absent(engine, scenario string, all []rows.Row) (time rows.Row, reason stri
 // onHost tells whether a figure was taken with the cache copied to the host and
 // back in every step: how an engine runs where the runtime cannot keep it.
 func onHost(r rows.Row) bool {
-	return string(r.Extra["kv"]) == `"host"` || slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, "kv: host") })
+	return string(r.Extra["kv"]) == `"host"` || slices.ContainsFunc(r.Warnings, func(w string) bool { return strings.Contains(w, bench.KVHost) })
 }

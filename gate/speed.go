@@ -32,11 +32,9 @@ func (s spec) speed(v *Verdict, e Engine, engines []Engine, all []rows.Row) {
 
 // untimed says which scenario of base's an engine has no time in.
 func untimed(engine, base string, all []rows.Row) string {
-	for _, b := range all {
-		if b.Engine == base && b.Name == "e2e" && b.Scenario != "" {
-			if _, reason := absent(engine, b.Scenario, all); reason != "" {
-				return reason
-			}
+	for _, b := range requestsOf(all, base, "e2e") {
+		if _, reason := absent(engine, b.Scenario, all); b.Phase == "" && reason != "" {
+			return reason
 		}
 	}
 	return "not measured"
@@ -56,13 +54,11 @@ func baseline(e Engine, engines []Engine, precision string) (Engine, bool) {
 func (e Engine) comparable(o Engine) bool { return e.Backend == o.Backend && e.Group == o.Group }
 
 // Speedup is the geometric mean over base's scenarios of base's median over
-// engine's, and how many scenarios those are: 0 where engine lacks one.
+// engine's, and how many scenarios those are: 0 where engine lacks one. It is of
+// cached runs where base has any, else of the modes that it was measured in.
 func Speedup(all []rows.Row, base, engine, name string) (rows.Row, int) {
 	var ratios []rows.Row
-	for _, b := range all {
-		if b.Engine != base || b.Name != name || b.Scenario == "" {
-			continue
-		}
+	for _, b := range requestsOf(all, base, name) {
 		e, ok := rows.Find(all, engine, b.Scenario, b.Phase, name)
 		if !ok || !(b.Value > 0) || !(e.Value > 0) {
 			return rows.Row{}, 0 // a mean without its worst scenario would flatter
@@ -72,6 +68,25 @@ func Speedup(all []rows.Row, base, engine, name string) (rows.Row, int) {
 	mean := geometric(ratios, nil)
 	mean.Engine, mean.Name = engine, "speedup"
 	return mean, len(ratios)
+}
+
+// requestsOf are an engine's rows of that name by scenario: of cached runs, which
+// have no phase, or without any of the other modes.
+func requestsOf(all []rows.Row, engine, name string) []rows.Row {
+	var cached, others []rows.Row
+	for _, r := range all {
+		switch {
+		case r.Engine != engine || r.Name != name || r.Scenario == "":
+		case r.Phase == "":
+			cached = append(cached, r)
+		default:
+			others = append(others, r)
+		}
+	}
+	if cached == nil {
+		return others
+	}
+	return cached
 }
 
 // Ratio is one row's value over another's with a 95 % interval. Where both have

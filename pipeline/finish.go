@@ -1,7 +1,9 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -187,7 +189,28 @@ func (j *job) write(d report.Data, r *Result) error {
 	if err := fsx.WriteJSON(filepath.Join(j.config.Output.Dir, "summary.json"), r); err != nil {
 		return err
 	}
-	return report.Write(j.config.Output.Dir, d)
+	return errors.Join(report.Write(j.config.Output.Dir, d), j.copyMeasured())
+}
+
+// copyMeasured puts the benchmark's raw samples and machine beside the rows, so that
+// the output directory holds all that a comparison reads.
+func (j *job) copyMeasured() error {
+	if j.bench == nil {
+		return nil
+	}
+	for _, name := range []string{report.SamplesFile, report.MachineFile} {
+		to := filepath.Join(j.config.Output.Dir, name)
+		if err := fsx.WriteFile(to, func(w io.Writer) error {
+			b, err := os.ReadFile(j.bench.path(name))
+			if err == nil {
+				_, err = w.Write(b)
+			}
+			return err
+		}); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // referenceHeader is what the reference says of itself.

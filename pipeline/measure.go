@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"path/filepath"
 
@@ -38,6 +39,9 @@ func (j *job) layOutMeasurements() {
 		params["source"] = "recorded"
 		runtime = ""
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
+		if noise := filepath.Join(bundle, NoiseFile); exists(noise) {
+			files["bundle noise"] = noise
+		}
 	} else {
 		params["source"] = "live, " + runtimeText("reference")
 	}
@@ -53,6 +57,10 @@ func (j *job) layOutMeasurements() {
 		timed = append(timed, e.build)
 	}
 	if len(timed) > 0 {
+		if trace := j.config.Workload.Trace; trace != "" {
+			texts = maps.Clone(texts) // validation does not read it
+			texts["trace"] = trace
+		}
 		j.bench = j.add(&stage{name: "bench", revision: 2, runtime: "ort", needs: timed, files: texts, params: map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
 			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"), "cpu": ort.CPU(),

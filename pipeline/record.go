@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -74,11 +73,16 @@ func (r Recording) noise(ctx context.Context, c worker.Caller, scored worker.Sco
 	return writeRows(filepath.Join(dir, NoiseFile), r.CreatedBy, all)
 }
 
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
+}
+
 // Noise are the rows of PyTorch's own noise that a bundle holds; none where they
 // were not measured.
 func Noise(dir string) ([]rows.Row, error) {
 	path := filepath.Join(dir, NoiseFile)
-	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+	if !exists(path) {
 		return nil, nil
 	}
 	return readRows(path)

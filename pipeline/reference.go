@@ -23,7 +23,7 @@ func (j *job) convention() (validate.Convention, error) {
 	if err != nil {
 		return validate.Convention{}, err
 	}
-	return ConventionOf(j.config.Text.Convention, j.config.Text.Window, int(c.MaxPositions), j.config.Model.Path)
+	return ConventionOf(j.config.Text.Convention, j.config.Text.Window, c.MaxPositions, j.config.Model.Path)
 }
 
 // ConventionOf is the convention of that name, hf-nonoverlap where none is named,

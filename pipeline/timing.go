@@ -12,6 +12,7 @@ import (
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
+	"github.com/trtforge/trtforge/profiles"
 )
 
 // turnsDir holds the samples of a bench stage that is under way, so that a run that
@@ -24,11 +25,15 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 	if err != nil {
 		return err
 	}
-	cases, err := bench.Cases(j.config.Workload, bench.Spread{})
+	engines, err := j.runnables()
 	if err != nil {
 		return err
 	}
-	engines, err := j.runnables()
+	requests, err := j.config.Requests((&Runnables{Engines: engines}).Positions(), j.config.Run.Repetitions, j.config.Run.Seed)
+	if err != nil {
+		return err
+	}
+	cases, err := bench.Cases(j.config.Workload, bench.Spread{Requests: requests})
 	if err != nil {
 		return err
 	}
@@ -57,6 +62,41 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 		}
 	}
 	return fsx.Explain("removing", turns, os.RemoveAll(turns))
+}
+
+// leastRequests is how many requests of a trace are drawn at least: fewer say little
+// of it, however few repetitions are asked for.
+const leastRequests = 10
+
+// NewDraw draws requests of a trace for so many repetitions.
+func NewDraw(repetitions int, seed uint64) *bench.Draw {
+	return bench.NewDraw(max(repetitions, leastRequests), seed)
+}
+
+// Requests are those of the workload's trace and distribution that are measured, as
+// many as there are repetitions, drawn by the seed; none where there is neither. A
+// request that is longer than positions is an error of class usage unless the
+// workload leaves it out.
+func (c *Config) Requests(positions, repetitions int, seed uint64) ([]bench.Request, error) {
+	w := c.Workload
+	draw := NewDraw(repetitions, seed)
+	if _, err := w.Open(profiles.TraceOptions{Tokens: TextTokens(c.Model.Path), Each: draw.Add}, positions); err != nil {
+		return nil, err
+	}
+	if err := w.Fit(positions); err != nil {
+		return nil, err
+	}
+	err := DrawLengths(w, positions, draw)
+	return draw.Requests, err
+}
+
+// DrawLengths draws as many requests as a trace would leave from the workload's
+// distribution, where it has one.
+func DrawLengths(w profiles.Workload, positions int, draw *bench.Draw) error {
+	if w.Lengths == "" {
+		return nil
+	}
+	return profiles.DrawLengths(w.Lengths, draw.Size(), draw.Seed(), positions, draw.Add)
 }
 
 // runnables are the engines of the pipeline that run here.

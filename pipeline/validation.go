@@ -52,13 +52,13 @@ var phases = []string{jobs.Prefill, jobs.Decode}
 func (v *Validation) Fits(r *Runnable) error {
 	c, b := r.Model.Contract, v.Bundle
 	refuse := func(cause, fix string) error { return fault.New(fault.Input, "validating", r.Name, cause, fix) }
-	if c.Vocab > 0 && int(c.Vocab) != b.Vocab {
+	if c.Vocab > 0 && c.Vocab != b.Vocab {
 		return refuse(fmt.Sprintf("it has a vocabulary of %d tokens, the reference one of %d", c.Vocab, b.Vocab), "validate it against the model that it was made of")
 	}
 	if want := b.Settings["layers"]; want != "" && c.Layers > 0 && want != fmt.Sprint(c.Layers) {
 		return refuse(fmt.Sprintf("it has %d layers, the reference %s", c.Layers, want), "validate it against the model that it was made of")
 	}
-	most := int(c.MaxPositions)
+	most := c.MaxPositions
 	if n := int(c.Capacity()); n > 0 {
 		most = n
 	}

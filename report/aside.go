@@ -39,7 +39,7 @@ func (a Aside) Markdown() string {
 	for _, line := range a.Lines {
 		cells := make([]string, len(a.Head))
 		for i := range min(len(line), len(cells)) {
-			cells[i] = strings.ReplaceAll(strings.Join(strings.Fields(line[i]), " "), "|", `\|`)
+			cells[i] = strings.Join(strings.Fields(line[i]), " ")
 		}
 		t.lines = append(t.lines, cells)
 	}

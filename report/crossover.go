@@ -18,6 +18,9 @@ type system struct {
 	size, rate  []float64 // parameters, and tokens per second: geometric mean over scenarios
 }
 
+// sizePanels are the rates that are drawn against the size of models.
+var sizePanels = append(ratePanels[:len(ratePanels):len(ratePanels)], ratePanel{string(bench.Uncached), bench.DecodeRate, "Uncached decode, tokens per second"})
+
 // fitResamples is of the interval of a crossover.
 const fitResamples = 2000
 
@@ -31,7 +34,7 @@ func (d *Data) crossover() (*picture, []string) {
 	var sentences []string
 	whole := func(v float64) string { return large(int64(math.Round(v))) }
 	index := map[string]int{}
-	for _, panel := range ratePanels {
+	for _, panel := range sizePanels {
 		p := linePanel{title: panel.title, across: "parameters", logX: true, logY: true, formatX: whole, formatY: whole}
 		systems := d.systems(panel.phase, panel.name)
 		for _, s := range systems {

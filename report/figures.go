@@ -103,23 +103,56 @@ func (d *Data) scenarios() []profiles.Scenario {
 	return all
 }
 
-// latency shows time to first token and time per output token, scenario by
-// scenario. Nil where nothing was timed.
-func (d *Data) latency() *picture {
-	engines := d.measured(bench.TTFT)
+// latency shows time to first token and time per output token of cached runs,
+// scenario by scenario. Nil where nothing was timed.
+func (d *Data) latency() *picture { return d.latencyOf("latency", bench.Prefill, bench.Decode) }
+
+// modes are the same of the other modes that were measured.
+func (d *Data) modes() []modePicture {
+	var all []modePicture
+	for _, m := range []struct {
+		mode         bench.Mode
+		title, about string
+	}{
+		{bench.Uncached, "Without a cache", "The whole sequence runs again for each token."},
+		{bench.Chunked, "With the prompt in pieces", "The prompt comes in chunks, each after the cache of those before it."},
+	} {
+		if p := d.latencyOf("latency-"+string(m.mode), string(m.mode), string(m.mode)); p != nil {
+			all = append(all, modePicture{m.title, m.about, p})
+		}
+	}
+	return all
+}
+
+// modePicture is the latency of one mode.
+type modePicture struct {
+	Title, About string
+	Picture      *picture
+}
+
+// latencyOf draws the rows of the phases that a mode has.
+func (d *Data) latencyOf(id, first, further string) *picture {
+	engines := slices.DeleteFunc(d.measured(bench.TTFT), func(e Engine) bool {
+		return !slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Engine == e.Name && r.Name == bench.TTFT && r.Phase == first })
+	})
 	if len(engines) == 0 {
 		return nil
 	}
 	names := labels(engines)
-	plot := dots{id: "latency", title: "Latency by scenario",
+	plot := dots{id: id, title: "Latency by scenario",
 		desc: "Median time to first token and time per output token of each engine in each scenario, with 95 % intervals; the table of all figures has the numbers.",
 		panels: []panel{{title: "Time to first token, ms", fine: true, format: trim},
 			{title: "Time per output token, ms", fine: true, format: trim}}}
 	for _, s := range d.scenarios() {
+		if !slices.ContainsFunc(d.Rows, func(r rows.Row) bool {
+			return r.Scenario == s.Name && (r.Phase == first || first == bench.Prefill && r.Phase == "")
+		}) {
+			continue // it was measured in another mode
+		}
 		g := dotGroup{name: s.Name, detail: shapeOf(s)}
 		for _, e := range engines {
 			g.lines = append(g.lines, dotLine{label: names[e.Name], class: class(string(e.Manifest.Precision)), marks: []mark{
-				d.timeMark(e.Name, s.Name, bench.Prefill, bench.TTFT), d.timeMark(e.Name, s.Name, bench.Decode, bench.TPOT)}})
+				d.timeMark(e.Name, s.Name, first, bench.TTFT), d.timeMark(e.Name, s.Name, further, bench.TPOT)}})
 		}
 		plot.groups = append(plot.groups, g)
 	}
@@ -155,7 +188,11 @@ func (d *Data) timeMark(engine, scenario, phase, name string) mark {
 	r, ok := rows.Find(d.Rows, engine, scenario, phase, name)
 	if !ok {
 		text := "not measured"
-		if f, found := rows.Find(d.Rows, engine, scenario, "", bench.Failed); found && f.Value > 0 && len(f.Warnings) > 0 {
+		whole := phase // of a cached run the request as a whole has none
+		if phase == bench.Prefill || phase == bench.Decode {
+			whole = ""
+		}
+		if f, found := rows.Find(d.Rows, engine, scenario, whole, bench.Failed); found && f.Value > 0 && len(f.Warnings) > 0 {
 			text = "failed"
 		} else if name == bench.TPOT && found {
 			text = "one token"
@@ -210,7 +247,7 @@ func (d *Data) accuracy() *picture {
 // noiseNote says what the lines without an engine are.
 func (d *Data) noiseNote() string {
 	if all := d.noise(); len(all) > 0 {
-		return fmt.Sprintf(" For scale: %s, which is as right as the reference, is this far from it.", list(all, mostNamed))
+		return fmt.Sprintf(" For scale: how far %s, as right as the reference, lies from it.", list(all))
 	}
 	return ""
 }

@@ -108,10 +108,10 @@ func TestReadOfSamplesAlone(t *testing.T) {
 	}
 }
 
-func runOn(cpu, key string, ttft float64) Data {
+func runOn(cpu string, ttft float64) Data {
 	d := Data{Title: "t", CreatedBy: "x", Runs: []Run{{Model: Model{Name: "m", Parameters: 5e6}, Machine: &bench.Machine{CPU: cpu, Threads: 2}}},
 		Engines: []Engine{{Name: "ortcpu-fp32"}}, Limits: map[string]gate.Limits{"fp32": {"ttft_max": 100}}}
-	d.Engines[0].Manifest.Key, d.Engines[0].Manifest.Backend, d.Engines[0].Manifest.Precision = key, "ortcpu", "fp32"
+	d.Engines[0].Manifest.Key, d.Engines[0].Manifest.Backend, d.Engines[0].Manifest.Precision = "k", "ortcpu", "fp32"
 	row := func(phase, name string) rows.Row {
 		return rows.Row{Engine: "ortcpu-fp32", Scenario: "s", Phase: phase, Name: name, Unit: "ms", Value: ttft, Lo: ttft, Hi: ttft, N: 9}
 	}
@@ -129,7 +129,7 @@ func TestReadOfSeveral(t *testing.T) {
 		}
 		return dir
 	}
-	d, err := Read(at("old", runOn("Xeon", "k", 1)), at("new", runOn("EPYC", "k", 5)))
+	d, err := Read(at("old", runOn("Xeon", 1)), at("new", runOn("EPYC", 5)))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -145,13 +145,13 @@ func TestReadOfSeveral(t *testing.T) {
 	if len(d.Choices) != 2 || d.Choices[0].Group == d.Choices[1].Group {
 		t.Errorf("choices across machines: %+v", d.Choices)
 	}
-	validated := runOn("Xeon", "k", 1)
+	validated := runOn("Xeon", 1)
 	validated.Rows = []rows.Row{{Engine: "ortcpu-fp32", Phase: bench.Decode, Name: "ppl_ratio", Value: 1, Lo: 1, Hi: 1}}
-	d, err = Read(at("bench", runOn("Xeon", "k", 1)), at("validate", validated))
+	d, err = Read(at("bench", runOn("Xeon", 1)), at("validate", validated))
 	if err != nil || len(d.Engines) != 1 || d.Engines[0].Name != "ortcpu-fp32" || len(d.Rows) != 3 || len(d.Warnings) != 0 {
 		t.Errorf("%+v %v %v", d.Engines, d.Warnings, err)
 	}
-	d, err = Read(at("one", runOn("Xeon", "k", 1)), at("two", runOn("Xeon", "k", 2)))
+	d, err = Read(at("one", runOn("Xeon", 1)), at("two", runOn("Xeon", 2)))
 	if r, _ := rows.Find(d.Rows, "ortcpu-fp32", "s", bench.Prefill, bench.TTFT); err != nil || r.Value != 1 || len(d.Warnings) != 1 {
 		t.Errorf("measured twice: %+v %v %v", r, d.Warnings, err)
 	}

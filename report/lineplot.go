@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"html/template"
 	"math"
-	"slices"
 
 	"github.com/trtforge/trtforge/internal/svg"
 )
@@ -203,7 +202,7 @@ func (l lines) panel(c *svg.Canvas, p linePanel, left, top, width float64) {
 			last = at
 		}
 	}
-	p.ticksAcross(c, x, left, width, bottom)
+	p.ticksAcross(c, x, width, bottom)
 	c.Text("detail", left+width, bottom+36, svg.End, p.across)
 	if b := p.band; b != nil {
 		if bounded(b.lo, b.hi) && b.hi > b.lo {
@@ -224,7 +223,7 @@ func (l lines) panel(c *svg.Canvas, p linePanel, left, top, width float64) {
 	}
 }
 
-func (p linePanel) ticksAcross(c *svg.Canvas, x svg.Scale, left, width, bottom float64) {
+func (p linePanel) ticksAcross(c *svg.Canvas, x svg.Scale, width, bottom float64) {
 	ticks := p.at
 	if ticks == nil {
 		ticks = svg.Ticks(x.From, x.To, int(max(2, width/90)))
@@ -294,11 +293,4 @@ func keysOf(engines []Engine, names map[string]string) []key {
 		all = append(all, k)
 	}
 	return all
-}
-
-// distinct are the values that occur, in order.
-func distinct(values []float64) []float64 {
-	values = slices.Clone(values)
-	slices.Sort(values)
-	return slices.Compact(values)
 }

@@ -178,6 +178,9 @@ type table struct {
 	lines [][]string
 }
 
+// plainCell keeps what ends a cell or a line out of a cell.
+var plainCell = strings.NewReplacer("|", `\|`, "\n", " ")
+
 func (t table) write(b *strings.Builder) {
 	widths := make([]int, len(t.head))
 	for _, line := range append([][]string{t.head}, t.lines...) {
@@ -187,7 +190,7 @@ func (t table) write(b *strings.Builder) {
 	}
 	row := func(line []string) {
 		for i, cell := range line {
-			cell = strings.NewReplacer("|", "\\|", "\n", " ").Replace(cell)
+			cell = plainCell.Replace(cell)
 			pad := strings.Repeat(" ", max(widths[i]-len([]rune(cell)), 0))
 			if t.left[i] {
 				cell += pad

@@ -114,7 +114,7 @@ func (m merger) scenarios(all []profiles.Scenario, run string) map[string]string
 }
 
 // engines adds those that are new and tells the names. An engine is the same where
-// it has one key, on one machine; two of one name get their run's in front.
+// it has one key or one file, on one machine; two of one name get their run's in front.
 func (m merger) engines(d *Data, run string, first int) map[string]string {
 	names := map[string]string{}
 	for _, e := range d.Engines {
@@ -144,7 +144,8 @@ func (m merger) engines(d *Data, run string, first int) map[string]string {
 
 // one tells whether two entries are about one engine.
 func (m merger) one(a, b Engine) bool {
-	return a.Name == b.Name && a.Manifest.Key != "" && a.Manifest.Key == b.Manifest.Key && m.out.alike(m.out.run(a), m.out.run(b))
+	same := a.Manifest.Key != "" && a.Manifest.Key == b.Manifest.Key || a.Manifest.FileDigest != "" && a.Manifest.FileDigest == b.Manifest.FileDigest
+	return a.Name == b.Name && same && m.out.alike(m.out.run(a), m.out.run(b))
 }
 
 // rename puts the run's name before an engine that is there already.

@@ -36,6 +36,7 @@ type page struct {
 	Scores      []scoreLine
 	Positions   *picture
 	Latency     *picture
+	Modes       []modePicture
 	Throughput  *picture
 	Depth       *picture
 	Crossover   *picture
@@ -91,7 +92,7 @@ func (d *Data) page() page {
 	n := &notes{}
 	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Lead: d.lead(), Tally: d.tally(),
 		Overall: d.overallLines(), Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Failing: d.gateLines(gate.Fail), Passing: d.gateLines(gate.Pass), GateNotes: d.gateNotes(), Missing: d.missing(),
-		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(),
+		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(), Modes: d.modes(),
 		Throughput: d.throughput(), Depth: d.depth(), Failures: d.failures(),
 		Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
 		Calibration: d.calibrated(), Quantized: d.quantized(), Sizes: d.sizes(), Built: d.built(),
@@ -105,7 +106,7 @@ func (d *Data) page() page {
 	}{
 		{"deploy", "What to deploy", p.Deploy != nil || p.Matrix != nil}, {"crossover", "Crossover", p.Crossover != nil}, {"engines", "Engines", p.Glance != nil}, {"gates", "Gates", p.Failing != nil || p.Passing != nil},
 		{"missing", "Not evaluated", p.Missing != nil}, {"failures", "Failures", p.Failures != nil},
-		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil},
+		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil || p.Modes != nil},
 		{"throughput", "Throughput", p.Throughput != nil || p.Depth != nil},
 		{"shapes", "Shapes", p.Coverage != nil || p.Plan != nil}, {"calibration", "Calibration", p.Calibration != nil},
 		{"quantization", "Quantization", p.Quantized != nil}, {"builds", "Builds", p.Built != nil},

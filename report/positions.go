@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/validate"
 )
 
 // mostPlaces is how many points a line over positions has: neighbouring positions
@@ -17,11 +19,11 @@ const mostPlaces = 48
 // that grows with the cache rises to the right. Nil where rows have none.
 func (d *Data) positions() *picture {
 	phase := bench.Decode
-	if !slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Name == "nll_by_position" && r.Phase == phase }) {
+	if !slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Name == validate.NLLByPosition && r.Phase == phase }) {
 		phase = bench.Prefill
 	}
-	engines := slices.DeleteFunc(d.measured("nll_by_position"), func(e Engine) bool {
-		_, ok := rows.Find(d.Rows, e.Name, "", phase, "nll_by_position")
+	engines := slices.DeleteFunc(d.measured(validate.NLLByPosition), func(e Engine) bool {
+		_, ok := rows.Find(d.Rows, e.Name, "", phase, validate.NLLByPosition)
 		return !ok
 	})
 	if len(engines) == 0 {
@@ -33,11 +35,11 @@ func (d *Data) positions() *picture {
 	perplexity := linePanel{title: "Perplexity", across: "position in the window", logY: true, formatX: whole, formatY: trim}
 	kl := linePanel{title: "Mean KL divergence, nats", across: "position in the window", logY: true, formatX: whole, formatY: power}
 	for k, e := range engines {
-		if r, ok := rows.Find(d.Rows, e.Name, "", phase, "nll_by_position"); ok {
-			perplexity.series = append(perplexity.series, joined(k, r.Samples, func(nll float64) float64 { return math.Exp(nll) }))
+		if r, ok := rows.Find(d.Rows, e.Name, "", phase, validate.NLLByPosition); ok {
+			perplexity.series = append(perplexity.series, joined(k, r, func(nll float64) float64 { return math.Exp(nll) }))
 		}
-		if r, ok := rows.Find(d.Rows, e.Name, "", phase, "kl_by_position"); ok {
-			kl.series = append(kl.series, joined(k, r.Samples, func(v float64) float64 { return math.Max(v, klFloor) }))
+		if r, ok := rows.Find(d.Rows, e.Name, "", phase, validate.KLByPosition); ok {
+			kl.series = append(kl.series, joined(k, r, func(v float64) float64 { return math.Max(v, klFloor) }))
 		}
 	}
 	for _, p := range []linePanel{perplexity, kl} {
@@ -61,18 +63,29 @@ func power(v float64) string {
 	return "10" + superscript(int(math.Round(e)))
 }
 
-// joined is the means of neighbouring values, as a line without dots.
-func joined(key int, values []float64, show func(float64) float64) series {
+// joined is the means of neighbouring values, as a line without dots. A position is
+// that of the token that is predicted, from 1.
+func joined(key int, r rows.Row, show func(float64) float64) series {
 	s := series{key: key, bare: true}
+	first := 1.0
+	if at, err := strconv.ParseFloat(string(r.Extra[validate.FirstPosition]), 64); err == nil {
+		first += at
+	}
+	values := r.Samples
 	n := min(len(values), mostPlaces)
 	for i := range n {
 		a, b := i*len(values)/n, (i+1)*len(values)/n
-		sum := 0.0
+		sum, known := 0.0, 0
 		for _, v := range values[a:b] {
-			sum += v
+			if bounded(v, v) {
+				sum, known = sum+v, known+1
+			}
 		}
-		s.x = append(s.x, float64(a+b+1)/2)
-		s.y = append(s.y, show(sum/float64(b-a)))
+		if known == 0 {
+			continue
+		}
+		s.x = append(s.x, first+float64(a+b-1)/2)
+		s.y = append(s.y, show(sum/float64(known)))
 	}
 	return s
 }

@@ -35,7 +35,7 @@ func (d *Data) calibrated() *calibrated {
 		}
 	}
 	headline, lead := c.verdict()
-	about := []string{fmt.Sprintf("%s. Method %s, %s, %s tokens.", headline, k.Table.Method, plural(k.Table.Samples, "sample"), count(int64(k.Table.Tokens)))}
+	about := []string{fmt.Sprintf("%s. Method %s, %s, %s tokens.", headline, k.Table.Method, plural(k.Table.Samples, "sample"), count(k.Table.Tokens))}
 	return &calibrated{About: strings.Join(append(about, lead...), " "), Ranges: d.ranges(k.Table), Curves: c.curves(), Channels: c.channels()}
 }
 

@@ -41,13 +41,12 @@ func (d *Data) score(engine, name, phase string) scoreLine {
 	l := scoreLine{Engine: name, Class: d.classOf(engine), Phase: phase}
 	get := func(show func(float64) string, patterns ...string) (value, interval string) {
 		for _, p := range patterns {
-			before, after, _ := strings.Cut(p, "*")
 			for _, r := range d.Rows {
-				if r.Engine != engine || r.Phase != phase || r.Scenario != "" || r.Name != p && !(strings.Contains(p, "*") && strings.HasPrefix(r.Name, before) && strings.HasSuffix(r.Name, after)) {
+				if r.Engine != engine || r.Phase != phase || r.Scenario != "" || !like(r.Name, p) {
 					continue
 				}
 				if r.Lo != r.Hi && bounded(r.Lo, r.Hi) {
-					interval = show(r.Lo) + " – " + show(r.Hi)
+					interval = between(show(r.Lo), show(r.Hi))
 				}
 				return show(r.Value), interval
 			}
@@ -69,4 +68,10 @@ func (d *Data) score(engine, name, phase string) scoreLine {
 		l.Rows = count(int64(r.N))
 	}
 	return l
+}
+
+// like tells whether a row's name is one with a * for any part.
+func like(name, pattern string) bool {
+	before, after, open := strings.Cut(pattern, "*")
+	return name == pattern || open && strings.HasPrefix(name, before) && strings.HasSuffix(name, after)
 }

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -13,8 +14,11 @@ import (
 	"github.com/trtforge/trtforge/rows"
 )
 
+// ratePanel is a rate and how a picture calls it.
+type ratePanel struct{ phase, name, title string }
+
 // ratePanels are the two rates that scenarios have.
-var ratePanels = []struct{ phase, name, title string }{
+var ratePanels = []ratePanel{
 	{bench.Prefill, bench.PrefillRate, "Prefill, tokens per second"},
 	{bench.Decode, bench.DecodeRate, "Decode, tokens per second"},
 }
@@ -29,7 +33,7 @@ type placed struct {
 // nothing else. Nil where no two do.
 func (d *Data) throughput() *picture {
 	all := d.sweep(func(s profiles.Scenario) (at float64, rest string) {
-		return float64(s.Batch), fmt.Sprintf("%d + %d", s.PromptTokens, s.NewTokens)
+		return float64(s.Batch), fmt.Sprintf("%g + %d", depthOf(s), s.NewTokens)
 	}, 2)
 	if all == nil {
 		return nil
@@ -43,23 +47,24 @@ func (d *Data) throughput() *picture {
 // of one batch size. Nil with fewer than three lengths.
 func (d *Data) depth() *picture {
 	all := d.sweep(func(s profiles.Scenario) (at float64, rest string) {
-		return d.depthOf(s), fmt.Sprint(s.Batch)
+		return depthOf(s), fmt.Sprint(s.Batch)
 	}, 3)
 	if all == nil {
 		return nil
 	}
-	return d.rates("depth", "Throughput by depth", all, [2]string{"prompt tokens", "tokens in the cache when decoding begins"},
+	return d.rates("depth", "Throughput by depth", all, [2]string{"tokens of the prompt and before it", "tokens in the cache when decoding begins"},
 		fmt.Sprintf("Scenarios of batch %d. Medians with 95 %% intervals. Where a line falls, attention over what came before begins to weigh.", all[0].scenario.Batch))
 }
 
+// behind is how the name of a scenario says that tokens are in the cache before the
+// clock starts: bench calls it NAME@dN.
+var behind = regexp.MustCompile(`@d(\d+)$`)
+
 // depthOf is the tokens in the cache when a scenario begins to decode.
-func (d *Data) depthOf(s profiles.Scenario) float64 {
+func depthOf(s profiles.Scenario) float64 {
 	before := 0.0
-	for _, r := range d.Rows {
-		if r.Scenario == s.Name && r.Extra["depth"] != nil {
-			before, _ = strconv.ParseFloat(string(r.Extra["depth"]), 64)
-			break
-		}
+	if m := behind.FindStringSubmatch(s.Name); m != nil {
+		before, _ = strconv.ParseFloat(m[1], 64)
 	}
 	return before + float64(s.PromptTokens)
 }
@@ -70,7 +75,9 @@ func (d *Data) sweep(place func(profiles.Scenario) (at float64, rest string), le
 	sets := map[string][]placed{}
 	var order []string
 	for _, s := range d.Scenarios {
-		measured := slices.ContainsFunc(d.Rows, func(r rows.Row) bool { return r.Scenario == s.Name && r.Name == bench.PrefillRate })
+		measured := slices.ContainsFunc(d.Rows, func(r rows.Row) bool {
+			return r.Scenario == s.Name && r.Phase == bench.Prefill && r.Name == bench.PrefillRate
+		})
 		if s.Batch == 0 || !measured {
 			continue
 		}

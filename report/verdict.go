@@ -86,18 +86,18 @@ func deploying(overall []gate.Choice) []string {
 	case len(names) == 0:
 		return nil
 	case n > 0:
-		return []string{fmt.Sprintf("Deploy %s; of %d others none passed.", list(names, mostNamed), n)}
+		return []string{fmt.Sprintf("Deploy %s; of %d others none passed.", list(names), n)}
 	}
-	return []string{fmt.Sprintf("Deploy %s.", list(names, mostNamed))}
+	return []string{fmt.Sprintf("Deploy %s.", list(names))}
 }
 
-// list is names in a sentence, the first most of them.
-func list(names []string, most int) string {
+// list is names in a sentence, the first of them where there are many.
+func list(names []string) string {
 	switch n := len(names); {
 	case n == 1:
 		return names[0]
-	case n > most:
-		return fmt.Sprintf("%s and %d more", strings.Join(names[:most], ", "), n-most)
+	case n > mostNamed:
+		return fmt.Sprintf("%s and %d more", strings.Join(names[:mostNamed], ", "), n-mostNamed)
 	default:
 		return strings.Join(names[:n-1], ", ") + " and " + names[n-1]
 	}
@@ -105,16 +105,15 @@ func list(names []string, most int) string {
 
 // why says in a sentence what speaks for a choice.
 func (d *Data) why(c gate.Choice) string {
-	var parts []string
-	switch {
-	case c.Speedup == nil:
-		parts = append(parts, fmt.Sprintf("of the %s engines that pass their gates it is the fastest", c.Backend))
-	default:
-		parts = append(parts, fmt.Sprintf("a request takes it %s as long as %s", times(1/float64(c.Speedup.Value)), c.Over))
+	first := fmt.Sprintf("of the %s engines that pass their gates it is the fastest", c.Backend)
+	if c.Speedup != nil {
+		sure := ends(c.Speedup, factor)
 		if c.Speedup.Bounded() {
-			parts[0] = fmt.Sprintf("it is %s as fast as %s over whole requests (95 %%: %s)", times(float64(c.Speedup.Value)), c.Over, ends(c.Speedup, factor))
+			sure = "95 %: " + sure
 		}
+		first = fmt.Sprintf("it is %s as fast as %s over whole requests (%s)", times(float64(c.Speedup.Value)), c.Over, sure)
 	}
+	parts := []string{first}
 	if c.Cost != nil && c.Cost.PPLRatio > 0 {
 		parts = append(parts, fmt.Sprintf("with %s perplexity against PyTorch FP32", percent(float64(c.Cost.PPLRatio))))
 	}
@@ -136,7 +135,7 @@ func (d *Data) gateSentence() []string {
 		return nil
 	case !strings.HasPrefix(d.headline(), "Deploy"):
 		if n[gate.Fail] > 0 {
-			return []string{fmt.Sprintf("Gates fail for %s.", list(d.failing(), mostNamed))}
+			return []string{fmt.Sprintf("Gates fail for %s.", list(d.failing()))}
 		}
 		return nil
 	}
@@ -148,7 +147,7 @@ func (d *Data) gateSentence() []string {
 			some[0] = "one gate passes"
 		}
 		if n[gate.Fail] > 0 {
-			some = append(some, fmt.Sprintf("%d fail (%s)", n[gate.Fail], list(d.failing(), mostNamed)))
+			some = append(some, fmt.Sprintf("%d fail (%s)", n[gate.Fail], list(d.failing())))
 		}
 		if n[gate.NotEvaluated] > 0 {
 			some = append(some, fmt.Sprintf("%d could not be evaluated here", n[gate.NotEvaluated]))

@@ -68,10 +68,10 @@ func (c Convention) Span(tokens, w int) Span {
 // Before is the number of scored tokens in the windows before w; with w the number
 // of windows it is that of the whole text.
 func (c Convention) Before(tokens, w int) int {
-	switch {
-	case w == 0:
+	switch w {
+	case 0:
 		return 0
-	case w == 1:
+	case 1:
 		return c.Span(tokens, 0).Rows()
 	}
 	rows := c.Span(tokens, 0).Rows() + c.Span(tokens, w-1).Rows()

@@ -21,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/report"
 )
 
 // BenchOptions are the flags of bench.
@@ -50,7 +51,7 @@ func (o *BenchOptions) AddFlags(f *pflag.FlagSet) {
 	o.flags = f
 	o.Workload.AddFlags(f)
 	f.Lookup("mode").Usage = "how requests are run, a `LIST` of cached (the default), uncached (no cache: the whole sequence again for each token), chunked (with --chunk), both (cached and uncached) and all"
-	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: samples.jsonl as they come, rows.jsonl, machine.json; the same command again goes on there")
+	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: samples.jsonl as they come, rows.jsonl, machine.json, report.json, report.html; the same command again goes on there")
 	f.IntVarP(&o.Repetitions, "repetitions", "r", 0, "timed requests of each engine and scenario (default 10, or the pipeline's)")
 	f.StringVar(&o.Until, "until", "", "go on until the 95 % interval of every median is within `SHARE` of it, such as 1%")
 	f.IntVar(&o.Most, "most", 0, "repetitions at most with --until (default 20 times --repetitions)")
@@ -187,6 +188,11 @@ func runBench(ctx context.Context, o BenchOptions, g *globals, args []string) er
 	for _, e := range engines.Engines {
 		r.Engines = append(r.Engines, described(e))
 	}
+	if o.Out != "" {
+		if err := report.Write(o.Out, engines.BenchReport(&t, out, commandLine())); err != nil {
+			return err
+		}
+	}
 	return errors.Join(o.print(g, r), nothing(r))
 }
 
@@ -203,7 +209,7 @@ func (o *BenchOptions) over(t *trial.Trial, c *pipeline.Config) {
 		t.Repetitions = c.Run.Repetitions
 	}
 	if !o.flags.Changed("seed") {
-		t.Seed = c.Run.Seed
+		o.Seed, t.Seed = c.Run.Seed, c.Run.Seed
 	}
 }
 

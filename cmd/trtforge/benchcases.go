@@ -23,51 +23,37 @@ func (o *BenchOptions) cases(g *globals, engines *pipeline.Runnables, repetition
 		return nil, err
 	}
 	positions := engines.Positions()
-	spread := bench.Spread{Modes: modes, Depths: o.Depths, Ragged: o.Ragged}
-	draw := bench.NewDraw(max(repetitions, 10), o.Seed)
-	w, err := o.workload(g, engines, draw)
+	w, requests, err := o.workload(g, engines, repetitions)
 	if err != nil {
 		return nil, err
 	}
-	if spread.Requests = draw.Requests; len(w.Scenarios) == 0 && len(draw.Requests) == 0 {
+	if len(w.Scenarios) == 0 && len(requests) == 0 {
 		w.Scenarios = []profiles.Scenario{anyScenario(positions)}
 	}
 	if err := w.Fit(positions); err != nil {
 		return nil, err
 	}
-	return bench.Cases(w, spread)
+	return bench.Cases(w, bench.Spread{Modes: modes, Depths: o.Depths, Ragged: o.Ragged, Requests: requests})
 }
 
-// workload is that of the flags or of the pipeline. The requests of a trace and of a
-// distribution go to draw.
-func (o *BenchOptions) workload(g *globals, engines *pipeline.Runnables, draw *bench.Draw) (profiles.Workload, error) {
-	flags := o.Workload
-	flags.each = draw.Add
-	if flags.Mode = ""; slices.Contains(strings.Split(o.Workload.Mode, ","), string(profiles.Uncached)) {
-		flags.Mode = string(profiles.Both)
-	}
+// workload is that of the flags or of the pipeline, with the requests that are drawn
+// from its trace or distribution.
+func (o *BenchOptions) workload(g *globals, engines *pipeline.Runnables, repetitions int) (profiles.Workload, []bench.Request, error) {
 	positions := engines.Positions()
-	if !flags.Given() && engines.Config != nil {
-		w := engines.Config.Workload
-		flags.over(&w)
-		if _, err := w.Open(profiles.TraceOptions{Tokens: pipeline.TextTokens(engines.Config.Model.Path), Each: draw.Add}, positions); err != nil {
-			return w, err
-		}
-		return w, o.lengths(w, positions, draw)
+	flags := o.Workload
+	flags.Mode = "" // a list here, which modes reads
+	if c := engines.Config; c != nil && !flags.Given() {
+		flags.over(&c.Workload)
+		requests, err := c.Requests(positions, repetitions, o.Seed)
+		return c.Workload, requests, err
 	}
+	draw := pipeline.NewDraw(repetitions, o.Seed)
+	flags.each = draw.Add
 	w, _, err := flags.Read(g, positions)
-	if err != nil {
-		return w, err
+	if err == nil {
+		err = pipeline.DrawLengths(w, positions, draw)
 	}
-	return w, o.lengths(w, positions, draw)
-}
-
-// lengths draws requests of a distribution: as many as a trace would leave.
-func (o *BenchOptions) lengths(w profiles.Workload, positions int, draw *bench.Draw) error {
-	if w.Lengths == "" {
-		return nil
-	}
-	return profiles.DrawLengths(w.Lengths, max(o.Repetitions, 10), o.Seed, positions, draw.Add)
+	return w, draw.Requests, err
 }
 
 // modes are those of --mode; none leaves them to the workload.

@@ -4,8 +4,11 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -154,3 +157,19 @@ func writeVerdict(w io.Writer, d report.Data, page string) error {
 	_, err := fmt.Fprintf(w, "gates: %d pass, %d fail, %d not evaluated\nreport: %s\n", count[gate.Pass], count[gate.Fail], count[gate.NotEvaluated], page)
 	return err
 }
+
+// commandLine is what the user typed, for a report to say how to get its figures
+// again. Arguments that a shell would divide are quoted.
+func commandLine() string {
+	words := []string{"trtforge"}
+	for _, a := range os.Args[1:] {
+		if a == "" || strings.ContainsAny(a, " \t\n'\"$&|;<>()*?[]#~`\\!{}") {
+			a = "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+		}
+		words = append(words, a)
+	}
+	return strings.Join(words, " ")
+}
+
+// now is the time as a report shows it.
+func now() string { return time.Now().Format("2006-01-02 15:04 MST") }

@@ -123,15 +123,8 @@ var breakages = map[string]func(dir string) error{
 		}
 		return os.Truncate(path, info.Size()/2)
 	},
-	"nan": func(dir string) error {
-		path := filepath.Join(dir, "model.safetensors")
-		b, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		binary.LittleEndian.PutUint32(b[len(b)-4:], math.Float32bits(float32(math.NaN())))
-		return os.WriteFile(path, b, 0o644)
-	},
+	"nan":        func(dir string) error { return endInNaN(filepath.Join(dir, "model.safetensors")) },
+	"data":       func(dir string) error { return endInNaN(filepath.Join(dir, "model.onnx.data")) }, // of a graph
 	"width":      func(dir string) error { return editConfig(dir, "n_embd", 48) },
 	"vocabulary": func(dir string) error { return editConfig(dir, "vocab_size", 1000) },
 	"activation": func(dir string) error { return editConfig(dir, "activation_function", "swish") },
@@ -142,6 +135,16 @@ var breakages = map[string]func(dir string) error{
 			os.WriteFile(filepath.Join(dir, "model.safetensors.index.json"), []byte(index), 0o644),
 		)
 	},
+}
+
+// endInNaN makes a file's last float32 a NaN.
+func endInNaN(path string) error {
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	binary.LittleEndian.PutUint32(b[len(b)-4:], math.Float32bits(float32(math.NaN())))
+	return os.WriteFile(path, b, 0o644)
 }
 
 func spoil(kind, dir string) error {

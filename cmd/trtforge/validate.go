@@ -73,7 +73,7 @@ func (o *ValidateOptions) AddFlags(f *pflag.FlagSet) {
 		f.Var(limit{o.Limits, l.name}, l.flag, l.usage)
 	}
 	f.StringVar(&o.Tensors, "tensors", "", "the FP32 graph `FILE` that a Q/DQ graph was made of: compare their tensors, and name scales that are wrong")
-	f.StringVarP(&o.Out, "out", "o", "", "write rows.jsonl and machine.json into `DIR`, or the bundle of --reference-only")
+	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: rows.jsonl, machine.json, report.json, report.html; or the bundle of --reference-only")
 	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each verdict")
 	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error and append to the step's summary")
 	addStore(f, &o.Store)
@@ -204,6 +204,7 @@ func runValidate(ctx context.Context, o ValidateOptions, g *globals, args []stri
 	if err != nil {
 		return err
 	}
+	out.runnables = v.engines
 	out.judge(limits)
 	return errors.Join(out.write(o, g), out.print(g), out.err(g))
 }
@@ -238,11 +239,7 @@ func (v *validation) open(args []string) error {
 	}
 	var errs []error
 	for _, arg := range args {
-		parts, err := v.parts(arg)
-		if err != nil {
-			return err
-		}
-		for _, part := range parts {
+		for _, part := range v.parts(arg) {
 			r, idle := pipeline.NotHere(part)
 			if !idle {
 				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
@@ -261,11 +258,11 @@ func (v *validation) open(args []string) error {
 
 // parts are the engines of a pipeline's output directory, or the argument itself.
 // Its bundle is the reference where none is named.
-func (v *validation) parts(arg string) ([]string, error) {
+func (v *validation) parts(arg string) []string {
 	stages := filepath.Join(arg, "stages")
 	found, err := filepath.Glob(filepath.Join(stages, "engine", "*", "manifest.json"))
 	if err != nil || len(found) == 0 {
-		return []string{arg}, nil
+		return []string{arg}
 	}
 	if v.o.Reference == "" {
 		v.o.Reference = filepath.Join(stages, "reference")
@@ -273,7 +270,7 @@ func (v *validation) parts(arg string) ([]string, error) {
 	for i, path := range found {
 		found[i] = filepath.Base(filepath.Dir(path)) + "=" + filepath.Dir(path)
 	}
-	return found, nil
+	return found
 }
 
 // run measures every engine that runs here.

@@ -19,6 +19,7 @@ import (
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
@@ -36,6 +37,8 @@ type validated struct {
 
 	rows      []rows.Row
 	createdBy string
+	runnables []*pipeline.Runnable   // Engines
+	limits    map[string]gate.Limits // that the verdicts are about
 }
 
 type validatedEngine struct {
@@ -71,7 +74,7 @@ func (v *validated) judge(limits map[string]gate.Limits) {
 			}
 		}
 	}
-	v.Verdicts = gate.Evaluate(judged, accuracy, v.rows)
+	v.Verdicts, v.limits = gate.Evaluate(judged, accuracy, v.rows), accuracy
 	for _, e := range v.Engines {
 		for _, f := range validate.Flaws(v.rows, e.Name) {
 			v.Flaws = append(v.Flaws, engineFlaw{e.Name, f})
@@ -115,9 +118,21 @@ func (v *validated) results(dir string, threads int) error {
 		threads = ort.Threads()
 	}
 	m := trial.Machine(v.createdBy, threads, map[string]string{"onnxruntime": runtimes.VersionOf("ort")})
-	return errors.Join(
-		fsx.WriteFile(filepath.Join(dir, "rows.jsonl"), func(w io.Writer) error { return rows.Write(w, v.createdBy, v.rows) }),
-		fsx.WriteJSON(filepath.Join(dir, "machine.json"), m))
+	if err := fsx.WriteJSON(filepath.Join(dir, report.MachineFile), m); err != nil {
+		return err
+	}
+	b := v.Reference
+	r := pipeline.Results{
+		Command: commandLine(), CreatedBy: v.createdBy, Created: now(), Engines: v.runnables, Idle: map[string]string{}, Limits: v.limits, Rows: v.rows, Machine: &m,
+		Inputs: []report.Fact{
+			{Name: "reference", Value: "PyTorch FP32, " + v.Source}, {Name: "convention", Value: b.Convention.String()}, {Name: "scored tokens", Value: fmt.Sprint(b.Rows)},
+			{Name: "evaluation text", Value: b.Digests.Text}, {Name: "tokenizer", Value: b.Digests.Tokenizer}, {Name: "checkpoint", Value: b.Digests.Model},
+		},
+	}
+	for _, e := range v.Engines {
+		r.Idle[e.Name] = e.Idle
+	}
+	return r.Write(dir)
 }
 
 // github writes annotations, and the table to the summary of the step that runs

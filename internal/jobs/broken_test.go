@@ -198,7 +198,7 @@ func TestIgnoredPaddingIsCaught(t *testing.T) {
 }
 
 // demoInt8 is the demo model in INT8, and in float as what it was made of.
-func demoInt8(t *testing.T, c Caller) (int8, float *onnx.Model) {
+func demoInt8(t *testing.T, c Caller) (quantized, float *onnx.Model) {
 	t.Helper()
 	m := demoGraph(t)
 	targets, err := quant.Targets(m, quant.Policy{})

@@ -73,7 +73,7 @@ func (r *InvarianceRequest) fill() error {
 	or(&r.Steps, 8)
 	most := len(r.IDs)
 	if n := r.Contract.MaxPositions; n > 0 {
-		most = min(most, int(n))
+		most = min(most, n)
 	}
 	if n := r.Contract.Capacity(); n > 0 {
 		most = min(most, int(n))

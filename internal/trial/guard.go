@@ -60,6 +60,7 @@ type watch struct {
 	pid    func() int
 	before counters
 	stop   func() doctor.GPUUse
+	blind  string // why nothing is known of the GPU; "" where it is, or nobody asked
 }
 
 // begin notes what the counters say before a turn.
@@ -69,8 +70,9 @@ func (g guard) begin(s System) *watch {
 		w.pid = p.PID
 	}
 	if s.GPU && g.gpu != nil {
-		if stop, err := g.gpu(func(pid int) bool { return pid == w.pid() }); err == nil {
-			w.stop = stop
+		var err error
+		if w.stop, err = g.gpu(func(pid int) bool { return pid == w.pid() }); err != nil {
+			w.blind = err.Error()
 		}
 	}
 	w.before = g.read(w.pid())

@@ -76,7 +76,9 @@ func TestGuardOfAGPU(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	g.gpu = func(func(int) bool) (func() doctor.GPUUse, error) { return nil, errors.New("no driver") }
-	g.begin(System{GPU: true}).end(r)
+	if w := g.begin(System{GPU: true}); w.blind != "no driver" {
+		t.Errorf("why nothing is known: %q", w.blind)
+	}
 	r = &jobs.BenchResult{Samples: make([]bench.Sample, 1)}
 	if s := r.Samples[0]; s.DeviceMemory != 0 {
 		t.Errorf("without a driver: %+v", s)

@@ -224,6 +224,9 @@ func (t *Trial) measure(ctx context.Context, turn bench.Turn, keep bool) ([]benc
 		defer proc.Stop()
 	}
 	watch := t.guard.begin(s)
+	if watch.blind != "" {
+		t.warn(s.Name + ": nothing of the GPU's memory, power and clock: " + watch.blind)
+	}
 	result, err := jobs.Bench(ctx, s.Caller, request, progress.Noop)
 	if err != nil {
 		watch.end(nil)
@@ -234,11 +237,16 @@ func (t *Trial) measure(ctx context.Context, turn bench.Turn, keep bool) ([]benc
 		return nil, errors.New("the engine's process answered without a sample")
 	}
 	for _, w := range result.Warnings {
-		if !slices.Contains(t.out.Warnings, w) {
-			t.out.Warnings = append(t.out.Warnings, w)
-		}
+		t.warn(w)
 	}
 	return result.Samples, nil
+}
+
+// warn notes a doubt about the trial, once.
+func (t *Trial) warn(text string) {
+	if !slices.Contains(t.out.Warnings, text) {
+		t.out.Warnings = append(t.out.Warnings, text)
+	}
 }
 
 // taken is how many requests of a system at a case were made so far.

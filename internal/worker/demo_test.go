@@ -5,6 +5,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/trtforge/trtforge/internal/bpe"
@@ -37,7 +38,7 @@ func demo(t *testing.T) (BundleRequest, []int) {
 	if err := os.WriteFile(file, validate.EncodeIDs(ids), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	return BundleRequest{Scored: Scored{Model: model, IDs: file, Threads: 2, Convention: convention.String()}, Out: t.TempDir(), CreatedBy: "trtforge",
+	return BundleRequest{Scored: Scored{Model: model, IDs: file, Threads: 2, Convention: convention.String()}, Out: t.TempDir(), CreatedBy: "trtforge", Greedy: &Greedy{Prompts: 16, PromptTokens: 32, NewTokens: 32},
 		Digests: Digests(digests(t, model, raw, ids))}, ids
 }
 
@@ -75,11 +76,30 @@ func TestDemoBundle(t *testing.T) {
 	if d := math.Abs(live.Perplexity/old.Perplexity - 1); d > 1e-6 {
 		t.Errorf("perplexity %v, recorded %v", live.Perplexity, old.Perplexity)
 	}
+	compareGreedy(t, live.Greedy, old.Greedy)
 	for w := range live.Windows {
 		compareWindow(t, w, window(t, live, w), window(t, old, w))
 	}
 	if st, err := os.Stat(filepath.Join(recorded, validate.DataFile)); err != nil || st.Size() > 2<<20 {
 		t.Errorf("the recorded bundle is larger than 2 MiB (%v)", err)
+	}
+}
+
+// compareGreedy lets a continuation go another way where two tokens are almost
+// equally likely, but not many.
+func compareGreedy(t *testing.T, got, want *validate.Greedy) {
+	t.Helper()
+	if got == nil || want == nil || !slices.Equal(got.Begins, want.Begins) {
+		t.Fatalf("greedy continuations %+v, recorded %+v", got, want)
+	}
+	same := 0
+	for i := range want.IDs {
+		if slices.Equal(got.IDs[i], want.IDs[i]) {
+			same++
+		}
+	}
+	if same < len(want.IDs)-1 {
+		t.Errorf("%d of %d greedy continuations are the recorded ones", same, len(want.IDs))
 	}
 }
 
