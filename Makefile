@@ -14,7 +14,7 @@ REFERENCE  ?= live
 RUNTIMES   := ort rtx $(if $(filter live,$(REFERENCE)),reference)
 DEMO       := build/demo
 
-.PHONY: build demo test test-full gpu-test bench lint vuln generate check-generated clean
+.PHONY: build demo study test test-full gpu-test bench lint vuln generate check-generated clean
 
 build: ## the binary, bin/trtforge
 	@test -x $(BIN) || echo "building $(BIN), a minute or two the first time"
@@ -26,6 +26,10 @@ demo: build $(DEMO)/text/evaluate.txt ## the whole job on the demo model: build/
 
 $(DEMO)/text/evaluate.txt: examples/demo/split/split.json
 	@go run ./examples/demo/split $(DEMO)/text
+
+study: build $(DEMO)/text/evaluate.txt ## the study that trtforge answers, anew: build/tr118/report.html; S=--quick for a minute's worth
+	@$(BIN) setup ort reference
+	@go run ./examples/tr118 $(S)
 
 test: build lint check-generated ## all tests with every runtime installed; what CI runs
 	@scripts/test.sh

@@ -52,7 +52,7 @@ func (w *workshop) make(ctx context.Context, m model) (*member, error) {
 		return nil, err
 	}
 	of := []string{familyRevision, string(shape), fmt.Sprint(w.study.Shape.Seed)}
-	if _, err := makeOnce(out.Checkpoint, of, func(tmp string) error {
+	if err := makeOnce(out.Checkpoint, of, func(tmp string) error {
 		w.say("%s: random weights", m.Name)
 		return export.Random(tmp, w.study.shape(m), w.study.Shape.Seed)
 	}); err != nil {
@@ -61,12 +61,15 @@ func (w *workshop) make(ctx context.Context, m model) (*member, error) {
 	names := slices.DeleteFunc(slices.Clone(w.study.Measure.Engines), func(name string) bool { return !strings.HasPrefix(name, "ortcpu-") })
 	made := filepath.Join(dir, "engines")
 	of = append(of, w.textDigest, fmt.Sprint(w.study.Text.Samples), strings.Join(names, " "), w.builder.Revision())
+	if w.study.RTX {
+		of = append(of, w.rtxBuilder().Revision())
+	}
 	if w.lost(made) {
 		if err := os.RemoveAll(made); err != nil {
 			return nil, fsx.Explain("removing", made, err)
 		}
 	}
-	if _, err := makeOnce(made, of, func(tmp string) error { return w.build(ctx, m, out.Checkpoint, tmp, names) }); err != nil {
+	if err := makeOnce(made, of, func(tmp string) error { return w.build(ctx, m, out.Checkpoint, tmp, names) }); err != nil {
 		return nil, fmt.Errorf("model %s: %w", m.Name, err)
 	}
 	file, err := readMember(made)
@@ -129,7 +132,7 @@ func (w *workshop) build(ctx context.Context, m model, checkpoint, dir string, n
 		return err
 	}
 	var table *calib.Table
-	if slices.Contains(names, "ortcpu-int8") {
+	if slices.Contains(names, "ortcpu-int8") || w.study.RTX {
 		w.say("%s: calibration", m.Name)
 		if table, err = w.calibrate(ctx, g, c, graphs); err != nil {
 			return err
@@ -138,11 +141,16 @@ func (w *workshop) build(ctx context.Context, m model, checkpoint, dir string, n
 	for _, name := range names {
 		precision := engine.Precision(strings.TrimPrefix(name, "ortcpu-"))
 		w.say("%s: %s", m.Name, name)
-		path, err := typed(g, filepath.Join(graphs, last.File()), precision, table, filepath.Join(graphs, name))
+		path, err := typed(g, filepath.Join(graphs, last.File()), quant.Precision(precision), table, filepath.Join(graphs, name))
 		if err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if file.Engines[name], err = w.engine(ctx, name, precision, path); err != nil {
+		if file.Engines[name], err = w.engine(ctx, w.builder, engine.Request{Name: name, Backend: "ortcpu", Precision: precision}, path); err != nil {
+			return err
+		}
+	}
+	if w.study.RTX {
+		if err := w.plans(ctx, m, g, filepath.Join(graphs, last.File()), c, table, &file); err != nil {
 			return err
 		}
 	}
@@ -168,12 +176,12 @@ func (w *workshop) calibrate(ctx context.Context, g *onnx.Model, c *contract.Con
 }
 
 // typed is the path of the graph in a precision.
-func typed(g *onnx.Model, float string, p engine.Precision, table *calib.Table, dir string) (string, error) {
-	if p == engine.FP32 {
+func typed(g *onnx.Model, float string, p quant.Precision, table *calib.Table, dir string) (string, error) {
+	if p == quant.FP32 {
 		return float, nil
 	}
-	r := quant.Recipe{Precision: quant.Precision(p)}
-	if p != engine.INT8 {
+	r := quant.Recipe{Precision: p}
+	if !p.Calibrated() {
 		table = nil
 	}
 	out, err := quant.Apply(g, table, r)
@@ -188,18 +196,22 @@ func typed(g *onnx.Model, float string, p engine.Precision, table *calib.Table, 
 }
 
 // engine builds a graph into the store, or finds the engine there, and gives its key.
-func (w *workshop) engine(ctx context.Context, name string, p engine.Precision, path string) (string, error) {
+func (w *workshop) engine(ctx context.Context, b engine.Builder, r engine.Request, path string) (string, error) {
 	g, err := onnx.Load(path)
 	if err != nil {
 		return "", err
 	}
-	digest, err := g.Digest()
+	r.Model = path
+	r.ModelDigest, err = g.Digest()
+	if r.Plan != nil && err == nil {
+		r.Contract, err = contract.Infer(g)
+	}
 	if err := errors.Join(err, g.Close()); err != nil {
 		return "", err
 	}
-	e, err := w.store.Build(ctx, w.builder, engine.Request{Name: name, Backend: "ortcpu", Precision: p, Model: path, ModelDigest: digest}, w.counter())
+	e, err := w.store.Build(ctx, b, r, w.counter())
 	if err != nil {
-		return "", fmt.Errorf("building %s: %w", name, err)
+		return "", fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	return e.Manifest.Key, nil
 }

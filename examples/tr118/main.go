@@ -69,6 +69,7 @@ func parse(args []string, talk io.Writer) (*study, error) {
 	scenarios := f.String("scenarios", "", "comma-separated: only these")
 	engines := f.String("engines", "", "comma-separated: these instead of the file's; torch-bf16 and torch-compile can be had")
 	modes := f.String("modes", "", "comma-separated: only these of prefill, uncached, cached")
+	rtx := f.Bool("rtx", false, "build TensorRT-RTX plans, too, which a GPU can run: five minutes more a large model")
 	repetitions := f.Int("repetitions", 0, "timed requests of each engine, scenario and mode (default: the file's)")
 	if err := f.Parse(args); err != nil {
 		return nil, fault.Wrap(fault.Usage, "", "", err, "")
@@ -94,6 +95,7 @@ func parse(args []string, talk io.Writer) (*study, error) {
 			*into = all
 		}
 	}
+	s.RTX = s.RTX || *rtx
 	if *dir != "" {
 		s.Output.Dir = *dir
 	}

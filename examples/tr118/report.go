@@ -132,6 +132,13 @@ func (w *workshop) engines(o outcome, model report.Model, d *report.Data) error 
 		if p := o.Plans[backend+" cached"]; p != nil {
 			e.Manifest.Profiles = p.Profiles
 		}
+		if key, built := o.Engines[name]; built {
+			entry, err := w.store.Get(key)
+			if err != nil {
+				return err
+			}
+			e.Manifest = *entry.Manifest
+		}
 		d.Engines = append(d.Engines, e)
 	}
 	return nil

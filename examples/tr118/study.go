@@ -30,6 +30,7 @@ type study struct {
 	Measure measure                `toml:"measure"`
 	Quick   quick                  `toml:"quick"`
 	Gates   map[string]gate.Limits `toml:"gate"` // by precision
+	RTX     bool                   `toml:"rtx"`  // TensorRT-RTX plans are built, too
 	Output  struct {
 		Dir string `toml:"dir"`
 	} `toml:"output"`

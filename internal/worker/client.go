@@ -55,6 +55,12 @@ func (c *Client) each(do func(*child.Child)) {
 	}
 }
 
+// Peak is the largest memory of the present worker's process tree, in bytes.
+func (c *Client) Peak() (bytes int64) {
+	c.each(func(running *child.Child) { bytes = running.Peak() })
+	return bytes
+}
+
 // Close ends the worker. The client may be used again afterwards.
 func (c *Client) Close() error {
 	c.mu.Lock()
