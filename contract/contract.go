@@ -11,7 +11,7 @@
 // It reads the graph first: which input selects rows of the embedding, which is
 // turned into angles, which becomes an output with new keys behind it, what
 // reaches a softmax, and which lengths the nodes force to be the same or a sum
-// ([onnx.Follow]). Names and symbolic dimensions, as PyTorch, transformers,
+// ([shape.Follow]). Names and symbolic dimensions, as PyTorch, transformers,
 // optimum and onnxruntime-genai write them, say the rest, and are held against
 // the graph. What neither says is an error that asks for it by name, with the
 // text to answer it ([Binding]); nothing is guessed.

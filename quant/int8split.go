@@ -5,6 +5,7 @@ import (
 
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // partial are the operators between a joint projection and the Split of its
@@ -93,7 +94,7 @@ func (q *quantizer) shape(value string) []onnx.Dim {
 	if q.shapes == nil {
 		q.shapes = map[string][]onnx.Dim{}
 		c := q.m.Clone()
-		_ = onnx.Infer(c) // what it cannot infer stays unknown
+		_ = shape.Infer(c) // what it cannot infer stays unknown
 		for _, v := range c.Graph().GetValueInfo() {
 			_, q.shapes[v.GetName()] = onnx.TypeOf(v)
 		}

@@ -9,6 +9,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // SmoothOptions are choices for [Smooth]; the zero value smooths what the default
@@ -101,7 +102,7 @@ func Smooth(m *onnx.Model, t *calib.Table, o SmoothOptions) (*onnx.Model, *calib
 type smoother struct {
 	m       *onnx.Model
 	x       *index
-	trace   *onnx.Trace
+	trace   *shape.Trace
 	used    names
 	table   *calib.Table
 	o       SmoothOptions
@@ -117,7 +118,7 @@ type smoother struct {
 const maxWalk = 64
 
 func newSmoother(m *onnx.Model, linears []linearNode, t *calib.Table, o SmoothOptions) *smoother {
-	s := &smoother{m: m, x: newIndex(m.Graph()), trace: onnx.Follow(m), used: usedNames(m.Graph()), table: t, o: o,
+	s := &smoother{m: m, x: newIndex(m.Graph()), trace: shape.Follow(m), used: usedNames(m.Graph()), table: t, o: o,
 		linears: linears, linear: map[*onnxpb.NodeProto]int{}, states: calib.States(m), added: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
 	for i, l := range linears {
 		if l.target.Weight != "" {

@@ -1,4 +1,4 @@
-package onnx_test
+package shape_test
 
 import (
 	"os/exec"
@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 func script(t *testing.T, args ...string) string {
@@ -69,7 +70,7 @@ func judge(t *testing.T, name string, m *onnx.Model) (exact int) {
 		g.Output[i] = onnx.ValueInfo(out.GetName(), 0)
 		g.Output[i].Type = nil
 	}
-	err := onnx.Infer(m)
+	err := shape.Infer(m)
 	if err != nil && !strings.Contains(err.Error(), "is not known") {
 		t.Errorf("%s: %v", name, err)
 	}
@@ -104,7 +105,7 @@ func judge(t *testing.T, name string, m *onnx.Model) (exact int) {
 func TestInferForeignDecoders(t *testing.T) {
 	dir := t.TempDir()
 	names := []string{"gpt2", "opt", "llama"}
-	script(t, append([]string{filepath.Join("..", "quant", "testdata", "oracle.py"), "torch", dir}, names...)...)
+	script(t, append([]string{filepath.Join("..", "..", "quant", "testdata", "oracle.py"), "torch", dir}, names...)...)
 	args := []string{filepath.Join("testdata", "infer.py"), "run"}
 	for _, name := range names {
 		m, err := onnx.Load(filepath.Join(dir, name+".onnx"))
@@ -112,7 +113,7 @@ func TestInferForeignDecoders(t *testing.T) {
 			t.Fatal(err)
 		}
 		m.Graph().ValueInfo = nil
-		if err := onnx.Infer(m); err != nil {
+		if err := shape.Infer(m); err != nil {
 			t.Error(err)
 		}
 		path := filepath.Join(dir, name+"-inferred.onnx")

@@ -1,17 +1,19 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // described is a value's info as text: "int64[batch, 4]", or without a rank "int64".
-func described(m *Model, name string) string {
+func described(m *onnx.Model, name string) string {
 	for _, v := range m.Graph().GetValueInfo() {
 		if v.GetName() == name {
-			t, dims := TypeOf(v)
+			t, dims := onnx.TypeOf(v)
 			if dims == nil {
 				return t.String()
 			}
@@ -122,8 +124,8 @@ func TestInferRefuses(t *testing.T) {
 // lets the rest go on.
 func TestInferGoesOn(t *testing.T) {
 	m := program("Einsum x,x; Relu t0; Mish x; Relu t2")
-	m.Graph().ValueInfo = append(m.Graph().ValueInfo, ValueInfo("t2", Float16, Sym("k")))
-	m.Graph().Node = append(m.Graph().Node, Node("Celu", "celu", []string{"x"}, []string{"more"}))
+	m.Graph().ValueInfo = append(m.Graph().ValueInfo, onnx.ValueInfo("t2", onnx.Float16, onnx.Sym("k")))
+	m.Graph().Node = append(m.Graph().Node, onnx.Node("Celu", "celu", []string{"x"}, []string{"more"}))
 	err := Infer(m)
 	if err == nil || strings.Count(err.Error(), "not known") != 1 || !strings.Contains(err.Error(), "Einsum is not known") {
 		t.Errorf("got %v", err) // nobody needs what Celu makes
@@ -132,22 +134,27 @@ func TestInferGoesOn(t *testing.T) {
 		t.Errorf("out is %s", got)
 	}
 	m = program("Relu x")
-	m.Graph().Output = append(m.Graph().Output, ValueInfo("out", Float32, Sym("b"), Sym("s"), Fixed(7)))
+	m.Graph().Output = append(m.Graph().Output, onnx.ValueInfo("out", onnx.Float32, onnx.Sym("b"), onnx.Sym("s"), onnx.Fixed(7)))
 	if err := Infer(m); err == nil || !strings.Contains(err.Error(), "declared [b s 7] but is [b s 6]") {
 		t.Errorf("got %v", err)
 	}
-	if err := Infer(read(t, filepath.Join("testdata", "raw.onnx"))); err != nil {
+	m, err = onnx.Load(filepath.Join("..", "testdata", "raw.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = m.Close() })
+	if err := Infer(m); err != nil {
 		t.Error(err)
 	}
 }
 
 // program builds a graph from the text of the cases above. c_1_2 is the constant
 // tensor [1, 2], i_1 the scalar 1.
-func program(text string) *Model {
-	m := New("g")
+func program(text string) *onnx.Model {
+	m := onnx.New("g")
 	g := m.Graph()
-	g.Input = append(g.Input, ValueInfo("x", Float32, Sym("b"), Sym("s"), Fixed(6)),
-		ValueInfo("y", Float32, Sym("b"), Sym("p"), Fixed(6)), ValueInfo("v", Int64, Sym("p + s")))
+	g.Input = append(g.Input, onnx.ValueInfo("x", onnx.Float32, onnx.Sym("b"), onnx.Sym("s"), onnx.Fixed(6)),
+		onnx.ValueInfo("y", onnx.Float32, onnx.Sym("b"), onnx.Sym("p"), onnx.Fixed(6)), onnx.ValueInfo("v", onnx.Int64, onnx.Sym("p + s")))
 	lines := strings.Split(text, "; ")
 	for i, line := range lines {
 		words := strings.Fields(line)
@@ -160,7 +167,7 @@ func program(text string) *Model {
 				if kind == "i" {
 					dims = nil
 				}
-				m.SetWeight(Ints(in, dims, v...))
+				m.SetWeight(onnx.Ints(in, dims, v...))
 			}
 		}
 		out := []string{fmt.Sprintf("t%d", i)}
@@ -179,7 +186,7 @@ func program(text string) *Model {
 				out = append(out, "second", "third")
 			}
 		}
-		g.Node = append(g.Node, Node(words[0], "", inputs, out, attrs...))
+		g.Node = append(g.Node, onnx.Node(words[0], "", inputs, out, attrs...))
 	}
 	return m
 }

@@ -1,6 +1,10 @@
-package onnx
+package shape
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/trtforge/trtforge/onnx"
+)
 
 // vision operators look at neighbourhoods. Their spatial sizes are not followed,
 // only what they fix: batch and channels. Attention of opset 23 and what stands
@@ -29,7 +33,7 @@ func conv(s *site) error {
 	if len(x.dims) < 2 || len(w.dims) != len(x.dims) {
 		return nil
 	}
-	if _, err := s.unify(x.dims[1], w.dims[1].times(constant(AttrInt(s.NodeProto, "group", 1)))); err != nil {
+	if _, err := s.unify(x.dims[1], w.dims[1].times(constant(onnx.AttrInt(s.NodeProto, "group", 1)))); err != nil {
 		return err
 	}
 	dims := open(len(x.dims))
@@ -58,7 +62,7 @@ func pool(s *site) error {
 func attention(s *site) error {
 	q, k, v := s.take(0), s.take(1), s.take(2)
 	s.give(0, q.t, nil)
-	heads := [3]int64{AttrInt(s.NodeProto, "q_num_heads", 0), AttrInt(s.NodeProto, "kv_num_heads", 0), AttrInt(s.NodeProto, "kv_num_heads", 0)}
+	heads := [3]int64{onnx.AttrInt(s.NodeProto, "q_num_heads", 0), onnx.AttrInt(s.NodeProto, "kv_num_heads", 0), onnx.AttrInt(s.NodeProto, "kv_num_heads", 0)}
 	var parts [3][]expr
 	for i, x := range []*value{q, k, v} {
 		switch {

@@ -1,9 +1,11 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"math"
 	"slices"
+
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // indexing operators take elements from places.
@@ -67,7 +69,7 @@ func gatherND(s *site) error {
 	if x.dims == nil || len(at.dims) == 0 {
 		return nil
 	}
-	batch := AttrInt(s.NodeProto, "batch_dims", 0)
+	batch := onnx.AttrInt(s.NodeProto, "batch_dims", 0)
 	depth, ok := at.dims[len(at.dims)-1].value()
 	switch {
 	case !ok:
@@ -124,14 +126,14 @@ func slice(s *site) error {
 
 // bounds are the elements of an input or an attribute.
 func (s *site) bounds(name string, input int) []expr {
-	if a := Attr(s.NodeProto, name); a != nil {
+	if a := onnx.Attr(s.NodeProto, name); a != nil {
 		return constants(a.GetInts())
 	}
 	return s.take(input).ints
 }
 
 func (s *site) count(name string, input int) int {
-	if a := Attr(s.NodeProto, name); a != nil {
+	if a := onnx.Attr(s.NodeProto, name); a != nil {
 		return len(a.GetInts())
 	}
 	return s.take(input).length()

@@ -1,9 +1,10 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"slices"
 
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -37,17 +38,17 @@ func makeConstant(s *site) error {
 		case "value":
 			v, err = fromTensor(a.GetT())
 		case "value_int":
-			v = &value{t: Int64, dims: []expr{}, ints: []expr{constant(a.GetI())}}
+			v = &value{t: onnx.Int64, dims: []expr{}, ints: []expr{constant(a.GetI())}}
 		case "value_ints":
-			v = &value{t: Int64, dims: []expr{constant(int64(len(a.GetInts())))}, ints: constants(a.GetInts())}
+			v = &value{t: onnx.Int64, dims: []expr{constant(int64(len(a.GetInts())))}, ints: constants(a.GetInts())}
 		case "value_float":
-			v = &value{t: Float32, dims: []expr{}}
+			v = &value{t: onnx.Float32, dims: []expr{}}
 		case "value_floats":
-			v = &value{t: Float32, dims: []expr{constant(int64(len(a.GetFloats())))}}
+			v = &value{t: onnx.Float32, dims: []expr{constant(int64(len(a.GetFloats())))}}
 		case "value_string":
-			v = &value{t: stringType, dims: []expr{}}
+			v = &value{t: onnx.String, dims: []expr{}}
 		case "value_strings":
-			v = &value{t: stringType, dims: []expr{constant(int64(len(a.GetStrings())))}}
+			v = &value{t: onnx.String, dims: []expr{constant(int64(len(a.GetStrings())))}}
 		}
 		if err != nil {
 			return err
@@ -64,8 +65,8 @@ func makeConstant(s *site) error {
 // constantOfShape is of float zeros unless value says otherwise.
 func constantOfShape(s *site) error {
 	shape := s.take(0)
-	fill := &value{t: Float32}
-	if a := Attr(s.NodeProto, "value"); a != nil {
+	fill := &value{t: onnx.Float32}
+	if a := onnx.Attr(s.NodeProto, "value"); a != nil {
 		var err error
 		if fill, err = fromTensor(a.GetT()); err != nil {
 			return err
@@ -95,7 +96,7 @@ func constantOfShape(s *site) error {
 // shapeOf may cut the shape, from opset 15 on.
 func shapeOf(s *site) error {
 	x := s.take(0)
-	s.give(0, Int64, open(1))
+	s.give(0, onnx.Int64, open(1))
 	if x.dims == nil {
 		return nil
 	}
@@ -106,15 +107,15 @@ func shapeOf(s *site) error {
 		}
 		return min(max(i, 0), n)
 	}
-	from, to := clamp(AttrInt(s.NodeProto, "start", 0)), clamp(AttrInt(s.NodeProto, "end", n))
+	from, to := clamp(onnx.AttrInt(s.NodeProto, "start", 0)), clamp(onnx.AttrInt(s.NodeProto, "end", n))
 	part := x.dims[from:max(from, to)]
-	s.give(0, Int64, []expr{constant(int64(len(part)))})
+	s.give(0, onnx.Int64, []expr{constant(int64(len(part)))})
 	s.follow(part)
 	return nil
 }
 
 func size(s *site) error {
-	s.give(0, Int64, []expr{})
+	s.give(0, onnx.Int64, []expr{})
 	if d := s.take(0).dims; d != nil {
 		s.follow([]expr{product(d)})
 	}
@@ -170,7 +171,7 @@ func nonZero(s *site) error {
 	if d := s.take(0).dims; d != nil {
 		dims[0] = constant(int64(len(d)))
 	}
-	s.give(0, Int64, dims)
+	s.give(0, onnx.Int64, dims)
 	return nil
 }
 
@@ -178,7 +179,7 @@ func nonZero(s *site) error {
 func choose(s *site) error {
 	var all []*value
 	for _, name := range []string{"then_branch", "else_branch"} {
-		g := Attr(s.NodeProto, name).GetG()
+		g := onnx.Attr(s.NodeProto, name).GetG()
 		if g == nil {
 			return fmt.Errorf("no %s", name)
 		}

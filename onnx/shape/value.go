@@ -1,4 +1,4 @@
-package onnx
+package shape
 
 import (
 	"encoding/binary"
@@ -7,6 +7,7 @@ import (
 
 	"google.golang.org/protobuf/proto"
 
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -18,10 +19,10 @@ const (
 
 // value is what is known of a tensor before the graph runs.
 type value struct {
-	t     DType  // 0 where not known
-	dims  []expr // nil where the rank is not known; a scalar's are empty
-	ints  []expr // the elements of a small integer or bool tensor of rank 0 or 1; nil where not known
-	maker string // why it has no type
+	t     onnx.DType // 0 where not known
+	dims  []expr     // nil where the rank is not known; a scalar's are empty
+	ints  []expr     // the elements of a small integer or bool tensor of rank 0 or 1; nil where not known
+	maker string     // why it has no type
 
 	// Of integers, in a trace: none is above or at top. Where they are indices of
 	// several axes in a row, tops has the bound of each.
@@ -30,7 +31,7 @@ type value struct {
 }
 
 func fromInfo(info *onnxpb.ValueInfoProto) *value {
-	t, dims := TypeOf(info)
+	t, dims := onnx.TypeOf(info)
 	v := &value{t: t}
 	if dims == nil || t == 0 {
 		return v
@@ -48,14 +49,14 @@ func fromInfo(info *onnxpb.ValueInfoProto) *value {
 	return v
 }
 
-func fromWeight(w *Weight) *value {
+func fromWeight(w *onnx.Weight) *value {
 	v := &value{t: w.Type, dims: constants(w.Dims)}
 	width := w.Type.Bits() / 8
 	if w.Data == nil || len(w.Dims) > 1 || w.Data.Size() > maxInts*width {
 		return v
 	}
 	switch w.Type {
-	case Int64, Int32, Bool:
+	case onnx.Int64, onnx.Int32, onnx.Bool:
 	default:
 		return v
 	}
@@ -70,11 +71,11 @@ func fromWeight(w *Weight) *value {
 	return v
 }
 
-func number64(b []byte, t DType) int64 {
+func number64(b []byte, t onnx.DType) int64 {
 	switch t {
-	case Int64:
+	case onnx.Int64:
 		return int64(binary.LittleEndian.Uint64(b))
-	case Int32:
+	case onnx.Int32:
 		return int64(int32(binary.LittleEndian.Uint32(b)))
 	}
 	return int64(b[0])
@@ -82,16 +83,9 @@ func number64(b []byte, t DType) int64 {
 
 // fromTensor is a tensor of a Constant, or of a subgraph.
 func fromTensor(t *onnxpb.TensorProto) (*value, error) {
-	w := &Weight{Name: t.GetName(), Type: DType(t.GetDataType()), Dims: t.GetDims()}
-	data, err := typed(t)
+	w, err := onnx.Constant(t)
 	if err != nil {
-		return nil, fmt.Errorf("tensor %q: %w", w.Name, err)
-	}
-	if t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
-		w.Data = data
-	}
-	if _, err := Elements(w.Dims); err != nil {
-		return nil, fmt.Errorf("tensor %q: %w", w.Name, err)
+		return nil, fmt.Errorf("tensor %q: %w", t.GetName(), err)
 	}
 	return fromWeight(w), nil
 }

@@ -1,9 +1,10 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"slices"
 
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -46,7 +47,7 @@ func (s *site) take(i int) *value {
 func (s *site) has(i int) bool { return i < len(s.in) && s.in[i] != nil }
 
 // give sets an output that somebody takes.
-func (s *site) give(i int, t DType, dims []expr) *value {
+func (s *site) give(i int, t onnx.DType, dims []expr) *value {
 	if i >= len(s.out) {
 		return &value{}
 	}
@@ -80,8 +81,8 @@ func (s *site) follow(ints []expr) {
 }
 
 // common is the type that those of the inputs that are given must share.
-func (s *site) common(inputs ...int) (DType, error) {
-	var t DType
+func (s *site) common(inputs ...int) (onnx.DType, error) {
+	var t onnx.DType
 	for _, i := range inputs {
 		if !s.has(i) {
 			continue
@@ -99,7 +100,7 @@ func (s *site) common(inputs ...int) (DType, error) {
 
 // axis is the attribute axis, from the end where it is negative.
 func (s *site) axis(fallback int64, rank int) (int, error) {
-	return within(AttrInt(s.NodeProto, "axis", fallback), rank)
+	return within(onnx.AttrInt(s.NodeProto, "axis", fallback), rank)
 }
 
 func within(a int64, rank int) (int, error) {
@@ -114,7 +115,7 @@ func within(a int64, rank int) (int, error) {
 // false where there is neither, and nil means that they depend on the data.
 func (s *site) axes(input, rank int) (axes []int, given bool, err error) {
 	var raw []int64
-	switch a := Attr(s.NodeProto, "axes"); {
+	switch a := onnx.Attr(s.NodeProto, "axes"); {
 	case s.has(input):
 		var ok bool
 		if raw, ok = s.in[input].fixed(); !ok {

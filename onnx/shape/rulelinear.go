@@ -1,8 +1,10 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // linear operators multiply, normalise and quantize.
@@ -11,7 +13,7 @@ func linear(op string) rule {
 	case "MatMul":
 		return matMul
 	case "MatMulInteger":
-		return func(s *site) error { return product2(s, Int32) }
+		return func(s *site) error { return product2(s, onnx.Int32) }
 	case "Gemm":
 		return gemm
 	case "LayerNormalization":
@@ -35,7 +37,7 @@ func matMul(s *site) error {
 }
 
 // product2 is numpy's matmul.
-func product2(s *site, t DType) error {
+func product2(s *site, t onnx.DType) error {
 	a, b := s.take(0).dims, s.take(1).dims
 	s.give(0, t, nil)
 	if a == nil || b == nil {
@@ -88,7 +90,7 @@ func gemm(s *site) error {
 
 func transposed(s *site, i int, flag string) []expr {
 	d := s.take(i).dims
-	if AttrInt(s.NodeProto, flag, 0) != 0 {
+	if onnx.AttrInt(s.NodeProto, flag, 0) != 0 {
 		d = slices.Clone(d)
 		slices.Reverse(d)
 	}
@@ -121,7 +123,7 @@ func layerNormalization(s *site) error {
 			kept[i] = constant(1)
 		}
 	}
-	stash := DType(AttrInt(s.NodeProto, "stash_type", int64(Float32)))
+	stash := onnx.DType(onnx.AttrInt(s.NodeProto, "stash_type", int64(onnx.Float32)))
 	s.give(1, stash, kept)
 	s.give(2, stash, kept)
 	return nil
@@ -129,12 +131,12 @@ func layerNormalization(s *site) error {
 
 // quantizeLinear has the type of the zero point, or that of output_dtype.
 func quantizeLinear(s *site) error {
-	t := DType(AttrInt(s.NodeProto, "output_dtype", 0))
+	t := onnx.DType(onnx.AttrInt(s.NodeProto, "output_dtype", 0))
 	switch {
 	case s.has(2):
 		t = s.take(2).t
 	case t == 0:
-		t = Uint8
+		t = onnx.Uint8
 	}
 	s.give(0, t, s.take(0).dims)
 	return scales(s)
@@ -142,7 +144,7 @@ func quantizeLinear(s *site) error {
 
 // dequantizeLinear has the scale's type.
 func dequantizeLinear(s *site) error {
-	t := DType(AttrInt(s.NodeProto, "output_dtype", 0))
+	t := onnx.DType(onnx.AttrInt(s.NodeProto, "output_dtype", 0))
 	if t == 0 {
 		t = s.take(1).t
 	}
@@ -156,7 +158,7 @@ func dequantizeLinear(s *site) error {
 // scales holds a scale for each slice along an axis to that axis.
 func scales(s *site) error {
 	x, scale := s.take(0).dims, s.take(1).dims
-	if len(scale) != 1 || x == nil || AttrInt(s.NodeProto, "block_size", 0) != 0 || scale[0].is(1) {
+	if len(scale) != 1 || x == nil || onnx.AttrInt(s.NodeProto, "block_size", 0) != 0 || scale[0].is(1) {
 		return nil
 	}
 	axis, err := s.axis(1, len(x))
@@ -170,8 +172,8 @@ func scales(s *site) error {
 }
 
 func dynamicQuantize(s *site) error {
-	s.give(0, Uint8, s.take(0).dims)
-	s.give(1, Float32, []expr{})
-	s.give(2, Uint8, []expr{})
+	s.give(0, onnx.Uint8, s.take(0).dims)
+	s.give(1, onnx.Float32, []expr{})
+	s.give(2, onnx.Uint8, []expr{})
 	return nil
 }

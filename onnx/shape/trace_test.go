@@ -1,9 +1,11 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"strings"
 	"testing"
+
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // What nodes force the inputs of program to be, whatever these are called: x float
@@ -64,14 +66,14 @@ func TestLimits(t *testing.T) {
 // Ten thousand symbols in a row are solved without going through them again and
 // again.
 func TestFollowLongChains(t *testing.T) {
-	m := New("chain")
+	m := onnx.New("chain")
 	g := m.Graph()
 	last := ""
 	for i := range 10000 {
 		name := fmt.Sprintf("i%d", i)
-		g.Input = append(g.Input, ValueInfo(name, Float32, Sym("d")))
+		g.Input = append(g.Input, onnx.ValueInfo(name, onnx.Float32, onnx.Sym("d")))
 		if last != "" {
-			g.Node = append(g.Node, Node("Add", "", []string{name, last}, []string{"s" + name}))
+			g.Node = append(g.Node, onnx.Node("Add", "", []string{name, last}, []string{"s" + name}))
 		}
 		last = name
 	}

@@ -1,8 +1,10 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // reducing operators fold axes.
@@ -26,7 +28,7 @@ func reduce(s *site) error {
 		return nil
 	}
 	axes, given, err := s.axes(1, len(x.dims))
-	keep := AttrInt(s.NodeProto, "keepdims", 1) != 0
+	keep := onnx.AttrInt(s.NodeProto, "keepdims", 1) != 0
 	switch {
 	case err != nil:
 		return err
@@ -35,7 +37,7 @@ func reduce(s *site) error {
 		return nil
 	case given && axes == nil:
 		return nil
-	case len(axes) == 0 && AttrInt(s.NodeProto, "noop_with_empty_axes", 0) != 0:
+	case len(axes) == 0 && onnx.AttrInt(s.NodeProto, "noop_with_empty_axes", 0) != 0:
 	case len(axes) == 0:
 		axes = seq(len(x.dims))
 	}
@@ -76,7 +78,7 @@ func total(op string, ints []expr) []expr {
 
 func argMax(s *site) error {
 	x := s.take(0)
-	s.give(0, Int64, nil)
+	s.give(0, onnx.Int64, nil)
 	if x.dims == nil {
 		return nil
 	}
@@ -84,7 +86,7 @@ func argMax(s *site) error {
 	if err != nil {
 		return err
 	}
-	s.give(0, Int64, folded(x.dims, []int{axis}, AttrInt(s.NodeProto, "keepdims", 1) != 0))
+	s.give(0, onnx.Int64, folded(x.dims, []int{axis}, onnx.AttrInt(s.NodeProto, "keepdims", 1) != 0))
 	return nil
 }
 
@@ -103,6 +105,6 @@ func topK(s *site) error {
 		dims[axis] = k
 	}
 	s.give(0, x.t, dims)
-	s.give(1, Int64, dims)
+	s.give(1, onnx.Int64, dims)
 	return nil
 }

@@ -1,4 +1,4 @@
-package onnx
+package shape
 
 import (
 	"errors"
@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -19,18 +20,15 @@ import (
 // Symbols may be zero: the last position of a sequence has size
 // "min(1, sequence_length)". Where value_info or an output states a size for
 // what is open or symbolic, that stands; otherwise what was stated before is
-// replaced. m is changed in place, and its nodes must be in order ([Check]).
+// replaced. m is changed in place, and its nodes must be in order ([onnx.Check]).
 //
 // The error, of class input, lists every node whose inputs contradict each other,
 // every output that contradicts what it is declared as, and every operator that
 // is not known (of another domain, or rare in language models) and whose output
 // another node needs to be typed. Everything else is filled in all the same.
-func Infer(m *Model) error {
+func Infer(m *onnx.Model) error {
 	i := &inferrer{opset: m.Opset(), reported: map[*value]bool{}}
-	s := newScope(nil)
-	for name, w := range m.weights {
-		s.values[name] = fromWeight(w)
-	}
+	s := weights(m)
 	i.graph(m.Graph(), s)
 	return fault.Wrap(fault.Input, "inferring shapes of", m.Graph().GetName(), errors.Join(i.errs...), "export the model again")
 }
@@ -55,6 +53,16 @@ type scope struct {
 
 func newScope(outer *scope) *scope {
 	return &scope{values: map[string]*value{}, stated: map[string]*onnxpb.ValueInfoProto{}, outer: outer}
+}
+
+// weights is the scope of the main graph, with nothing in it but m's weights.
+func weights(m *onnx.Model) *scope {
+	s := newScope(nil)
+	_ = m.Weights(func(w *onnx.Weight) error {
+		s.values[w.Name] = fromWeight(w)
+		return nil
+	})
+	return s
 }
 
 // find is the value of that name; one that nobody made is not typed.

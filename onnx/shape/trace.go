@@ -1,9 +1,10 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"slices"
 
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -63,15 +64,12 @@ type Trace struct {
 //
 // Equations that are not linear are passed over, and so is what contradicts an
 // equation before it.
-func Follow(m *Model) *Trace {
+func Follow(m *onnx.Model) *Trace {
 	t := &tracer{solved: map[string]expr{}, order: map[string]int{}}
 	i := &inferrer{opset: m.Opset(), reported: map[*value]bool{}, trace: t}
 	var s *scope
 	for range maxRounds {
-		s = newScope(nil)
-		for name, w := range m.weights {
-			s.values[name] = fromWeight(w)
-		}
+		s = weights(m)
 		for _, in := range m.Graph().GetInput() {
 			if s.values[in.GetName()] == nil {
 				s.values[in.GetName()] = t.input(in)

@@ -1,8 +1,10 @@
-package onnx
+package shape
 
 import (
 	"fmt"
 	"slices"
+
+	"github.com/trtforge/trtforge/onnx"
 )
 
 // shaping operators keep the elements and change the shape.
@@ -41,7 +43,7 @@ func reshape(s *site) error {
 		}
 		return nil
 	}
-	dims, err := s.reshaped(x.dims, shape.ints, AttrInt(s.NodeProto, "allowzero", 0) != 0)
+	dims, err := s.reshaped(x.dims, shape.ints, onnx.AttrInt(s.NodeProto, "allowzero", 0) != 0)
 	if err != nil {
 		return err
 	}
@@ -110,7 +112,7 @@ func cancel(a, b []expr) (restA, restB []expr) {
 
 func transpose(s *site) error {
 	x := s.take(0)
-	a := Attr(s.NodeProto, "perm")
+	a := onnx.Attr(s.NodeProto, "perm")
 	dims := slices.Clone(x.dims)
 	if a == nil || x.dims == nil {
 		slices.Reverse(dims)
@@ -144,7 +146,7 @@ func unsqueeze(s *site) error {
 		return nil
 	}
 	n := 0
-	if a := Attr(s.NodeProto, "axes"); s.has(1) {
+	if a := onnx.Attr(s.NodeProto, "axes"); s.has(1) {
 		if n = s.in[1].length(); n < 0 {
 			return nil
 		}
@@ -208,7 +210,7 @@ func flatten(s *site) error {
 		return nil
 	}
 	n := int64(len(x.dims))
-	axis := AttrInt(s.NodeProto, "axis", 1)
+	axis := onnx.AttrInt(s.NodeProto, "axis", 1)
 	if axis < -n || axis > n {
 		return fmt.Errorf("axis %d of a tensor of rank %d", axis, n)
 	}
@@ -325,7 +327,7 @@ func split(s *site) error {
 func (s *site) parts(whole expr) ([]expr, error) {
 	n := len(s.out)
 	var sizes []expr
-	if a := Attr(s.NodeProto, "split"); s.has(1) {
+	if a := onnx.Attr(s.NodeProto, "split"); s.has(1) {
 		if sizes = s.in[1].ints; sizes == nil {
 			return open(n), nil
 		}
@@ -333,7 +335,7 @@ func (s *site) parts(whole expr) ([]expr, error) {
 		sizes = constants(a.GetInts())
 	}
 	if sizes == nil {
-		if want := AttrInt(s.NodeProto, "num_outputs", int64(n)); want != int64(n) {
+		if want := onnx.AttrInt(s.NodeProto, "num_outputs", int64(n)); want != int64(n) {
 			return nil, fmt.Errorf("num_outputs %d with %d outputs", want, n)
 		}
 		return equalParts(whole, n), nil

@@ -1,6 +1,10 @@
-package onnx
+package shape
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/trtforge/trtforge/onnx"
+)
 
 // contribDomain is that of ONNX Runtime's own operators.
 const contribDomain = "com.microsoft"
@@ -58,8 +62,8 @@ func matMulBits(s *site) error {
 	s.give(0, x.t, nil)
 	if n := len(x.dims); n > 0 {
 		dims := append(open(0), x.dims[:n-1]...)
-		s.give(0, x.t, append(dims, constant(AttrInt(s.NodeProto, "N", 0))))
-		_, err := s.unify(x.dims[n-1], constant(AttrInt(s.NodeProto, "K", 0)))
+		s.give(0, x.t, append(dims, constant(onnx.AttrInt(s.NodeProto, "N", 0))))
+		_, err := s.unify(x.dims[n-1], constant(onnx.AttrInt(s.NodeProto, "K", 0)))
 		return err
 	}
 	return nil
@@ -72,7 +76,7 @@ func matMulBits(s *site) error {
 func groupQuery(s *site) error {
 	x := s.take(0)
 	s.give(0, x.t, x.dims)
-	heads, groups := AttrInt(s.NodeProto, "num_heads", 0), AttrInt(s.NodeProto, "kv_num_heads", 0)
+	heads, groups := onnx.AttrInt(s.NodeProto, "num_heads", 0), onnx.AttrInt(s.NodeProto, "kv_num_heads", 0)
 	if len(x.dims) != 3 || heads <= 0 || groups <= 0 || groups > heads || heads > maxInts {
 		return nil
 	}
@@ -112,7 +116,7 @@ func multiHead(s *site) error {
 		return nil
 	}
 	s.give(0, q.t, q.dims)
-	heads := AttrInt(s.NodeProto, "num_heads", 0)
+	heads := onnx.AttrInt(s.NodeProto, "num_heads", 0)
 	for i := 1; i < 3 && heads > 0; i++ {
 		if !s.has(i) || len(s.in[i].dims) != 3 {
 			continue

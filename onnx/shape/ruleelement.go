@@ -1,6 +1,10 @@
-package onnx
+package shape
 
-import "slices"
+import (
+	"slices"
+
+	"github.com/trtforge/trtforge/onnx"
+)
 
 // elementwise operators keep the shape of their input or broadcast those of
 // several.
@@ -50,14 +54,14 @@ func identity(s *site) error {
 }
 
 func asBool(s *site) error {
-	s.give(0, Bool, s.take(0).dims)
+	s.give(0, onnx.Bool, s.take(0).dims)
 	return nil
 }
 
 func dropout(s *site) error {
 	x := s.take(0)
 	s.give(0, x.t, x.dims)
-	s.give(1, Bool, x.dims)
+	s.give(1, onnx.Bool, x.dims)
 	return nil
 }
 
@@ -88,7 +92,7 @@ func combine(s *site) error {
 		return err
 	}
 	s.give(0, t, dims)
-	if len(s.in) == 2 && t != Bool {
+	if len(s.in) == 2 && t != onnx.Bool {
 		s.follow(pairs(s.take(0).ints, s.take(1).ints, arithmetic(s.GetOpType())))
 	}
 	return nil
@@ -102,7 +106,7 @@ func compareInputs(s *site) error {
 	if err != nil {
 		return err
 	}
-	s.give(0, Bool, dims)
+	s.give(0, onnx.Bool, dims)
 	if s.GetOpType() == "Equal" {
 		s.follow(pairs(s.take(0).ints, s.take(1).ints, equality))
 	}
@@ -139,15 +143,15 @@ func where(s *site) error {
 	return nil
 }
 
-func cast(s *site) error { return castTo(s, DType(AttrInt(s.NodeProto, "to", 0))) }
+func cast(s *site) error { return castTo(s, onnx.DType(onnx.AttrInt(s.NodeProto, "to", 0))) }
 
-func castTo(s *site, t DType) error {
+func castTo(s *site, t onnx.DType) error {
 	x := s.take(0)
 	s.give(0, t, x.dims)
 	switch t {
-	case Int64, Int32:
+	case onnx.Int64, onnx.Int32:
 		s.follow(x.ints)
-	case Bool:
+	case onnx.Bool:
 		if n, ok := x.fixed(); ok {
 			s.follow(each(constants(n), func(e expr) expr { return constant(truth(!e.is(0))) }))
 		}

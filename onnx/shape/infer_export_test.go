@@ -1,4 +1,4 @@
-package onnx_test
+package shape_test
 
 import (
 	"os/exec"
@@ -9,6 +9,7 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/shape"
 	"github.com/trtforge/trtforge/quant"
 )
 
@@ -98,7 +99,7 @@ func TestInferAgreesWithONNXAndRuntime(t *testing.T) {
 			t.Fatal(err)
 		}
 		for name, m := range map[string]*onnx.Model{v.File(): m, "half-" + v.File(): half, "int8-" + v.File(): quantized} {
-			if err := onnx.Infer(m); err != nil {
+			if err := shape.Infer(m); err != nil {
 				t.Fatal(err)
 			}
 			path := filepath.Join(out, name)

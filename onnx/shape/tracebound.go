@@ -1,6 +1,10 @@
-package onnx
+package shape
 
-import "math"
+import (
+	"math"
+
+	"github.com/trtforge/trtforge/onnx"
+)
 
 // Limit is an axis of fixed size, of a table say, from which the graph selects
 // places up to Need, which is not fixed.
@@ -78,7 +82,7 @@ func (t *tracer) bound(s *site) {
 	case "Gather":
 		t.gathered(s)
 	case "GatherND":
-		if s.has(1) && AttrInt(s.NodeProto, "batch_dims", 0) == 0 {
+		if s.has(1) && onnx.AttrInt(s.NodeProto, "batch_dims", 0) == 0 {
 			for i, top := range s.in[1].tops {
 				if i < len(x.dims) {
 					t.reach(x.dims[i], top)
