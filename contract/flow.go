@@ -102,10 +102,7 @@ func (f *flow) value(name string) int {
 }
 
 func (f *flow) add(n *onnxpb.NodeProto) {
-	s := &step{op: n.GetOpType(), node: n}
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
-		s.op = d + "." + s.op
-	}
+	s := &step{op: onnx.Operator(n), node: n}
 	for _, name := range n.GetInput() {
 		s.in = append(s.in, f.value(name))
 	}

@@ -122,9 +122,9 @@ func (i *inferrer) node(k int, n *onnxpb.NodeProto, s *scope) {
 		at.out = append(at.out, &value{})
 	}
 	rule := ruleOf(n.GetOpType())
-	if d := n.GetDomain(); d == contribDomain {
+	if n.GetDomain() == contribDomain {
 		rule = contrib(n.GetOpType())
-	} else if d != "" && d != "ai.onnx" {
+	} else if !onnx.Builtin(n) {
 		rule = nil
 	}
 	if rule != nil {

@@ -11,6 +11,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/shape"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // ranges is a calibration table that nobody measured.
@@ -90,7 +91,7 @@ func TestInferAgreesWithONNXAndRuntime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		half, err := quant.Half(m, quant.HalfOptions{})
+		fp16, _, err := half.Convert(m, half.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -98,7 +99,7 @@ func TestInferAgreesWithONNXAndRuntime(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for name, m := range map[string]*onnx.Model{v.File(): m, "half-" + v.File(): half, "int8-" + v.File(): quantized} {
+		for name, m := range map[string]*onnx.Model{v.File(): m, "half-" + v.File(): fp16, "int8-" + v.File(): quantized} {
 			if err := shape.Infer(m); err != nil {
 				t.Fatal(err)
 			}

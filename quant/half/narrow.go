@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"encoding/binary"
@@ -89,27 +89,15 @@ func brainBits(v float32) uint16 {
 	return uint16((u + 0x7fff + u>>16&1) >> 16)
 }
 
-// RoundScales is choose (for [Policy]; nil means absmax/127) with scales that t,
-// float16 or bfloat16, holds exactly, for an INT8 graph that becomes a graph of
-// that type: levels made with one scale and read with its rounding would be off
-// by up to a sixteenth of a level in float16 and half a level in bfloat16. A
-// scale is rounded to the nearest, but never so far down that the channel's
-// largest value would be clipped.
-func RoundScales(t onnx.DType, choose func(*onnx.Weight, int) ([]float32, error)) func(*onnx.Weight, int) ([]float32, error) {
-	if choose == nil {
-		choose = scales
+// RoundScale is a quantization scale as t, float16 or bfloat16, holds it exactly:
+// the nearest, but never so far down that the largest value it was made for would
+// be clipped.
+func RoundScale(scale float32, t onnx.DType) float32 {
+	bits := narrowBits(scale, t, true)
+	if scale/widened(bits, t) > 127.5/127 {
+		bits++
 	}
-	return func(w *onnx.Weight, axis int) ([]float32, error) {
-		all, err := choose(w, axis)
-		for i, s := range all {
-			bits := narrowBits(s, t, true)
-			if s/widened(bits, t) > 127.5/127 {
-				bits++
-			}
-			all[i] = widened(bits, t)
-		}
-		return all, err
-	}
+	return widened(bits, t)
 }
 
 // widened is the value of a float16 or bfloat16.

@@ -1,10 +1,11 @@
-package quant
+package half
 
 import (
 	"fmt"
 	"slices"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -42,14 +43,14 @@ var lightOps = []string{
 // regions are the parts of a graph that compute in float32.
 type regions struct {
 	m      *onnx.Model
-	x      *index
+	x      *graph.Index
 	types  map[string]onnx.DType // of each value before the change
 	kept   map[*onnxpb.NodeProto]Kept
 	beyond map[string]string // values that the narrow type does not hold, and why
 }
 
 func newRegions(m *onnx.Model, types map[string]onnx.DType) *regions {
-	return &regions{m: m, x: newIndex(m.Graph()), types: types, kept: map[*onnxpb.NodeProto]Kept{}, beyond: map[string]string{}}
+	return &regions{m: m, x: graph.NewIndex(m.Graph()), types: types, kept: map[*onnxpb.NodeProto]Kept{}, beyond: map[string]string{}}
 }
 
 // find decides which nodes compute in float32: operators that always do, what
@@ -59,7 +60,7 @@ func newRegions(m *onnx.Model, types map[string]onnx.DType) *regions {
 // angle is a position times a frequency, and positions above 2,048 are not exact
 // in float16) or to an integer (whole numbers above 2,048 neither), who makes or takes what float16 does not hold, and what stands
 // between such nodes.
-func (r *regions) find(o HalfOptions) error {
+func (r *regions) find(o Options) error {
 	r.operators(o)
 	light := func(n *onnxpb.NodeProto) bool { return slices.Contains(lightOps, n.GetOpType()) }
 	for _, n := range r.m.Graph().GetNode() {
@@ -86,10 +87,10 @@ func (r *regions) find(o HalfOptions) error {
 }
 
 // operators keeps what its operator or its name says.
-func (r *regions) operators(o HalfOptions) {
+func (r *regions) operators(o Options) {
 	for _, n := range r.m.Graph().GetNode() {
 		switch op := n.GetOpType(); {
-		case !builtin(n):
+		case !onnx.Builtin(n):
 			r.keep(n, "", "operators of "+n.GetDomain()+" take what they were exported for")
 		case slices.Contains(singleOps, op):
 			r.keep(n, "", "statistics and functions of wide range")
@@ -97,7 +98,7 @@ func (r *regions) operators(o HalfOptions) {
 			r.keep(n, "", "compares")
 		case !definedFor(op, o.Type, r.m.Opset()):
 			r.keep(n, "", fmt.Sprintf("opset %d does not define it for %s", r.m.Opset(), o.Type))
-		case o.Single[nodeName(n)]:
+		case o.Single[graph.NodeName(n)]:
 			r.keep(n, "", "named")
 		}
 	}
@@ -106,7 +107,7 @@ func (r *regions) operators(o HalfOptions) {
 // keep notes that n computes in float32; the first reason stays.
 func (r *regions) keep(n *onnxpb.NodeProto, tensor, reason string) {
 	if _, known := r.kept[n]; !known {
-		r.kept[n] = Kept{Node: nodeName(n), Op: n.GetOpType(), Tensor: tensor, Reason: reason}
+		r.kept[n] = Kept{Node: graph.NodeName(n), Op: n.GetOpType(), Tensor: tensor, Reason: reason}
 	}
 }
 
@@ -140,7 +141,7 @@ func (r *regions) integer(value string) bool {
 // upstream keeps every node that leads to n through nodes that pass.
 func (r *regions) upstream(n *onnxpb.NodeProto, reason string, pass func(*onnxpb.NodeProto) bool) {
 	seen := map[*onnxpb.NodeProto]bool{}
-	todo := r.x.sources(n)
+	todo := r.x.Sources(n)
 	for len(todo) > 0 {
 		n := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -149,6 +150,6 @@ func (r *regions) upstream(n *onnxpb.NodeProto, reason string, pass func(*onnxpb
 		}
 		seen[n] = true
 		r.keep(n, "", reason)
-		todo = append(todo, r.x.sources(n)...)
+		todo = append(todo, r.x.Sources(n)...)
 	}
 }

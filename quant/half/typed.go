@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"encoding/binary"
@@ -6,15 +6,16 @@ import (
 	"google.golang.org/protobuf/proto"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
 // halver rewrites a graph node by node in topological order.
-type halver struct {
+type converter struct {
 	*regions
 	half    onnx.DType            // the narrow type
 	io      map[string]onnx.DType // what each float graph input and output becomes
-	used    names
+	used    graph.Names
 	weights map[string]*onnx.Weight // float32 weights as they were
 
 	as     map[string]map[onnx.DType]string // the names under which a float value exists in each type
@@ -24,14 +25,14 @@ type halver struct {
 	levels map[string]*onnxpb.NodeProto     // dequantized value -> its DequantizeLinear as it was
 }
 
-func newHalver(m *onnx.Model, r *regions, o HalfOptions) (*halver, error) {
+func newConverter(m *onnx.Model, r *regions, o Options) (*converter, error) {
 	io, err := ioTypes(m, r, o)
 	if err != nil {
 		return nil, err
 	}
 	g := m.Graph()
-	h := &halver{
-		regions: r, half: o.Type, io: io, used: usedNames(g), weights: map[string]*onnx.Weight{},
+	h := &converter{
+		regions: r, half: o.Type, io: io, used: graph.UsedNames(g), weights: map[string]*onnx.Weight{},
 		as: map[string]map[onnx.DType]string{}, native: map[string]onnx.DType{}, stands: map[string]string{},
 		levels: map[string]*onnxpb.NodeProto{},
 	}
@@ -43,7 +44,7 @@ func newHalver(m *onnx.Model, r *regions, o HalfOptions) (*halver, error) {
 	return h, nil
 }
 
-func (h *halver) convert() error {
+func (h *converter) convert() error {
 	g := h.m.Graph()
 	for _, v := range g.GetInput() {
 		if h.types[v.GetName()] == onnx.Float32 {
@@ -72,7 +73,7 @@ func (h *halver) convert() error {
 
 // node rewrites one node: its float inputs in the type it computes in, its
 // float outputs noted as of that type.
-func (h *halver) node(n *onnxpb.NodeProto) error {
+func (h *converter) node(n *onnxpb.NodeProto) error {
 	t := onnx.Float32
 	if h.narrow(n) {
 		t = h.half
@@ -100,7 +101,7 @@ func (h *halver) node(n *onnxpb.NodeProto) error {
 		name := out
 		want, isOutput := h.io[out]
 		if isOutput && want != t {
-			name = h.used.take(out + "/" + t.String())
+			name = h.used.Take(out + "/" + t.String())
 		}
 		n.Output[i] = name
 		h.made(out, name, t)
@@ -112,21 +113,21 @@ func (h *halver) node(n *onnxpb.NodeProto) error {
 }
 
 // made notes that value exists as name, of type t.
-func (h *halver) made(value, name string, t onnx.DType) {
+func (h *converter) made(value, name string, t onnx.DType) {
 	h.native[value] = t
 	h.as[value] = map[onnx.DType]string{t: name}
 }
 
 // need is the name under which value exists in type t; it is made where it does
 // not exist yet.
-func (h *halver) need(value string, t onnx.DType, scale bool) (string, error) {
+func (h *converter) need(value string, t onnx.DType, scale bool) (string, error) {
 	if name, ok := h.as[value][t]; ok {
 		return name, nil
 	}
 	if w := h.weights[value]; w != nil {
 		return h.weight(w, t, scale)
 	}
-	name := h.used.take(value + "/" + t.String())
+	name := h.used.Take(value + "/" + t.String())
 	if n := h.levels[value]; n != nil {
 		return name, h.dequantize(n, value, t, name)
 	}
@@ -137,13 +138,13 @@ func (h *halver) need(value string, t onnx.DType, scale bool) (string, error) {
 // dequantize adds n once more, with scales of type t. A Cast of what the other
 // one makes would not do: NVIDIA's builder refuses products whose operands have
 // scales of two types ("type mismatch between matmul operand scales").
-func (h *halver) dequantize(n *onnxpb.NodeProto, value string, t onnx.DType, name string) error {
+func (h *converter) dequantize(n *onnxpb.NodeProto, value string, t onnx.DType, name string) error {
 	scale, err := h.need(n.GetInput()[1], t, true)
 	if err != nil {
 		return err
 	}
 	again := proto.Clone(n).(*onnxpb.NodeProto)
-	again.Name, again.Input[1], again.Output[0] = h.used.take(nodeName(n)+"/"+t.String()), scale, name
+	again.Name, again.Input[1], again.Output[0] = h.used.Take(graph.NodeName(n)+"/"+t.String()), scale, name
 	setType(again, t)
 	h.nodes = append(h.nodes, again)
 	h.as[value][t], h.stands[name] = name, value
@@ -151,9 +152,9 @@ func (h *halver) dequantize(n *onnxpb.NodeProto, value string, t onnx.DType, nam
 }
 
 // cast adds a Cast of value to type t that makes name.
-func (h *halver) cast(value string, t onnx.DType, name string) {
+func (h *converter) cast(value string, t onnx.DType, name string) {
 	from := h.as[value][h.native[value]]
-	node := onnx.Node("Cast", h.used.take(value+"/to_"+t.String()), []string{from}, []string{name}, "to", t)
+	node := onnx.Node("Cast", h.used.Take(value+"/to_"+t.String()), []string{from}, []string{name}, "to", t)
 	h.nodes = append(h.nodes, node)
 	h.as[value][t] = name
 	h.stands[name] = value
@@ -161,7 +162,7 @@ func (h *halver) cast(value string, t onnx.DType, name string) {
 
 // weight adds w in type t: under its own name the first time, under another
 // where both types are needed.
-func (h *halver) weight(w *onnx.Weight, t onnx.DType, scale bool) (string, error) {
+func (h *converter) weight(w *onnx.Weight, t onnx.DType, scale bool) (string, error) {
 	converted, err := w, error(nil)
 	switch {
 	case t != onnx.Float32:
@@ -178,7 +179,7 @@ func (h *halver) weight(w *onnx.Weight, t onnx.DType, scale bool) (string, error
 	if h.as[w.Name] == nil {
 		h.as[w.Name] = map[onnx.DType]string{}
 	} else {
-		name = h.used.take(w.Name + "/" + t.String())
+		name = h.used.Take(w.Name + "/" + t.String())
 	}
 	h.m.SetWeight(&onnx.Weight{Name: name, Type: t, Dims: converted.Dims, Data: converted.Data})
 	h.as[w.Name][t] = name
@@ -186,7 +187,7 @@ func (h *halver) weight(w *onnx.Weight, t onnx.DType, scale bool) (string, error
 }
 
 // valueInfo states the new types, and the shapes that were known.
-func (h *halver) valueInfo() {
+func (h *converter) valueInfo() {
 	g := h.m.Graph()
 	var infos []*onnxpb.ValueInfoProto
 	shapes := map[string]*onnxpb.ValueInfoProto{}
@@ -208,7 +209,7 @@ func (h *halver) valueInfo() {
 }
 
 // describe adds the value info of a float value that is not a graph output.
-func (h *halver) describe(name string, shapes map[string]*onnxpb.ValueInfoProto, infos *[]*onnxpb.ValueInfoProto) {
+func (h *converter) describe(name string, shapes map[string]*onnxpb.ValueInfoProto, infos *[]*onnxpb.ValueInfoProto) {
 	value := name
 	if v, ok := h.stands[name]; ok {
 		value = v
@@ -234,7 +235,7 @@ func retype(v *onnxpb.ValueInfoProto, t onnx.DType) {
 // setType changes the attributes by which a node states a float32 output, and
 // states float32 for the Softmax inside of a fused attention.
 func setType(n *onnxpb.NodeProto, t onnx.DType) {
-	if t == onnx.Float32 || !builtin(n) {
+	if t == onnx.Float32 || !onnx.Builtin(n) {
 		return
 	}
 	switch n.GetOpType() {

@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"encoding/json"
@@ -12,6 +12,7 @@ import (
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // demoModel is the demo model and the files of its two texts as token ids.
@@ -39,7 +40,7 @@ func demoModel(t *testing.T) (m *onnx.Model, calibrate, evaluate string) {
 		}
 		return path
 	}
-	return opened(t)(export.GPT2(model, export.Options{})), file("calibrate"), file("evaluate")
+	return quanttest.Opened(t)(export.GPT2(model, export.Options{})), file("calibrate"), file("evaluate")
 }
 
 // TestDemoInHalfPrecision holds the demo model to what narrow types may cost on
@@ -48,7 +49,7 @@ func demoModel(t *testing.T) (m *onnx.Model, calibrate, evaluate string) {
 func TestDemoInHalfPrecision(t *testing.T) {
 	m, calibrate, evaluate := demoModel(t)
 	dir := t.TempDir()
-	h, kept, err := Narrow(m, HalfOptions{Table: ranged(t, m, calibrate)})
+	h, kept, err := Convert(m, Options{Table: ranged(t, m, calibrate)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -57,14 +58,14 @@ func TestDemoInHalfPrecision(t *testing.T) {
 			t.Errorf("the demo model fits float16, yet: %+v", k)
 		}
 	}
-	fp16, bf16 := saved(t, h, dir, "fp16"), saved(t, typed(t, m, HalfOptions{Type: onnx.BFloat16}), dir, "bf16")
-	fp32 := decode[float64](t, oracle(t, "perplexity", evaluate, saved(t, m, dir, "fp32"))[0])
+	fp16, bf16 := quanttest.Saved(t, h, dir, "fp16"), quanttest.Saved(t, typed(t, m, Options{Type: onnx.BFloat16}), dir, "bf16")
+	fp32 := quanttest.Decode[float64](t, quanttest.Oracle(t, "perplexity", evaluate, quanttest.Saved(t, m, dir, "fp32"))[0])
 	graphs := []string{fp16}
 	if os.Getenv("TRTFORGE_FULL") != "" {
 		graphs = append(graphs, bf16)
 	}
-	for i, line := range oracle(t, append([]string{"typedppl", evaluate}, graphs...)...) {
-		cost := decode[float64](t, line)/fp32 - 1
+	for i, line := range quanttest.Oracle(t, append([]string{"typedppl", evaluate}, graphs...)...) {
+		cost := quanttest.Decode[float64](t, line)/fp32 - 1
 		name, limit := []string{"float16", "bfloat16"}[i], []float64{0.0005, 0.002}[i]
 		t.Logf("%s: perplexity %+.4f %%", name, 100*cost)
 		if !(cost <= limit) {

@@ -9,6 +9,8 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/half"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // checkTyped runs every decoder in narrow types as ONNX's reference
@@ -23,7 +25,7 @@ func checkTyped(t *testing.T, all map[string]*onnx.Model) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			return typed(t, q, HalfOptions{Type: to})
+			return typed(t, q, half.Options{Type: to})
 		}
 		table := ranged(t, m)
 		cases := []struct {
@@ -31,17 +33,17 @@ func checkTyped(t *testing.T, all map[string]*onnx.Model) {
 			model *onnx.Model
 			limit float64 // relative RMS of the logits
 		}{
-			{"fp16", typed(t, m, HalfOptions{Table: table}), 0.002},
-			{"bf16", typed(t, m, HalfOptions{Type: onnx.BFloat16}), 0.016},
+			{"fp16", typed(t, m, half.Options{Table: table}), 0.002},
+			{"bf16", typed(t, m, half.Options{Type: onnx.BFloat16}), 0.016},
 			{"int8+fp16", some(onnx.Float16), 0.03},
 			{"int8+bf16", some(onnx.BFloat16), 0.05},
 		}
-		args := []string{"typed", saved(t, m, dir, "fp32")}
+		args := []string{"typed", quanttest.Saved(t, m, dir, "fp32")}
 		for _, c := range cases {
-			args = append(args, saved(t, c.model, dir, c.kind))
+			args = append(args, quanttest.Saved(t, c.model, dir, c.kind))
 		}
-		for i, line := range oracle(t, args...) {
-			got := decode[rounding](t, line)
+		for i, line := range quanttest.Oracle(t, args...) {
+			got := quanttest.Decode[quanttest.Rounding](t, line)
 			if !got.Finite || slices.Max(got.RMS) > cases[i].limit || slices.Min(got.RMS) == 0 {
 				t.Errorf("%s, %s: %+v, limit %v", name, cases[i].kind, got, cases[i].limit)
 			}
@@ -68,11 +70,11 @@ func checkMixed(t *testing.T, all map[string]*onnx.Model) {
 		}
 		some := int8Of(t, m, Policy{})
 		for _, to := range []onnx.DType{onnx.Float16, onnx.BFloat16} {
-			o := HalfOptions{Type: to, Single: map[string]bool{targets[0].Node: true}}
-			args = append(args, saved(t, typed(t, some, o), dir, name+"-"+to.String()))
+			o := half.Options{Type: to, Single: map[string]bool{targets[0].Node: true}}
+			args = append(args, quanttest.Saved(t, typed(t, some, o), dir, name+"-"+to.String()))
 		}
 		// Every other value that is judged leaves float16.
-		names, err := Ranged(m)
+		names, err := half.Ranged(m)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -80,10 +82,10 @@ func checkMixed(t *testing.T, all map[string]*onnx.Model) {
 		for i, v := range names {
 			table.Ranges[v] = calib.Range{Hi: []float32{1, 1e5}[i%2]}
 		}
-		args = append(args, saved(t, typed(t, m, HalfOptions{Table: table}), dir, name+"-beyond"), saved(t, typed(t, some, HalfOptions{Table: table}), dir, name+"-int8-beyond"))
+		args = append(args, quanttest.Saved(t, typed(t, m, half.Options{Table: table}), dir, name+"-beyond"), quanttest.Saved(t, typed(t, some, half.Options{Table: table}), dir, name+"-int8-beyond"))
 	}
-	for i, line := range script(t, python, "rtx.py", args...) {
-		got := decode[struct {
+	for i, line := range quanttest.Script(t, python, "rtx.py", args...) {
+		got := quanttest.Decode[struct {
 			Error    string
 			Profiles int
 			Bytes    int64

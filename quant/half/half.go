@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"fmt"
@@ -8,11 +8,11 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/graph"
 )
 
-// HalfOptions are choices for [Half]; the zero value is what engines want.
-type HalfOptions struct {
+// HalfOptions are choices for [Convert]; the zero value is what engines want.
+type Options struct {
 	// Type is the narrow type, onnx.Float16 or onnx.BFloat16; 0 means float16.
 	Type onnx.DType
 	// Table holds the ranges by which float16 is judged: what [Ranged] lists.
@@ -32,10 +32,11 @@ type HalfOptions struct {
 	Single map[string]bool
 }
 
-// minHalfScales is the first opset whose QuantizeLinear takes narrow scales.
-const minHalfScales = 19
+// MinScalesOpset is the first opset whose QuantizeLinear takes narrow scales.
+const MinScalesOpset = 19
 
-// Half is m with narrow weights and activations, every type explicit.
+// Convert is m with narrow weights and activations, every type explicit, and which
+// nodes compute in float32 and why, in graph order.
 //
 // Layer norms, Softmax and what masks its scores, and what does not fit
 // compute in float32 between Casts; a value that is needed in both types is
@@ -43,14 +44,7 @@ const minHalfScales = 19
 // DequantizeLinear get narrow scales. Errors are of class input: control flow,
 // an opset too old for the type, values whose type cannot be known; and of class
 // usage: options about what m does not have, or that cannot hold its values.
-func Half(m *onnx.Model, o HalfOptions) (*onnx.Model, error) {
-	h, _, err := Narrow(m, o)
-	return h, err
-}
-
-// Narrow is [Half] that also tells which nodes compute in float32 and why, in
-// graph order.
-func Narrow(m *onnx.Model, o HalfOptions) (*onnx.Model, []Kept, error) {
+func Convert(m *onnx.Model, o Options) (*onnx.Model, []Kept, error) {
 	if o.Type == 0 {
 		o.Type = onnx.Float16
 	}
@@ -58,7 +52,7 @@ func Narrow(m *onnx.Model, o HalfOptions) (*onnx.Model, []Kept, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	h, err := newHalver(c, r, o)
+	h, err := newConverter(c, r, o)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -71,19 +65,19 @@ func Narrow(m *onnx.Model, o HalfOptions) (*onnx.Model, []Kept, error) {
 
 // judged is a copy of m whose constants are all weights, and the regions of it
 // that compute in float32.
-func judged(m *onnx.Model, o HalfOptions) (*onnx.Model, *regions, error) {
+func judged(m *onnx.Model, o Options) (*onnx.Model, *regions, error) {
 	stage := "converting to " + o.Type.String()
-	if err := standard(stage, m); err != nil {
+	if err := graph.Standard(stage, m); err != nil {
 		return nil, nil, err
 	}
 	if err := newEnough(stage, m, o.Type); err != nil {
 		return nil, nil, err
 	}
 	c := m.Clone()
-	if err := hoist(c); err != nil {
+	if err := graph.Hoist(c); err != nil {
 		return nil, nil, err
 	}
-	types, err := elementTypes(stage, c)
+	types, err := graph.ElementTypes(stage, c)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -97,30 +91,19 @@ func newEnough(stage string, m *onnx.Model, t onnx.DType) error {
 		return fault.New(fault.Input, stage, subject, fmt.Sprintf("opset %d has no %s, %d is needed", m.Opset(), what, needed),
 			fmt.Sprintf("export the model with opset %d", onnx.OpsetVersion))
 	}
-	switch n := quantized(m); {
+	switch n := graph.Quantized(m); {
 	case t != onnx.Float16 && t != onnx.BFloat16:
 		return fault.New(fault.Usage, stage, t.String(), "this is no narrow float type", "take float16 or bfloat16")
 	case t == onnx.BFloat16 && m.Opset() < brainOpset:
 		return bad("the model", "bfloat16", brainOpset)
-	case n != nil && m.Opset() < minHalfScales:
-		return bad(label(n), t.String()+" scales", minHalfScales)
-	}
-	return nil
-}
-
-// quantized is the first quantize or dequantize node of m, or nil.
-func quantized(m *onnx.Model) *onnxpb.NodeProto {
-	for _, n := range m.Graph().GetNode() {
-		switch n.GetOpType() {
-		case "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear", "MatMulInteger", "QLinearMatMul":
-			return n
-		}
+	case n != nil && m.Opset() < MinScalesOpset:
+		return bad(graph.Label(n), t.String()+" scales", MinScalesOpset)
 	}
 	return nil
 }
 
 // ioTypes is what each graph input and output becomes.
-func ioTypes(m *onnx.Model, r *regions, o HalfOptions) (map[string]onnx.DType, error) {
+func ioTypes(m *onnx.Model, r *regions, o Options) (map[string]onnx.DType, error) {
 	io := map[string]onnx.DType{}
 	g := m.Graph()
 	for _, v := range g.GetOutput() {
@@ -131,7 +114,7 @@ func ioTypes(m *onnx.Model, r *regions, o HalfOptions) (map[string]onnx.DType, e
 	}
 	for _, v := range g.GetInput() {
 		io[v.GetName()] = o.Type
-		if users := r.x.consumers[v.GetName()]; len(users) > 0 && !slices.ContainsFunc(users, r.narrow) {
+		if users := r.x.Consumers[v.GetName()]; len(users) > 0 && !slices.ContainsFunc(users, r.narrow) {
 			io[v.GetName()] = onnx.Float32
 		}
 	}

@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"math"
@@ -10,6 +10,7 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // stretched multiplies columns of a weight, from first to before end of its last
@@ -36,7 +37,7 @@ func overflowing(t *testing.T) map[string]struct {
 	m      *onnx.Model
 	tensor string
 } {
-	fc1, value, residual, weight := gpt2(t), gpt2(t), gpt2(t), gpt2(t)
+	fc1, value, residual, weight := quanttest.GPT2(t), quanttest.GPT2(t), quanttest.GPT2(t), quanttest.GPT2(t)
 	const layer = "transformer.h.1."
 	stretched(t, fc1, layer+"mlp.c_fc.weight", 2e5, 0, 128)
 	stretched(t, fc1, layer+"mlp.c_proj.weight", 1e-5, 0, 32)
@@ -58,20 +59,14 @@ func overflowing(t *testing.T) map[string]struct {
 	}
 }
 
-type rounding struct {
-	RMS    []float64
-	Finite bool
-	First  string // value that is not finite
-}
-
 // TestRangeRule makes layers exceed float16: the rule names the tensor, numpy in
 // half precision overflows without the rule and stays close with it.
 func TestRangeRule(t *testing.T) {
 	for name, c := range overflowing(t) {
 		dir := t.TempDir()
 		table := ranged(t, c.m)
-		blind := typed(t, c.m, HalfOptions{Table: &calib.Table{}})
-		h, kept, err := Narrow(c.m, HalfOptions{Table: table})
+		blind := typed(t, c.m, Options{Table: &calib.Table{}})
+		h, kept, err := Convert(c.m, Options{Table: table})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -81,8 +76,8 @@ func TestRangeRule(t *testing.T) {
 			continue
 		}
 		t.Logf("%s: %s %s: %s %s", name, kept[i].Op, kept[i].Node, kept[i].Tensor, kept[i].Reason)
-		lines := oracle(t, "typed", saved(t, c.m, dir, "fp32"), saved(t, blind, dir, "blind"), saved(t, h, dir, "ruled"), saved(t, typed(t, c.m, HalfOptions{Type: onnx.BFloat16}), dir, "bf16"))
-		without, with, brain := decode[rounding](t, lines[0]), decode[rounding](t, lines[1]), decode[rounding](t, lines[2])
+		lines := quanttest.Oracle(t, "typed", quanttest.Saved(t, c.m, dir, "fp32"), quanttest.Saved(t, blind, dir, "blind"), quanttest.Saved(t, h, dir, "ruled"), quanttest.Saved(t, typed(t, c.m, Options{Type: onnx.BFloat16}), dir, "bf16"))
+		without, with, brain := quanttest.Decode[quanttest.Rounding](t, lines[0]), quanttest.Decode[quanttest.Rounding](t, lines[1]), quanttest.Decode[quanttest.Rounding](t, lines[2])
 		if name != "weight" && (without.Finite || without.First != c.tensor) { // a weight is judged without a table
 			t.Errorf("%s: without the rule numpy should overflow in %q: %+v", name, c.tensor, without)
 		}
@@ -101,7 +96,7 @@ func TestRangeRule(t *testing.T) {
 func TestOverflowingCacheStaysSingle(t *testing.T) {
 	m := overflowing(t)["values"].m
 	table := ranged(t, m)
-	h := typed(t, m, HalfOptions{Table: table})
+	h := typed(t, m, Options{Table: table})
 	for _, v := range slices.Concat(h.Graph().GetInput(), h.Graph().GetOutput()) {
 		want := onnx.Float16
 		switch name := v.GetName(); {
@@ -114,7 +109,7 @@ func TestOverflowingCacheStaysSingle(t *testing.T) {
 			t.Errorf("%s is %s, want %s", v.GetName(), got, want)
 		}
 	}
-	_, err := Half(m, HalfOptions{Table: table, IO: map[string]onnx.DType{"present.1.value": onnx.Float16}})
+	_, _, err := Convert(m, Options{Table: table, IO: map[string]onnx.DType{"present.1.value": onnx.Float16}})
 	if fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), "present.1.value") || !strings.Contains(err.Error(), "reaches") {
 		t.Errorf("a cache that does not fit: %v", err)
 	}
@@ -122,7 +117,7 @@ func TestOverflowingCacheStaysSingle(t *testing.T) {
 
 // TestHeadRoom pins where the rule begins.
 func TestHeadRoom(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	const value = "/h.0/mlp/Gelu_output_0"
 	for _, c := range []struct {
 		hi, room float64
@@ -131,7 +126,7 @@ func TestHeadRoom(t *testing.T) {
 		{65504. / 2, 0, false}, {65504./2 + 1, 0, true}, {65504, 1, false}, {65505, 1, true}, {600, 128, true}, {math.MaxFloat32, 0, true},
 	} {
 		table := &calib.Table{Ranges: map[string]calib.Range{value: {Hi: float32(c.hi)}}}
-		_, kept, err := Narrow(m, HalfOptions{Table: table, HeadRoom: c.room})
+		_, kept, err := Convert(m, Options{Table: table, HeadRoom: c.room})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -148,7 +143,7 @@ func TestHeadRoom(t *testing.T) {
 		if !slices.Equal(nodes, want) {
 			t.Errorf("%g with head room %g keeps %v, want %v", c.hi, c.room, nodes, want)
 		}
-		if _, kept, err := Narrow(m, HalfOptions{Type: onnx.BFloat16, Table: table}); err != nil || slices.ContainsFunc(kept, func(k Kept) bool { return k.Tensor != "" }) {
+		if _, kept, err := Convert(m, Options{Type: onnx.BFloat16, Table: table}); err != nil || slices.ContainsFunc(kept, func(k Kept) bool { return k.Tensor != "" }) {
 			t.Errorf("bfloat16 holds %g: %v, %v", c.hi, kept, err)
 		}
 	}
@@ -157,7 +152,7 @@ func TestHeadRoom(t *testing.T) {
 // TestRangedIsWhatCounts holds the list of observed tensors of our export to
 // one read from the graph by hand.
 func TestRangedIsWhatCounts(t *testing.T) {
-	got, err := Ranged(gpt2(t))
+	got, err := Ranged(quanttest.GPT2(t))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +197,7 @@ func TestConstantsBeyondHalf(t *testing.T) {
 		g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, onnx.Fixed(2)))
 		g.Node = append(g.Node, onnx.Node("Unsqueeze", "move", []string{"c", "axes"}, []string{"moved"}), onnx.Node("Add", "add", []string{"x", "moved"}, []string{"y"}))
 		m.SetWeight(onnx.Ints("axes", []int64{1}, 0))
-		h, kept, err := Narrow(m, HalfOptions{})
+		h, kept, err := Convert(m, Options{})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -1,10 +1,11 @@
-package quant
+package half
 
 import (
 	"maps"
 	"slices"
 	"strings"
 
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -24,7 +25,7 @@ func (r *regions) siblings() {
 				case first == nil && !r.narrow(n):
 					kept[value], again = n, true
 				case first != nil && r.narrow(n):
-					r.keep(n, value, "shares this INT8 operand with "+nodeName(first))
+					r.keep(n, value, "shares this INT8 operand with "+graph.NodeName(first))
 					again = true
 				}
 			}
@@ -39,9 +40,9 @@ func (r *regions) quantized(n *onnxpb.NodeProto) []string {
 	}
 	var values []string
 	for _, in := range n.GetInput() {
-		if dq := r.x.producer[in]; dq != nil && dq.GetOpType() == "DequantizeLinear" {
+		if dq := r.x.Producer[in]; dq != nil && dq.GetOpType() == "DequantizeLinear" {
 			value := dq.GetInput()[0]
-			if q := r.x.producer[value]; q != nil && q.GetOpType() == "QuantizeLinear" {
+			if q := r.x.Producer[value]; q != nil && q.GetOpType() == "QuantizeLinear" {
 				value = q.GetInput()[0]
 			}
 			values = append(values, value)
@@ -55,7 +56,7 @@ func (r *regions) quantized(n *onnxpb.NodeProto) []string {
 // where its statistic is applied, and moves of constants and of float32 values to float32 nodes alone.
 func (r *regions) between() {
 	statistics := map[string]bool{}
-	rounded := maps.Clone(r.x.inputs) // of the narrow type before any node reads it; moved constants are not
+	rounded := maps.Clone(r.x.Inputs) // of the narrow type before any node reads it; moved constants are not
 	for _, n := range r.m.Graph().GetNode() {
 		statistic := r.statistic(n, statistics)
 		if slices.Contains(elementwise, n.GetOpType()) && (r.inside(n) || r.applies(n, statistics)) {
@@ -68,7 +69,7 @@ func (r *regions) between() {
 		}
 	}
 	for _, n := range slices.Backward(r.m.Graph().GetNode()) {
-		from, users := carried(n), r.x.users(n)
+		from, users := carried(n), r.x.Users(n)
 		if from == nil || len(users) == 0 || slices.ContainsFunc(users, r.narrow) {
 			continue
 		}
@@ -90,7 +91,7 @@ func (r *regions) statistic(n *onnxpb.NodeProto, known map[string]bool) bool {
 		switch {
 		case known[in]:
 			some = true
-		case r.x.producer[in] != nil || r.x.inputs[in]:
+		case r.x.Producer[in] != nil || r.x.Inputs[in]:
 			return false
 		}
 	}
@@ -99,7 +100,7 @@ func (r *regions) statistic(n *onnxpb.NodeProto, known map[string]bool) bool {
 
 // applies tells whether n combines a value with a float32 statistic of it.
 func (r *regions) applies(n *onnxpb.NodeProto, statistics map[string]bool) bool {
-	return slices.ContainsFunc(n.GetInput(), func(in string) bool { return statistics[in] && !r.narrow(r.x.producer[in]) })
+	return slices.ContainsFunc(n.GetInput(), func(in string) bool { return statistics[in] && !r.narrow(r.x.Producer[in]) })
 }
 
 // inside tells whether all of n's computed inputs are float32 already, or some
@@ -107,8 +108,8 @@ func (r *regions) applies(n *onnxpb.NodeProto, statistics map[string]bool) bool 
 func (r *regions) inside(n *onnxpb.NodeProto) bool {
 	computed, ready := 0, 0
 	for _, in := range n.GetInput() {
-		p := r.x.producer[in]
-		if p == nil && !r.x.inputs[in] {
+		p := r.x.Producer[in]
+		if p == nil && !r.x.Inputs[in] {
 			continue // a constant has either type for nothing
 		}
 		computed++
@@ -119,5 +120,5 @@ func (r *regions) inside(n *onnxpb.NodeProto) bool {
 	if ready == 0 {
 		return false
 	}
-	return ready == computed || slices.ContainsFunc(r.x.users(n), func(u *onnxpb.NodeProto) bool { return !r.narrow(u) })
+	return ready == computed || slices.ContainsFunc(r.x.Users(n), func(u *onnxpb.NodeProto) bool { return !r.narrow(u) })
 }

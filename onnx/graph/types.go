@@ -1,4 +1,4 @@
-package quant
+package graph
 
 import (
 	"github.com/trtforge/trtforge/internal/fault"
@@ -6,11 +6,11 @@ import (
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
-// elementTypes gives every value of the graph its element type. Only the type
+// ElementTypes gives every value of the graph its element type. Only the type
 // matters here, never the shape, so this works on operators that shape inference
 // does not know: most return the type of their first input, and the exceptions
 // are few.
-func elementTypes(stage string, m *onnx.Model) (map[string]onnx.DType, error) {
+func ElementTypes(stage string, m *onnx.Model) (map[string]onnx.DType, error) {
 	g := m.Graph()
 	types := map[string]onnx.DType{}
 	stated := map[string]onnx.DType{}
@@ -30,11 +30,11 @@ func elementTypes(stage string, m *onnx.Model) (map[string]onnx.DType, error) {
 				continue
 			}
 			t := outputType(n, i, types)
-			if s := stated[out]; s != 0 && (t == 0 || !builtin(n)) {
+			if s := stated[out]; s != 0 && (t == 0 || !onnx.Builtin(n)) {
 				t = s
 			}
 			if t == 0 {
-				return nil, fault.New(fault.Input, stage, label(n), "the element type of its output \""+out+"\" is not known",
+				return nil, fault.New(fault.Input, stage, Label(n), "the element type of its output \""+out+"\" is not known",
 					"infer types first (onnx.shape_inference.infer_shapes) or replace the operator")
 			}
 			types[out] = t
@@ -51,7 +51,7 @@ func outputType(n *onnxpb.NodeProto, i int, types map[string]onnx.DType) onnx.DT
 		}
 		return 0
 	}
-	if !builtin(n) {
+	if !onnx.Builtin(n) {
 		return 0
 	}
 	switch n.GetOpType() {

@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"fmt"
@@ -10,7 +10,9 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // sketch draws random graphs over 4 x 4 matrices.
@@ -98,7 +100,7 @@ func (s *sketch) product(x string) string {
 }
 
 // sketched is a random graph, and options that fit it.
-func sketched(seed uint64) (*onnx.Model, HalfOptions, error) {
+func sketched(seed uint64) (*onnx.Model, Options, error) {
 	s := &sketch{r: rand.New(rand.NewPCG(seed, 7)), m: onnx.New("sketch"), values: []string{"x", "y"}}
 	square := []onnx.Dim{onnx.Fixed(4), onnx.Fixed(4)}
 	g := s.m.Graph()
@@ -111,7 +113,7 @@ func sketched(seed uint64) (*onnx.Model, HalfOptions, error) {
 	for range 2 + s.r.IntN(12) {
 		s.grow()
 	}
-	o := HalfOptions{Type: []onnx.DType{onnx.Float16, onnx.BFloat16}[s.r.IntN(2)], Table: &calib.Table{Ranges: map[string]calib.Range{}}, Single: map[string]bool{}}
+	o := Options{Type: []onnx.DType{onnx.Float16, onnx.BFloat16}[s.r.IntN(2)], Table: &calib.Table{Ranges: map[string]calib.Range{}}, Single: map[string]bool{}}
 	names, err := Ranged(s.m)
 	if err != nil {
 		return nil, o, err
@@ -120,7 +122,7 @@ func sketched(seed uint64) (*onnx.Model, HalfOptions, error) {
 		o.Table.Ranges[name] = calib.Range{Hi: []float32{1, 1, 1e5}[s.r.IntN(3)]}
 	}
 	for _, n := range g.GetNode() {
-		o.Single[nodeName(n)] = s.r.IntN(8) == 0
+		o.Single[graph.NodeName(n)] = s.r.IntN(8) == 0
 	}
 	last := s.values[len(s.values)-1]
 	g.Output = append(g.Output, onnx.ValueInfo(last, onnx.Float32, square...))
@@ -132,8 +134,8 @@ func sketched(seed uint64) (*onnx.Model, HalfOptions, error) {
 }
 
 // consistent tells what is wrong with the types of a converted graph.
-func consistent(m *onnx.Model, o HalfOptions) error {
-	types, err := elementTypes("testing", m)
+func consistent(m *onnx.Model, o Options) error {
+	types, err := graph.ElementTypes("testing", m)
 	if err != nil {
 		return err
 	}
@@ -166,13 +168,13 @@ func TestRandomGraphsInHalfPrecision(t *testing.T) {
 		if err := consistent(h, o); err != nil {
 			t.Errorf("seed %d: %v", seed, err)
 		}
-		paths = append(paths, saved(t, h, dir, fmt.Sprint("seed", seed)))
+		paths = append(paths, quanttest.Saved(t, h, dir, fmt.Sprint("seed", seed)))
 	}
 	list := filepath.Join(dir, "list")
 	if err := os.WriteFile(list, []byte(strings.Join(paths, "\n")), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range oracle(t, "types", list) {
+	for _, line := range quanttest.Oracle(t, "types", list) {
 		if len(line) > 0 {
 			t.Errorf("%s", line)
 		}
@@ -189,7 +191,7 @@ func FuzzHalf(f *testing.F) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		h, err := Half(m, o)
+		h, _, err := Convert(m, o)
 		if err != nil {
 			t.Fatal(err)
 		}

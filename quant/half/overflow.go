@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"fmt"
@@ -23,13 +23,13 @@ const minusInfinity = -1e9
 // bounded are operators whose results never leave [-1, 1].
 var bounded = []string{"Softmax", "Hardmax", "Sigmoid", "HardSigmoid", "Tanh", "Erf", "Sin", "Cos", "Sign", "Softsign"}
 
-// Ranged lists the tensors by which [Half] judges what float16 holds, in graph
+// Ranged lists the tensors by which [Convert] judges what float16 holds, in graph
 // order: every float that a float16 node makes or takes, where its values are
 // new (a Reshape's are its input's, but queries, keys and values after their
 // Split are three) and not bounded (a Softmax's are). They are
 // what calibration has to observe for it.
 func Ranged(m *onnx.Model) ([]string, error) {
-	c, r, err := judged(m, HalfOptions{Type: onnx.Float16, HeadRoom: math.Inf(1)})
+	c, r, err := judged(m, Options{Type: onnx.Float16, HeadRoom: math.Inf(1)})
 	if err != nil {
 		return nil, err
 	}
@@ -40,7 +40,7 @@ func Ranged(m *onnx.Model) ([]string, error) {
 			continue
 		}
 		for _, out := range n.GetOutput() {
-			if r.float(out) && (r.narrow(n) || r.x.outputs[out] || slices.ContainsFunc(r.x.consumers[out], r.narrow)) {
+			if r.float(out) && (r.narrow(n) || r.x.Outputs[out] || slices.ContainsFunc(r.x.Consumers[out], r.narrow)) {
 				all = append(all, out)
 			}
 		}
@@ -50,7 +50,7 @@ func Ranged(m *onnx.Model) ([]string, error) {
 
 // overflow is the range rule: who makes or takes a value that float16 does not
 // hold computes in float32.
-func (r *regions) overflow(o HalfOptions) error {
+func (r *regions) overflow(o Options) error {
 	if err := r.constants(); err != nil {
 		return err
 	}
@@ -69,7 +69,7 @@ func (r *regions) overflow(o HalfOptions) error {
 }
 
 // measured notes the values whose range in the table is too wide.
-func (r *regions) measured(o HalfOptions) {
+func (r *regions) measured(o Options) {
 	room := o.HeadRoom
 	if room == 0 {
 		room = defaultHeadRoom
@@ -91,7 +91,7 @@ func (r *regions) measured(o HalfOptions) {
 func (r *regions) constants() error {
 	for _, t := range r.m.Graph().GetInitializer() {
 		name := t.GetName()
-		if !r.float(name) || !slices.ContainsFunc(r.x.consumers[name], func(n *onnxpb.NodeProto) bool { return r.narrow(n) && !isScale(n, name) }) {
+		if !r.float(name) || !slices.ContainsFunc(r.x.Consumers[name], func(n *onnxpb.NodeProto) bool { return r.narrow(n) && !isScale(n, name) }) {
 			continue
 		}
 		var most, least float32
@@ -144,7 +144,7 @@ func (r *regions) carry(table *calib.Table) {
 	for len(todo) > 0 {
 		value := todo[0]
 		todo = todo[1:]
-		for _, n := range r.x.consumers[value] {
+		for _, n := range r.x.Consumers[value] {
 			if slices.Contains(carried(n), value) {
 				for _, out := range n.GetOutput() {
 					if !measured(out) {
@@ -153,9 +153,9 @@ func (r *regions) carry(table *calib.Table) {
 				}
 			}
 		}
-		from := carried(r.x.producer[value])
+		from := carried(r.x.Producer[value])
 		for _, in := range from {
-			if len(from) == 1 || r.x.inputs[in] {
+			if len(from) == 1 || r.x.Inputs[in] {
 				reach(in, r.beyond[value])
 			}
 		}
@@ -166,7 +166,7 @@ func (r *regions) carry(table *calib.Table) {
 // where it computes.
 func carried(n *onnxpb.NodeProto) []string {
 	in := n.GetInput()
-	if n == nil || !builtin(n) || len(in) == 0 {
+	if n == nil || !onnx.Builtin(n) || len(in) == 0 {
 		return nil
 	}
 	switch n.GetOpType() {

@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"encoding/binary"
@@ -12,16 +12,10 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
-
-func raw(values []float32) []byte {
-	var b []byte
-	for _, v := range values {
-		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
-	}
-	return b
-}
 
 // narrowed is what narrow makes of values.
 func narrowed(t *testing.T, to onnx.DType, values []float32) []uint16 {
@@ -92,10 +86,10 @@ func TestNarrowIsNumpys(t *testing.T) {
 	for _, to := range []onnx.DType{onnx.Float16, onnx.BFloat16} {
 		dir := t.TempDir()
 		in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
-		if err := os.WriteFile(in, raw(values), 0o600); err != nil {
+		if err := os.WriteFile(in, quanttest.Raw(values), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		oracle(t, "half", in, out, to.String())
+		quanttest.Oracle(t, "half", in, out, to.String())
 		want, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)
@@ -127,7 +121,7 @@ func TestHalfRefusesNaNWhenWeightsAreRead(t *testing.T) {
 	g.Input = append(g.Input, onnx.ValueInfo("x", onnx.Float32, onnx.Fixed(2)))
 	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, onnx.Fixed(2)))
 	g.Node = append(g.Node, onnx.Node("Add", "add", []string{"x", "w"}, []string{"y"}))
-	h := halfOf(t, m)
+	h := typed(t, m, Options{})
 	err := onnx.Save(h, filepath.Join(t.TempDir(), "m.onnx"), onnx.SaveOptions{})
 	if fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "w") || !strings.Contains(err.Error(), "element 1 is NaN") {
 		t.Errorf("%v, want an input error that names the element", err)
@@ -160,8 +154,8 @@ func masked() *onnx.Model {
 }
 
 func TestHalfAddsMasksWhereTheyFit(t *testing.T) {
-	h := halfOf(t, masked())
-	types, err := elementTypes("testing", h)
+	h := typed(t, masked(), Options{})
+	types, err := graph.ElementTypes("testing", h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -183,16 +177,16 @@ func TestHalfAddsMasksWhereTheyFit(t *testing.T) {
 
 // TestHalfIsTypedThroughout holds the converted graph to its rules.
 func TestHalfIsTypedThroughout(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	before, err := m.Digest()
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := halfOf(t, m)
+	h := typed(t, m, Options{})
 	if after, err := m.Digest(); err != nil || after != before {
 		t.Errorf("the model itself changed: %s, %s, %v", before, after, err)
 	}
-	types, err := elementTypes("testing", h)
+	types, err := graph.ElementTypes("testing", h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -233,7 +227,7 @@ func TestHalfIsTypedThroughout(t *testing.T) {
 }
 
 func TestIOTypes(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	for _, c := range []struct {
 		choices []string
 		want    map[string]onnx.DType // nil: refused
@@ -247,7 +241,7 @@ func TestIOTypes(t *testing.T) {
 		io, err := IOTypes(m, c.choices...)
 		if err == nil {
 			var h *onnx.Model
-			if h, err = Half(m, HalfOptions{IO: io}); err == nil {
+			if h, _, err = Convert(m, Options{IO: io}); err == nil {
 				for _, v := range slices.Concat(h.Graph().GetInput(), h.Graph().GetOutput()) {
 					if want, asked := c.want[v.GetName()]; asked {
 						if got, _ := onnx.TypeOf(v); got != want {
@@ -264,8 +258,8 @@ func TestIOTypes(t *testing.T) {
 }
 
 func TestHalfOptions(t *testing.T) {
-	m := gpt2(t)
-	h, err := Half(m, HalfOptions{
+	m := quanttest.GPT2(t)
+	h, _, err := Convert(m, Options{
 		IO:     map[string]onnx.DType{"past_key_values.0.key": onnx.Float32, "present.0.key": onnx.Float32, "logits": onnx.Float16},
 		Single: map[string]bool{"/h.1/mlp/c_proj/MatMul": true},
 	})
@@ -276,7 +270,7 @@ func TestHalfOptions(t *testing.T) {
 	for _, v := range slices.Concat(h.Graph().GetInput(), h.Graph().GetOutput()) {
 		got[v.GetName()], _ = onnx.TypeOf(v)
 	}
-	types, err := elementTypes("testing", h)
+	types, err := graph.ElementTypes("testing", h)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -302,11 +296,11 @@ func TestHalfRefusals(t *testing.T) {
 	untyped.Graph().Node = append(untyped.Graph().Node, &onnxpb.NodeProto{OpType: "Mystery", Domain: "com.example", Name: "odd", Input: []string{"q"}, Output: []string{"odd_out"}})
 	dangling := masked()
 	dangling.Graph().Node[0].Input[0] = "nowhere"
-	short := int8Like()
+	short := quanttest.Quantized()
 	short.Graph().Node[0].Input = short.Graph().Node[0].Input[:1]
 	silent := masked()
 	silent.Graph().Node[0].Output = nil
-	old := int8Like()
+	old := quanttest.Quantized()
 	old.Proto.OpsetImport[0].Version = 17
 	for name, c := range map[string]struct {
 		m    *onnx.Model
@@ -316,7 +310,7 @@ func TestHalfRefusals(t *testing.T) {
 		"dangling input": {dangling, "nowhere"}, "old opset": {old, "opset 17"},
 		"no scale": {short, "1 inputs"}, "no output": {silent, "0 outputs"},
 	} {
-		if _, err := Half(c.m, HalfOptions{}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), c.want) {
+		if _, _, err := Convert(c.m, Options{}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want an input error with %q", name, err, c.want)
 		}
 	}
@@ -325,10 +319,10 @@ func TestHalfRefusals(t *testing.T) {
 func TestHalfRefusesTypesThatAreNot(t *testing.T) {
 	old := masked()
 	old.Proto.OpsetImport[0].Version = 12
-	if _, err := Half(old, HalfOptions{Type: onnx.BFloat16}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "13 is needed") {
+	if _, _, err := Convert(old, Options{Type: onnx.BFloat16}); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "13 is needed") {
 		t.Errorf("bfloat16 before opset 13: %v", err)
 	}
-	if _, err := Half(masked(), HalfOptions{Type: onnx.Float64}); fault.Classify(err) != fault.Usage {
+	if _, _, err := Convert(masked(), Options{Type: onnx.Float64}); fault.Classify(err) != fault.Usage {
 		t.Errorf("double: %v", err)
 	}
 }
@@ -345,20 +339,9 @@ func TestFusedAttentionSumsInSingle(t *testing.T) {
 	}
 	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, cube...))
 	g.Node = append(g.Node, onnx.Node("Attention", "attention", []string{"q", "k", "v"}, []string{"y"}))
-	for _, n := range halfOf(t, m).Graph().GetNode() {
+	for _, n := range typed(t, m, Options{}).Graph().GetNode() {
 		if n.GetOpType() == "Attention" && onnx.AttrInt(n, "softmax_precision", 0) != int64(onnx.Float32) {
 			t.Errorf("its Softmax computes in %v", n.GetAttribute())
 		}
 	}
-}
-
-// int8Like is a graph with a QuantizeLinear.
-func int8Like() *onnx.Model {
-	m := onnx.New("g")
-	m.SetWeight(onnx.Floats("scale", nil, 0.1))
-	g := m.Graph()
-	g.Input = append(g.Input, onnx.ValueInfo("x", onnx.Float32, onnx.Fixed(2)))
-	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Uint8, onnx.Fixed(2)))
-	g.Node = append(g.Node, onnx.Node("QuantizeLinear", "q", []string{"x", "scale"}, []string{"y"}))
-	return m
 }

@@ -1,4 +1,4 @@
-package quant
+package half
 
 import (
 	"slices"
@@ -13,7 +13,7 @@ import (
 var ioWords = map[string]onnx.DType{"fp32": onnx.Float32, "fp16": onnx.Float16, "bf16": onnx.BFloat16}
 
 // IOTypes reads choices of the types of m's float inputs and outputs, for
-// [HalfOptions]: "fp16" (all of them), "kv=fp32" (the cache, past and present),
+// [Options]: "fp16" (all of them), "kv=fp32" (the cache, past and present),
 // "logits=fp16" (one by name); a later choice wins. Errors are of class usage.
 func IOTypes(m *onnx.Model, choices ...string) (map[string]onnx.DType, error) {
 	io := map[string]onnx.DType{}
