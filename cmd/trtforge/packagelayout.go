@@ -73,6 +73,9 @@ func (o PackageOptions) packGraph(m pack.Model, s *source, dir string) error {
 		return err
 	}
 	defer func() { _ = graph.Close() }()
+	if m.Digest, err = graph.Digest(); err != nil {
+		return err
+	}
 	m.Contract, m.Profiles, m.Graph, m.Data = s.contract, s.plan.Profiles, s.graph, graph.DataFiles()
 	return pack.Triton(dir, m)
 }
