@@ -2,6 +2,7 @@ package pack
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -34,32 +35,29 @@ func sumLines(sums map[string]string) string {
 	return strings.Join(lines, "")
 }
 
-// proved holds the files of a package against its checksums.
-func proved(dir string, names []string) error {
-	b, err := os.ReadFile(filepath.Join(dir, Checksums))
+// Verify holds the files below dir against those that a file there lists as
+// `sha256sum` does; one that changed or is gone is an error of class input. It returns
+// what the list does not name.
+func Verify(dir, list string) (unlisted []string, err error) {
+	b, err := os.ReadFile(filepath.Join(dir, list))
 	if err != nil {
-		return fsx.Explain("reading", Checksums, err)
+		return nil, fsx.Explain("reading", filepath.Join(dir, list), err)
 	}
 	sums, err := fsx.Digests(dir)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	delete(sums, Checksums)
-	if sumLines(sums) == string(b) {
-		return nil
-	}
-	said := map[string]bool{}
-	for line := range strings.Lines(string(b)) {
-		said[strings.TrimSuffix(line, "\n")] = true
-	}
+	delete(sums, list)
 	var wrong []string
-	for _, name := range names {
-		if name != Checksums && !said[sums[name]+"  "+name] {
+	for line := range strings.Lines(string(b)) {
+		sum, name, _ := strings.Cut(strings.TrimSuffix(line, "\n"), "  ")
+		if sums[name] != sum {
 			wrong = append(wrong, name)
 		}
+		delete(sums, name)
 	}
-	if wrong == nil {
-		wrong = []string{"a file is missing"}
+	if wrong != nil {
+		return nil, fault.New(fault.Input, "checking the files of", dir, list+" lists other ones: "+strings.Join(wrong, ", ")+" changed or gone", "bring it again as it was")
 	}
-	return fault.New(fault.Input, "packing", dir, "its files are not those of its "+Checksums+": "+strings.Join(wrong, ", "), "package it again")
+	return slices.Sorted(maps.Keys(sums)), nil
 }

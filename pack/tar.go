@@ -27,7 +27,11 @@ func Archive(w io.Writer, dir string, notes []string) error {
 		return err
 	}
 	if slices.Contains(names, Checksums) {
-		if err := proved(dir, names); err != nil {
+		more, err := Verify(dir, Checksums)
+		if err == nil && more != nil {
+			err = fault.New(fault.Input, "packing", dir, "its "+Checksums+" does not list "+strings.Join(more, ", "), "take out what is no part of it, or package it again")
+		}
+		if err != nil {
 			return err
 		}
 		return Tar(w, dir, nil)
