@@ -57,7 +57,6 @@ const licence = "built by TensorRT for RTX under NVIDIA's licence, which says ho
 // Worker is the builder's process; *child.Child is one.
 type Worker interface {
 	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
-	Peak() int64
 }
 
 // Builder builds through one worker, which is started when it is first needed.
@@ -88,6 +87,7 @@ type result struct {
 	Profiles int            `json:"profiles"`
 	Phases   []engine.Phase `json:"phases"`
 	Warnings []string       `json:"warnings"`
+	Peak     int64          `json:"peak_bytes"` // of this build; the worker's own may be of an earlier one
 }
 
 // Build writes engine.plan, layers.txt, the builder's account of its layers, and
@@ -121,7 +121,7 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	return b.manifest(r, dir, got, engine.Measured{
-		BuildMS: float64(time.Since(started).Microseconds()) / 1000, PeakBytes: w.Peak(), Phases: got.Phases,
+		BuildMS: float64(time.Since(started).Microseconds()) / 1000, PeakBytes: got.Peak, Phases: got.Phases,
 	})
 }
 

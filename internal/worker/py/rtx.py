@@ -7,6 +7,7 @@ the memory of each profile, from which the parent reads what was achieved; and
 build.log, what else it said.
 """
 
+import ctypes
 import os
 import time
 
@@ -33,7 +34,8 @@ def prepare():
 def build(call):
     """Request: model (path), profiles ([{name, inputs: [{input, min, opt, max}]}]),
     target ("" = portable, or "sm80", "sm86", "sm89", "sm120", "sm121"), out
-    (an existing directory). Returns version, bytes and the phases' times."""
+    (an existing directory). Returns version, bytes, the phases' times and the
+    peak of memory."""
     import tensorrt_rtx_bindings as trt
     request = call.request
     missing = [k for k in KEYS if k not in request]
@@ -41,6 +43,7 @@ def build(call):
         raise wire.Fault("usage", f"the request lacks {', '.join(missing)}")
     log = LOG
     log.forget()
+    forget_peak()
     builder = trt.Builder(log)
     network = builder.create_network(0)
     started = time.monotonic()
@@ -69,8 +72,25 @@ def build(call):
     return {
         "version": trt.__version__, "bytes": plan.nbytes, "profiles": config.num_optimization_profiles,
         "phases": [{"name": "parse", "ms": 1e3 * (parsed - started)}, {"name": "build", "ms": 1e3 * (built - parsed)}],
-        "warnings": log.warnings,
+        "warnings": log.warnings, "peak_bytes": peak(),
     }
+
+
+def forget_peak():
+    """Gives back what earlier builds of this process took, and starts the count of its
+    peak anew: each build tells its own."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        with open("/proc/self/clear_refs", "w") as f:
+            f.write("5")
+    except (OSError, AttributeError):
+        pass  # the peak is then that of the process
+
+
+def peak():
+    """The most memory that was resident, in bytes."""
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
 
 
 def make_logger(trt):
