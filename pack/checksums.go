@@ -27,12 +27,11 @@ func WriteChecksums(dir string) error {
 }
 
 func sumLines(sums map[string]string) string {
-	var lines []string
-	for name, sum := range sums {
-		lines = append(lines, fmt.Sprintf("%s  %s\n", sum, name))
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(sums)) {
+		fmt.Fprintf(&b, "%s  %s\n", sums[name], name)
 	}
-	slices.Sort(lines)
-	return strings.Join(lines, "")
+	return b.String()
 }
 
 // Verify holds the files below dir against those that a file there lists as
@@ -42,6 +41,9 @@ func Verify(dir, list string) (unlisted []string, err error) {
 	b, err := os.ReadFile(filepath.Join(dir, list))
 	if err != nil {
 		return nil, fsx.Explain("reading", filepath.Join(dir, list), err)
+	}
+	if _, err := regular(dir); err != nil { // a pipe would be waited for
+		return nil, err
 	}
 	sums, err := fsx.Digests(dir)
 	if err != nil {

@@ -49,7 +49,7 @@ profiles:
 			fmt.Fprintf(&b, " from the graph %s", e.ModelDigest)
 		}
 		b.WriteString(".\n")
-		if e.Licence != "" {
+		if e.Licence != "" && m.Plan != "" {
 			fmt.Fprintf(&b, "It was %s.\n", e.Licence)
 		}
 	}
