@@ -72,7 +72,7 @@ func TestRequestedIsAchieved(t *testing.T) {
 func TestEachBuildTellsItsOwnPeak(t *testing.T) {
 	b := builder(t)
 	var peaks []int64
-	for _, vocab := range []int{256, 60000, 256} { // 60,000 rows are 31 MB of weights
+	for _, vocab := range []int64{256, 60000, 256} { // 60,000 rows are 31 MB of weights
 		dir := t.TempDir()
 		if err := export.Random(dir, export.Shape{Layers: 1, Width: 128, Heads: 4, Vocab: vocab, Positions: 64}, 1); err != nil {
 			t.Fatal(err)
