@@ -50,11 +50,11 @@ func (e Engine) Pack(dir string) error {
 			return err
 		}
 		m := e.Manifest
-		text := fmt.Sprintf("# %s\n\nThe engine %s", strings.TrimSpace(m.Backend+" "+string(m.Achieved)), m.Key)
+		text := fmt.Sprintf("# %s\n\nThe engine %s,\nbuilt by %s", strings.TrimSpace(m.Backend+" "+string(m.Achieved)), m.Key, m.Builder)
 		if m.ModelDigest != "" {
-			text += " of the graph " + m.ModelDigest
+			text += " of the graph\n" + m.ModelDigest
 		}
-		text += ", built by " + m.Builder + ", with its manifest and\nits seal. On a machine that has trtforge,\n\n" +
+		text += ",\nwith its manifest and its seal. On a machine that has trtforge,\n\n" +
 			"    trtforge engines adopt engine\n\nproves it and takes it into the store.\n"
 		if m.Licence != "" {
 			text += "\nIt was " + m.Licence + ".\n"
