@@ -148,9 +148,12 @@ func finite(l lm.Logits, chosen []int64) bool {
 	return true
 }
 
-// backwards is the failure of a request during which the clock ran back; nil where
-// it did not.
+// backwards is the failure of a request during which the clock ran back, or stood
+// still for a whole prompt; nil where it did not.
 func backwards(start time.Duration, marks []time.Duration) *Failure {
+	if marks[0] == start {
+		return &Failure{Class: Backwards, Cause: "the clock stood still until the first token"}
+	}
 	for _, m := range marks {
 		if m < start {
 			return &Failure{Class: Backwards, Cause: fmt.Sprintf("the clock ran back by %s", start-m)}
