@@ -39,7 +39,8 @@ type metric struct {
 // that reads those wants to find. A request here is one batch: its rows are users at
 // once. Names, by AIPerf's reference of metrics: time_to_first_token and
 // request_latency are TTFT and E2E, inter_token_latency is TPOT, inter_chunk_latency
-// all gaps between tokens, throughput per user is one row's, output_token_throughput is over the time of all requests together.
+// all gaps between tokens, throughput per user is one row's, output_token_throughput
+// is over the time of all requests together.
 func AIPerf(w io.Writer, r Run) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
