@@ -43,6 +43,7 @@ type linePanel struct {
 type bandAt struct {
 	at, lo, hi float64
 	label      string
+	class      string // of whose crossing it is
 }
 
 // series is one line. lo and hi are nil where no point has an interval.
@@ -205,10 +206,12 @@ func (l lines) panel(c *svg.Canvas, p linePanel, left, top, width float64) {
 	p.ticksAcross(c, x, width, bottom)
 	c.Text("detail", left+width, bottom+36, svg.End, p.across)
 	if b := p.band; b != nil {
-		if bounded(b.lo, b.hi) && b.hi > b.lo {
-			c.Rect("bandarea", x.At(b.lo), top, x.At(b.hi)-x.At(b.lo), linePlot, 0)
-		}
-		c.Line("bandline", x.At(b.at), top, x.At(b.at), bottom)
+		c.Group("line "+b.class, "", func() {
+			if bounded(b.lo, b.hi) && b.hi > b.lo {
+				c.Rect("bandarea", x.At(b.lo), top, x.At(b.hi)-x.At(b.lo), linePlot, 0)
+			}
+			c.Line("bandline", x.At(b.at), top, x.At(b.at), bottom)
+		})
 		anchor, dx := svg.Start, 6.0
 		if x.At(b.at) > left+width*0.6 {
 			anchor, dx = svg.End, -6

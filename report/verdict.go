@@ -11,6 +11,9 @@ import (
 // headline is the verdict in one line: what to deploy where that is one thing,
 // else what the gates say.
 func (d *Data) headline() string {
+	if d.FirstLine != "" {
+		return d.FirstLine
+	}
 	n := d.counts()
 	overall := d.overall()
 	if len(overall) == 1 && overall[0].Engine != "" {
@@ -134,7 +137,7 @@ func (d *Data) gateSentence() []string {
 	switch {
 	case len(d.Verdicts) == 0:
 		return nil
-	case !strings.HasPrefix(d.headline(), "Deploy"):
+	case d.FirstLine == "" && !strings.HasPrefix(d.headline(), "Deploy"):
 		if n[gate.Fail] > 0 {
 			return []string{fmt.Sprintf("Gates fail for %s.", list(d.failing()))}
 		}

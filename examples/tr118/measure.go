@@ -43,7 +43,7 @@ func (w *workshop) measure(ctx context.Context, m *member) (out outcome, err err
 	if got.Resumed > 0 {
 		w.say("%s: %d of %d requests were there already", m.Name, got.Resumed, len(got.Samples))
 	}
-	out = outcome{member: m, Samples: got.Samples, Machine: got.Machine, Warnings: got.Warnings}
+	out = outcome{member: m, Samples: got.Samples, Resumed: got.Resumed, Machine: got.Machine, Warnings: got.Warnings}
 	out.Parity, err = w.parity(ctx, m, t.Systems)
 	return out, err
 }
