@@ -247,7 +247,7 @@ func (d *Data) accuracy() *picture {
 // noiseNote says what the lines without an engine are.
 func (d *Data) noiseNote() string {
 	if all := d.noise(); len(all) > 0 {
-		return fmt.Sprintf(" For scale: how far %s, as right as the reference, lies from it.", list(all))
+		return fmt.Sprintf(" For scale, in violet: %s, as right as the reference.", list(all))
 	}
 	return ""
 }

@@ -253,6 +253,11 @@ func (p linePanel) ticksAcross(c *svg.Canvas, x svg.Scale, width, bottom float64
 func (l lines) line(c *svg.Canvas, s series, x, y svg.Scale) {
 	k := l.keys[s.key]
 	style := "line " + k.style()
+	// Intervals of one place stand beside each other.
+	if n := float64(len(l.keys)); len(s.lo) > 0 && n > 1 {
+		aside := (float64(s.key) - (n-1)/2) * math.Min(5, 24/n)
+		x.A, x.B = x.A+aside, x.B+aside
+	}
 	var xs, ys []float64
 	for i := range s.x {
 		if !bounded(s.x[i], s.y[i]) || y.Log && s.y[i] <= 0 {

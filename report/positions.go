@@ -44,7 +44,7 @@ func (d *Data) positions() *picture {
 	if phase == bench.Decode {
 		path = "cached decode"
 	}
-	return l.picture(fmt.Sprintf("Of %s, neighbouring positions joined. Perplexity falls as the model sees more of the text; a divergence that rises to the right grows with the cache. Scales are logarithmic.", path))
+	return l.picture(fmt.Sprintf("Of %s, neighbouring positions joined. Perplexity falls as the model sees more of the text; a divergence that rises to the right grows with the cache. Engines that agree lie on one line, of which the last is seen. Scales are logarithmic.", path))
 }
 
 // power is a power of ten.

@@ -191,7 +191,14 @@ func ends(f *gate.Figure, show func(float64) string) string {
 
 // between is a range whose ends share a unit where they can.
 func between(lo, hi string) string {
-	if n := strings.LastIndex(hi, " "); n > 0 {
+	n := strings.Index(hi, " × 10") // else the last word is the unit
+	if n < 0 {
+		n = strings.LastIndex(hi, " ")
+	}
+	if lo == hi {
+		return hi
+	}
+	if n > 0 {
 		lo = strings.TrimSuffix(lo, hi[n:])
 	}
 	return lo + " – " + hi
