@@ -38,4 +38,4 @@ shoot() {
 mkdir -p "$out"
 shoot report-light 1200 1500 light:1200
 shoot report-dark 1200 1500 dark:1200
-shoot report-phone 800 1600 light:390 dark:390
+shoot report-phone 800 1500 light:390 dark:390
