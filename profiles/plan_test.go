@@ -60,8 +60,8 @@ func TestPlansThatCannotBe(t *testing.T) {
 		edit func(p *Plan)
 		want []string
 	}{
-		{"a newer version", func(p *Plan) { p.SchemaVersion++ }, []string{"version 3", "up to version 2"}},
-		{"no version", func(p *Plan) { p.SchemaVersion = 0 }, []string{"version 0"}},
+		{"a newer version", func(p *Plan) { p.SchemaVersion++ }, []string{"version is 3", "up to 2"}},
+		{"no version", func(p *Plan) { p.SchemaVersion = 0 }, []string{"version is 0"}},
 		{"another kind", func(p *Plan) { p.Kind = "table" }, []string{`"table"`}},
 		{"coverage beyond the profiles", func(p *Plan) { p.Coverage[0] = 2 }, []string{"seq 8, past 0", "profile 2 of 2"}},
 		{"coverage by none", func(p *Plan) { p.Coverage[1] = -1 }, []string{"seq 1, past 8 to 9", "profile -1 of 2"}},
