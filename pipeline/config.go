@@ -23,6 +23,7 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -112,6 +113,8 @@ type RunConfig struct {
 	Seed        uint64 `toml:"seed"`         // of sampling and of the order of measurements
 	Timeout     string `toml:"timeout"`      // of one job, "10m"
 	Repetitions int    `toml:"repetitions"`  // timed runs of each engine and scenario; 0 = 10
+	Until       string `toml:"until"`        // further runs until each median's interval is within this share of it, "1%"; empty = none
+	Warmup      *int   `toml:"warmup"`       // runs before each turn that do not count; absent = until they are steady
 }
 
 // OutputConfig says where results go.
@@ -282,6 +285,12 @@ func (c *Config) check() []error {
 	if c.Run.Threads < 0 || c.Run.Repetitions < 1 || c.Text.Samples < 1 || c.Text.Window < 0 || c.Profiles.MaxProfiles < 0 {
 		bad("[run] threads, repetitions, [text] window, samples and [profiles] max_profiles must not be negative")
 	}
+	if _, err := trial.ParseUntil(c.Run.Until); err != nil {
+		bad("[run] until %w", err)
+	}
+	if c.Run.Warmup != nil && *c.Run.Warmup < 0 {
+		bad("[run] warmup %d: want 0 or more, or leave it out", *c.Run.Warmup)
+	}
 	if _, err := c.Run.timeout(); err != nil {
 		bad("[run] timeout: %w", err)
 	}
@@ -365,6 +374,13 @@ func (r RunConfig) timeout() (time.Duration, error) {
 	return d, err
 }
 
+// Precision is the share within which medians are to come, 0 for none, of a file that
+// was checked.
+func (r RunConfig) Precision() float64 {
+	share, _ := trial.ParseUntil(r.Until)
+	return share
+}
+
 var memorySize = regexp.MustCompile(`^([0-9]{1,9})(MiB|GiB|TiB)$`)
 
 // memory is the limit in bytes; 0 where the file gives none.
@@ -385,55 +401,4 @@ func (r RunConfig) memory() (int64, error) {
 		return 0, fmt.Errorf("%q is not a limit", r.MemoryLimit)
 	}
 	return n << shift, nil
-}
-
-var (
-	tableLine = regexp.MustCompile(`^\s*\[\[?\s*([^\]]+?)\s*\]`)
-	valueLine = regexp.MustCompile(`^\s*([^#=\[]+?)\s*=`)
-)
-
-// unknownKeys names the lines of keys that no table has. The TOML library
-// keeps positions to itself, so the first line with such a key is searched for;
-// a key of an inline table is not found and has the file's name only.
-func unknownKeys(path string, text []byte, keys []toml.Key) []error {
-	if len(keys) == 0 {
-		return nil
-	}
-	lines := keyLines(string(text))
-	var errs []error
-	for _, key := range keys {
-		at := path
-		if line, found := lines[strings.Join(key, ".")]; found {
-			at = fmt.Sprintf("%s:%d", path, line)
-		}
-		errs = append(errs, fault.New(fault.Usage, "reading pipeline", at, fmt.Sprintf("unknown key %q", key), "remove it; `trtforge run --help` shows every key"))
-	}
-	return errs
-}
-
-// keyLines is the first line of each table and key, by its full name.
-func keyLines(text string) map[string]int {
-	lines, table := map[string]int{}, ""
-	for i, line := range strings.Split(text, "\n") {
-		full := ""
-		if m := tableLine.FindStringSubmatch(line); m != nil {
-			table = plainKey(m[1])
-			full = table
-		} else if m := valueLine.FindStringSubmatch(line); m != nil {
-			full = strings.TrimPrefix(table+"."+plainKey(m[1]), ".")
-		}
-		if _, known := lines[full]; !known {
-			lines[full] = i + 1
-		}
-	}
-	return lines
-}
-
-// plainKey is a dotted key without quotes and blanks.
-func plainKey(s string) string {
-	parts := strings.Split(s, ".")
-	for i, p := range parts {
-		parts[i] = strings.Trim(strings.TrimSpace(p), `"'`)
-	}
-	return strings.Join(parts, ".")
 }

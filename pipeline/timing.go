@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -46,7 +47,8 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 	}
 	turns := filepath.Join(j.config.Output.Dir, turnsDir)
 	t := trial.Trial{
-		Systems: systems, Cases: cases, Repetitions: j.config.Run.Repetitions, Text: text, Seed: j.config.Run.Seed, Timeout: timeout,
+		Systems: systems, Cases: cases, Repetitions: j.config.Run.Repetitions, Until: j.config.Run.Precision(),
+		Warmup: bench.Warmup{Exactly: j.config.Run.Warmup}, Text: text, Seed: j.config.Run.Seed, Timeout: timeout,
 		Dir: turns, Afresh: true, CreatedBy: j.options.CreatedBy, Versions: map[string]string{"onnxruntime": runtimes.VersionOf("ort")},
 	}
 	out, err := t.Run(ctx, p)
@@ -106,7 +108,7 @@ func (j *job) runnables() ([]*Runnable, error) {
 		if e.validate == nil {
 			continue
 		}
-		m, err := readManifest(e.build.path(manifestFile))
+		m, err := engine.LoadManifest(e.build.path(manifestFile))
 		if err != nil {
 			return nil, err
 		}
