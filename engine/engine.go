@@ -19,6 +19,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -79,12 +80,20 @@ type Builder interface {
 	Build(ctx context.Context, r Request, dir string, p progress.Counter) (*Manifest, error)
 }
 
+// recipe is raised whenever a builder of this program makes something else of the same
+// inputs, so that a later program does not take an earlier one's engines for its own.
+const recipe = 1
+
 // Inputs is everything that the engine of a request depends on, by name; the
-// key is its digest. Paths and names are not among it.
+// key is its digest. Paths and names are not among it. The contract is, because it
+// lies beside the engine and says how to feed it.
 func Inputs(r Request, revision string) map[string]string {
 	in := map[string]string{
-		"backend": r.Backend, "precision": string(r.Precision), "model": r.ModelDigest,
+		"recipe": fmt.Sprint(recipe), "backend": r.Backend, "precision": string(r.Precision), "model": r.ModelDigest,
 		"target": r.Target, "builder": revision,
+	}
+	if r.Contract != nil {
+		in["contract"] = r.Contract.Digest()
 	}
 	if r.Plan != nil {
 		for i, p := range r.Plan.Profiles {
@@ -227,13 +236,20 @@ func ReadManifest(r io.Reader, path string) (*Manifest, error) {
 	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(m); err != nil {
 		return nil, fault.Wrap(fault.Input, "reading manifest", path, err, "build the engine again")
 	}
-	if m.Kind != "manifest" || m.SchemaVersion < 1 || m.SchemaVersion > SchemaVersion {
-		return nil, fault.New(fault.Input, "reading manifest", path,
-			fmt.Sprintf("kind %q of version %d; this program reads manifests up to version %d", m.Kind, m.SchemaVersion, SchemaVersion),
-			"build the engine again")
+	if m.Kind != "manifest" || m.SchemaVersion < 1 {
+		return nil, fault.New(fault.Input, "reading manifest", path, fmt.Sprintf("kind %q of version %d", m.Kind, m.SchemaVersion), "build the engine again")
+	}
+	if m.SchemaVersion > SchemaVersion {
+		return nil, fault.Wrap(fault.Input, "reading manifest", path,
+			fmt.Errorf("version %d %w, which reads manifests up to version %d", m.SchemaVersion, ErrNewer, SchemaVersion),
+			"use the trtforge that wrote it, or another store (TRTFORGE_STORE)")
 	}
 	return m, nil
 }
+
+// ErrNewer is in the error of a manifest that a later program wrote: nothing is wrong
+// with its engine.
+var ErrNewer = errors.New("is later than this trtforge")
 
 // products are the layer classes that precision is about: matrix products, by
 // the words that ONNX Runtime and TensorRT use in lower case.

@@ -2,12 +2,14 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"time"
 
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
@@ -20,6 +22,10 @@ type Listed struct {
 	Bytes  int64  // on disk, with everything beside the engine
 	Damage error
 }
+
+// Newer tells whether a later program keeps the engine here: it is whole, and this one
+// cannot read its manifest.
+func (l Listed) Newer() bool { return errors.Is(l.Damage, engine.ErrNewer) }
 
 // List is what stands in the store, in the order of the keys. Half engines are
 // never in it: an engine has no key before it is whole.
@@ -98,7 +104,7 @@ func surplus(all []Listed, l Limits, now time.Time) []Listed {
 	var total int64
 	for _, e := range all {
 		switch {
-		case e.Damage != nil && l.Damaged, e.Damage == nil && l.MaxAge > 0 && now.Sub(e.Entry.Used) > l.MaxAge:
+		case e.Damage != nil && l.Damaged && !e.Newer(), e.Damage == nil && l.MaxAge > 0 && now.Sub(e.Entry.Used) > l.MaxAge:
 			gone = append(gone, e)
 		case e.Damage == nil:
 			kept = append(kept, e)
@@ -120,9 +126,9 @@ func surplus(all []Listed, l Limits, now time.Time) []Listed {
 // discard removes an engine, unless another process is at work on it or has built
 // it again since it was found damaged. What only could not be read is not damaged.
 func (s *Store) discard(l Listed) (gone bool, err error) {
-	unlock, got := s.tryLock(l.Key)
-	if !got {
-		return false, nil
+	unlock, err := s.tryLock(l.Key)
+	if unlock == nil || err != nil {
+		return false, err
 	}
 	defer unlock()
 	if l.Damage != nil {

@@ -69,7 +69,7 @@ func (s *Store) known() error {
 	if got := strings.TrimSpace(string(b)); got != fmt.Sprint(Version) {
 		return fault.New(fault.Input, "opening the engine store", s.dir,
 			fmt.Sprintf("its layout is version %.20q, this program knows version %d", got, Version),
-			"use the trtforge that made it, or another store (TRTFORGE_HOME)")
+			"use the trtforge that made it, or another store (TRTFORGE_STORE)")
 	}
 	return nil
 }
@@ -149,14 +149,22 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 	case ctx.Err() != nil:
 		return nil, fmt.Errorf("waiting for the build of %.12s: %w", key, context.Cause(ctx))
 	}
-	return nil, fault.Wrap(fault.Runtime, "locking", l.Path(), err, "keep the store on a local file system that you may write to (TRTFORGE_HOME)")
+	return nil, unlockable(l, err)
 }
 
-// tryLock takes the lock of a key where nobody holds it.
-func (s *Store) tryLock(key string) (unlock func(), got bool) {
+// tryLock takes the lock of a key; unlock is nil where another process holds it.
+func (s *Store) tryLock(key string) (unlock func(), err error) {
 	l := flock.New(filepath.Join(s.locks(), key))
-	if got, err := l.TryLock(); err != nil || !got {
-		return nil, false
+	got, err := l.TryLock()
+	if err != nil {
+		return nil, unlockable(l, err)
 	}
-	return func() { _ = l.Unlock() }, true
+	if !got {
+		return nil, nil
+	}
+	return func() { _ = l.Unlock() }, nil
+}
+
+func unlockable(l *flock.Flock, err error) error {
+	return fault.Wrap(fault.Runtime, "locking", l.Path(), err, "keep the store on a local file system that you may write to (TRTFORGE_STORE)")
 }
