@@ -102,13 +102,13 @@ func (l listedEngine) write(w io.Writer) {
 		precision += " (adopted)"
 	}
 	_, _ = fmt.Fprintf(w, "%.12s\t%s\t%s\t%s\t%.12s\t%d\t%s\t%s\t%s\n",
-		l.Key, l.Backend, precision, targetText(l.Backend, l.Target), orDash(l.Model), l.Profiles, bytesText(l.Bytes), bytesText(l.OnDisk), l.Used)
+		l.Key, l.Backend, precision, targetText(l.Backend, l.Target, l.Adopted), orDash(l.Model), l.Profiles, bytesText(l.Bytes), bytesText(l.OnDisk), l.Used)
 }
 
-// targetText is the GPU that an engine is for; without one an engine of rtx runs on
-// any, and others belong to the machine that their builder names.
-func targetText(backend, target string) string {
-	if target == "" && backend == "rtx" {
+// targetText is the GPU that an engine is for; without one an engine of rtx was built
+// for all, and others belong to the machine that their builder names.
+func targetText(backend, target string, adopted bool) string {
+	if target == "" && backend == "rtx" && !adopted {
 		return "portable"
 	}
 	return orDash(target)
@@ -155,7 +155,7 @@ func writeEngine(w io.Writer, e *store.Entry) error {
 	} else {
 		line("precision", fmt.Sprintf("%s asked for, %s built", m.Precision, m.Achieved))
 	}
-	line("target", targetText(m.Backend, m.Target))
+	line("target", targetText(m.Backend, m.Target, m.Adopted))
 	line("model", orDash(m.ModelDigest))
 	if m.Memory != nil {
 		line("weights", bytesText(m.Memory.WeightsBytes)+" on the device")

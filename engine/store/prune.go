@@ -144,6 +144,10 @@ func (s *Store) discard(l Listed) (gone bool, err error) {
 func (s *Store) remove(key string) error {
 	trash := s.path(fsx.TempPrefix + key + "-gone")
 	if err := os.Rename(s.path(key), trash); err != nil {
+		var link *os.LinkError
+		if errors.As(err, &link) {
+			err = link.Err // the paths are long, and one is enough
+		}
 		return fsx.Explain("removing", s.path(key), err)
 	}
 	return fsx.Explain("removing", trash, os.RemoveAll(trash))

@@ -22,7 +22,7 @@ func (s *Store) room(r engine.Request) error {
 		return nil
 	}
 	return fault.New(fault.Runtime, "building", r.Name,
-		fmt.Sprintf("%s %.1f MB and the store at %s has %.1f MB free", why, float64(need)/1e6, s.dir, float64(free)/1e6),
+		fmt.Sprintf("%s %.2f MB and the store at %s has %.2f MB free", why, float64(need)/1e6, s.dir, float64(free)/1e6),
 		"free some space (`trtforge engines prune`), or set TRTFORGE_STORE to a larger disk")
 }
 

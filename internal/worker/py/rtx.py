@@ -88,7 +88,7 @@ def make_logger(trt):
             elif severity == trt.ILogger.WARNING:
                 if not text.endswith("has Int64 binding."):  # said of every graph of tokens
                     self.warnings.append(text)
-                print(text, flush=True)
+                    print(text, flush=True)
             elif "LayerType: " in text:  # one message holds the lines of a profile
                 self.layers.extend(line for line in text.split("\n") if line.startswith("Name: "))
             elif text.startswith(MEMORY) and text.endswith(" bytes"):  # said once a profile
