@@ -7,9 +7,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/internal/filelock"
 )
 
 // Memory admits builds, of all processes that name the same directory, while what they
@@ -49,11 +48,11 @@ func (m *Memory) Enter(ctx context.Context, r engine.Request, waiting func()) (l
 
 // admit writes a ticket where there is room for it. One process at a time looks.
 func (m *Memory) admit(need int64) (leave func(), admitted bool) {
-	door := flock.New(filepath.Join(m.Dir, "door"))
-	if err := door.Lock(); err != nil {
+	door, err := filelock.Wait(context.Background(), filepath.Join(m.Dir, "door"), func() {})
+	if err != nil {
 		return func() {}, true
 	}
-	defer func() { _ = door.Unlock() }()
+	defer door.Unlock()
 	if builds, taken := m.taken(); builds > 0 && taken+need > m.Total {
 		return nil, false
 	}
@@ -61,14 +60,14 @@ func (m *Memory) admit(need int64) (leave func(), admitted bool) {
 	if err != nil {
 		return func() {}, true
 	}
-	ticket := flock.New(f.Name())
 	_ = f.Close()
-	if got, err := ticket.TryLock(); err != nil || !got {
+	ticket, err := filelock.Try(f.Name())
+	if ticket == nil || err != nil {
 		return func() {}, true
 	}
 	return func() {
 		_ = os.Remove(f.Name()) // while it is held: nobody else's
-		_ = ticket.Unlock()
+		ticket.Unlock()
 	}, true
 }
 
@@ -77,10 +76,9 @@ func (m *Memory) admit(need int64) (leave func(), admitted bool) {
 func (m *Memory) taken() (builds int, sum int64) {
 	tickets, _ := filepath.Glob(filepath.Join(m.Dir, "ticket-*"))
 	for _, path := range tickets {
-		l := flock.New(path)
-		if got, err := l.TryLock(); err == nil && got {
+		if l, err := filelock.Try(path); l != nil && err == nil {
 			_ = os.Remove(path)
-			_ = l.Unlock()
+			l.Unlock()
 			continue
 		}
 		var need int64

@@ -12,6 +12,7 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/internal/progress"
 )
 
@@ -97,7 +98,7 @@ func (s *Store) hit(key string) (*Entry, error) {
 		e.Cached = true
 		e.Touch()
 		return e, nil
-	case errors.Is(err, engine.ErrNewer): // it is whole, and somebody's
+	case errors.Is(err, keep.ErrNewer): // it is whole, and somebody's
 		return nil, err
 	case errors.Is(err, fs.ErrNotExist), fault.Classify(err) == fault.Input:
 		return nil, nil

@@ -9,9 +9,9 @@ import (
 	"slices"
 	"time"
 
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // Listed is an engine of a listing. Its seal is good unless Damage says why not;
@@ -25,7 +25,7 @@ type Listed struct {
 
 // Newer tells whether a later program keeps the engine here: it is whole, and this one
 // cannot read its manifest.
-func (l Listed) Newer() bool { return errors.Is(l.Damage, engine.ErrNewer) }
+func (l Listed) Newer() bool { return errors.Is(l.Damage, keep.ErrNewer) }
 
 // List is what stands in the store, in the order of the keys. Half engines are
 // never in it: an engine has no key before it is whole.

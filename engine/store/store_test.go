@@ -21,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/engine/enginetest"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -226,7 +227,7 @@ func TestAnEngineOfALaterProgram(t *testing.T) {
 	sum, err := fsx.Digest(path)
 	must(t, err)
 	must(t, os.WriteFile(filepath.Join(e.Dir, sealFile), []byte(sum), 0o600))
-	if _, err := s.Build(t.Context(), b, r, progress.Noop); !errors.Is(err, engine.ErrNewer) || fault.Classify(err) != fault.Input || b.builds != 1 {
+	if _, err := s.Build(t.Context(), b, r, progress.Noop); !errors.Is(err, keep.ErrNewer) || fault.Classify(err) != fault.Input || b.builds != 1 {
 		t.Errorf("%d builds, %v", b.builds, err)
 	}
 	if all, err := s.List(); err != nil || len(all) != 1 || !all[0].Newer() {
