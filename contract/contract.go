@@ -25,6 +25,8 @@
 package contract
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
 	"os"
@@ -204,6 +206,19 @@ func Read(r io.Reader, path string) (*Contract, error) {
 		return nil, f.Bad(keep.Explain(err))
 	}
 	return c, nil
+}
+
+// Digest is the sha256 of what the contract says, whoever wrote it and whatever names
+// it doubts.
+func (c *Contract) Digest() string {
+	said := plain(*c)
+	said.CreatedBy, said.Doubts = "", nil
+	b, err := json.Marshal(said)
+	if err != nil {
+		panic(err) // it has strings and integers only
+	}
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
 
 // plain is a Contract without its methods.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/profiles"
 )
 
 // Answers refuses, as class runtime, a build that is not what a request asks for: by
@@ -24,8 +25,12 @@ func Answers(r Request, m *Manifest, dir string) error {
 	differ("target", m.Target, r.Target)
 	differ("precision", m.Precision, r.Precision)
 	differ("precision of its products", m.Achieved, r.Precision)
+	differ("scale of its cache", m.KVScale, r.KVScale())
 	if r.Plan != nil {
 		differ("number of profiles", len(m.Profiles), len(r.Plan.Profiles))
+		if d := profiles.Compare(r.Plan.Profiles, m.Profiles, profiles.Partial{}); len(m.Profiles) == len(r.Plan.Profiles) && !d.Same() {
+			wrong = append(wrong, "its profiles are others: "+strings.Join(d.Lines(), "; "))
+		}
 	}
 	for _, name := range append([]string{m.File}, m.Files...) {
 		if !filepath.IsLocal(name) {

@@ -81,12 +81,20 @@ type Builder interface {
 	Build(ctx context.Context, r Request, dir string, p progress.Counter) (*Manifest, error)
 }
 
+// recipe is raised whenever a builder of this program makes something else of the same
+// inputs, so that a later program does not take an earlier one's engines for its own.
+const recipe = 1
+
 // Inputs is everything that the engine of a request depends on, by name; the
-// key is its digest. Paths and names are not among it.
+// key is its digest. Paths and names are not among it. The contract is, because it
+// lies beside the engine and says how to feed it.
 func Inputs(r Request, revision string) map[string]string {
 	in := map[string]string{
-		"backend": r.Backend, "precision": string(r.Precision), "model": r.ModelDigest,
+		"recipe": fmt.Sprint(recipe), "backend": r.Backend, "precision": string(r.Precision), "model": r.ModelDigest,
 		"target": r.Target, "builder": revision,
+	}
+	if r.Contract != nil {
+		in["contract"] = r.Contract.Digest()
 	}
 	if r.Plan != nil {
 		for i, p := range r.Plan.Profiles {

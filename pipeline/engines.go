@@ -55,10 +55,6 @@ func (j *job) layOutEngine(e EngineConfig) {
 
 // builder is the backend's builder; its processes start when it builds.
 func (j *job) builder(backend string) engine.Builder {
-	return decorate.Log(j.bare(backend), j.options.Log)
-}
-
-func (j *job) bare(backend string) engine.Builder {
 	if b := j.local[backend]; b != nil {
 		return b
 	}
@@ -84,7 +80,11 @@ func (j *job) runBuild(ctx context.Context, e EngineConfig, model *stage, dir st
 	if err != nil {
 		return err
 	}
-	built, err := s.Build(ctx, j.builder(e.Backend), r, p)
+	care := decorate.Care{Log: j.options.Log, GPU: local.Is(e.Backend), Need: s.Peak}
+	if e.Backend == local.Trtexec { // the others' children watch the time that a build takes
+		care.Timeout, _ = j.limits(longJob)
+	}
+	built, err := s.Build(ctx, care.Around(j.builder(e.Backend)), r, p)
 	if err != nil {
 		return err
 	}

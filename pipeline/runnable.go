@@ -89,10 +89,12 @@ func stored(s *store.Store, prefix string) (*Runnable, error) {
 	if err != nil {
 		return nil, err
 	}
-	return engineIn(e.Dir)
+	e.Touch()
+	return runnable(e.Dir, e.Manifest)
 }
 
-// engineIn is the engine whose manifest lies in dir.
+// engineIn is the engine whose manifest lies in dir, proved where that has digests:
+// figures of what was cut, or edited by hand, would go by a wrong name.
 func engineIn(dir string) (*Runnable, error) {
 	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
 	if errors.Is(err, os.ErrNotExist) {
@@ -101,6 +103,16 @@ func engineIn(dir string) (*Runnable, error) {
 	if err != nil {
 		return nil, err
 	}
+	if m.Digests != nil {
+		if _, err := store.Look(dir); err != nil {
+			return nil, err
+		}
+	}
+	return runnable(dir, m)
+}
+
+// runnable is the engine in dir as its manifest has it.
+func runnable(dir string, m *engine.Manifest) (*Runnable, error) {
 	if !filepath.IsLocal(m.File) {
 		return nil, fault.New(fault.Input, "opening engine", dir, fmt.Sprintf("its manifest names %q, which lies outside", m.File), "build the engine again")
 	}
@@ -115,6 +127,7 @@ func engineIn(dir string) (*Runnable, error) {
 		}
 		r.Model.Steps = filepath.Join(dir, m.Steps)
 	}
+	var err error
 	r.Model.Contract, err = contractOf(r.Model.Path)
 	return r, err
 }

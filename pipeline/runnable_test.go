@@ -1,14 +1,20 @@
 package pipeline
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/enginetest"
+	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/progress"
 )
 
 func TestOpenRunnable(t *testing.T) {
@@ -56,5 +62,41 @@ func TestOpenRunnable(t *testing.T) {
 		if _, err := OpenRunnable(arg, nil, 0); fault.Classify(err) != want {
 			t.Errorf("%s: %v, want class %s", arg, err, want)
 		}
+	}
+}
+
+// TestAnEngineEditedByHandIsNotRun: its figures would go by the name that was edited in.
+func TestAnEngineEditedByHandIsNotRun(t *testing.T) {
+	dir := t.TempDir()
+	model := filepath.Join(dir, "model")
+	if err := os.WriteFile(model, []byte("weights"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s, err := store.Open(filepath.Join(dir, "store"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := engine.Request{Name: "a", Backend: "fake", Precision: engine.FP32, Model: model, ModelDigest: "a", Contract: &contract.Contract{Kind: "contract", SchemaVersion: 1}}
+	e, err := s.Build(t.Context(), enginetest.Fake{}, r, progress.Noop)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := filepath.Join(dir, "out")
+	if err := e.Export(out); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRunnable(out, nil, 0); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(out, manifestFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, bytes.ReplaceAll(b, []byte("fp32"), []byte("int8")), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := OpenRunnable(out, nil, 0); fault.Classify(err) != fault.Input || !strings.Contains(err.Error(), "sealed") {
+		t.Errorf("err %v", err)
 	}
 }

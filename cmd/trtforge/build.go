@@ -12,11 +12,11 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/engine"
+	"github.com/trtforge/trtforge/engine/decorate"
 	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/engine/orttrt"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
-	"github.com/trtforge/trtforge/internal/fault"
 )
 
 // BuildOptions are the flags of build.
@@ -139,13 +139,12 @@ func runBuild(ctx context.Context, o BuildOptions, g *globals, path string) erro
 	if o.DryRun {
 		return foresee(g, s, r, b)
 	}
+	care := decorate.Care{Log: g.Log, GPU: local.Is(o.Backend), Device: o.device(r.Options), Need: s.Peak}
 	if o.Backend == local.Trtexec { // the others' children watch the time that a build takes
-		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeoutCause(ctx, o.Timeout, fault.New(fault.Runtime, "building", r.Name, fmt.Sprintf("it took longer than %v", o.Timeout), "raise --timeout"))
-		defer cancel()
+		care.Timeout = o.Timeout
 	}
 	bar := g.bars.open(r.Name)
-	e, err := s.Build(ctx, b, r, bar)
+	e, err := s.Build(ctx, care.Around(b), r, bar)
 	bar.Done(err)
 	if err != nil {
 		return err

@@ -171,12 +171,14 @@ func (o BuildOptions) device(of map[string]string) int {
 	return c.Device
 }
 
-// contract is what the graph's inputs mean; a CPU engine needs none.
+// contract is what the graph's inputs mean; a CPU engine can do without, unless the
+// flags say what it is.
 func (o BuildOptions) contract(m *onnx.Model) (*contract.Contract, error) {
-	if o.Backend == "ortcpu" && len(o.Bind) == 0 {
+	c, err := infer(m, o.Bind)
+	if err != nil && o.Backend == "ortcpu" && len(o.Bind) == 0 {
 		return nil, nil
 	}
-	return infer(m, o.Bind)
+	return c, err
 }
 
 // digestOf is the digest of a graph.

@@ -92,7 +92,7 @@ func (c comparedEngines) write(w io.Writer) error {
 		if f.Unit == "bytes" {
 			text = func(v float64) string { return bytesText(int64(v)) }
 		}
-		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%+.1f %%\n", f.What, text(f.A), text(f.B), 100*(f.B/max(f.A, 1)-1))
+		_, _ = fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", f.What, text(f.A), text(f.B), growth(f.A, f.B))
 	}
 	for _, l := range c.Layers {
 		_, _ = fmt.Fprintf(t, "layers: %s\t%d\t%d\t%+d\n", l.Layer, l.A, l.B, l.B-l.A)
@@ -106,6 +106,15 @@ func (c comparedEngines) write(w io.Writer) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// growth is how a figure becomes another: by which part, or from ten times on as how
+// many times.
+func growth(a, b float64) string {
+	if a = max(a, 1); b >= 10*a {
+		return fmt.Sprintf("%.0fx", b/a)
+	}
+	return fmt.Sprintf("%+.1f %%", 100*(b/a-1))
 }
 
 // short keeps a digest readable.

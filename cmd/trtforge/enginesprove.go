@@ -21,6 +21,7 @@ import (
 // reasons is what `engines why` prints.
 type reasons struct {
 	Key     string             `json:"key"`
+	Hit     bool               `json:"hit"` // the store has it, proved
 	Inputs  map[string]string  `json:"inputs"`
 	Nearest string             `json:"nearest,omitempty"`
 	Differs []store.Difference `json:"differs"`
@@ -28,46 +29,62 @@ type reasons struct {
 
 func newEnginesWhyCommand(g *globals, open opener) *cobra.Command {
 	return &cobra.Command{
-		Use: "why KEY", Short: "Show what a key is made of, and how it differs from the nearest engine", Args: cobra.ExactArgs(1),
-		Long: `Why prints the inputs that were hashed to the key of an engine, and in which of them
-it differs from the nearest other engine of the store.
+		Use: "why KEY|DIR", Short: "Show what a key is made of, and how it differs from the nearest engine", Args: cobra.ExactArgs(1),
+		Long: `Why prints the inputs that were hashed to the key of an engine, whether a build of them
+would be answered from the store, and in which of them it differs from the nearest other
+engine there. The engine is one of the store by its key, or the directory that build -o,
+a run or another machine wrote. Of an engine that was not built, build --dry-run tells the
+same.
 ` + exitStatus,
-		Example: "  trtforge engines why 3f2a9c",
-		RunE: func(_ *cobra.Command, args []string) error {
-			s, err := open()
-			if err != nil {
-				return err
-			}
-			e, err := chosen(s, args[0])
-			if err != nil {
-				return err
-			}
-			r := reasons{Key: e.Manifest.Key, Inputs: e.Manifest.Inputs, Differs: []store.Difference{}}
-			near, diff, err := s.Nearest(r.Inputs, r.Key)
-			if err != nil {
-				return err
-			}
-			if near != nil {
-				r.Nearest, r.Differs = near.Manifest.Key, diff
-			}
-			return g.print(r, r.write)
-		},
+		Example: `  trtforge engines why 3f2a9c
+  trtforge engines why build/demo/stages/engine/rtx-fp16`,
+		RunE: func(_ *cobra.Command, args []string) error { return runEnginesWhy(g, open, args[0]) },
 	}
+}
+
+func runEnginesWhy(g *globals, open opener, arg string) error {
+	m, err := manifestOf(arg, open)
+	if err != nil {
+		return err
+	}
+	if m.Inputs == nil {
+		return fault.New(fault.Input, "explaining", arg, "its manifest has no inputs: it was not built by a store", "name an engine that was built")
+	}
+	s, err := open()
+	if err != nil {
+		return err
+	}
+	r := reasons{Key: m.Key, Inputs: m.Inputs, Differs: []store.Difference{}}
+	_, err = s.Get(r.Key)
+	r.Hit = err == nil
+	near, diff, err := s.Nearest(r.Inputs, r.Key)
+	if err != nil {
+		return err
+	}
+	if near != nil {
+		r.Nearest, r.Differs = near.Manifest.Key, diff
+	}
+	return g.print(r, r.write)
 }
 
 func (r reasons) write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintf(t, "key\t%s\n", r.Key)
 	for _, k := range slices.Sorted(maps.Keys(r.Inputs)) {
-		_, _ = fmt.Fprintf(t, "%s\t%s\n", k, orDash(r.Inputs[k]))
+		_, _ = fmt.Fprintf(t, "  %s\t%s\n", k, orDash(r.Inputs[k]))
 	}
 	if err := t.Flush(); err != nil {
 		return err
 	}
+	how := "miss: the store has no proved engine of this key."
+	if r.Hit {
+		how = "hit: the store has it, proved."
+	}
 	if r.Nearest == "" {
-		_, err := fmt.Fprintln(w, "\nThe store has no other engine.")
+		_, err := fmt.Fprintf(w, "\n%s\nIt has no other engine.\n", how)
 		return err
 	}
-	_, err := fmt.Fprintf(w, "\nThe nearest other engine is %.12s. It differs in:\n%s", r.Nearest, differText(r.Differs))
+	_, err := fmt.Fprintf(w, "\n%s\nThe nearest other engine is %.12s. It differs in:\n%s", how, r.Nearest, differText(r.Differs))
 	return err
 }
 
@@ -167,20 +184,22 @@ that is being built is left alone. Sizes are those on disk.
 			if err != nil {
 				return err
 			}
-			var left int
-			if !opts.DryRun {
-				if left, err = s.Sweep(); err != nil {
-					return err
-				}
+			left, err := s.Sweep(opts.DryRun)
+			if err != nil {
+				return err
 			}
 			removed, err := s.Prune(c.Context(), limits, opts.DryRun)
+			did := "removed"
+			if opts.DryRun {
+				did = "would be removed"
+			}
 			if left > 0 {
-				g.Log.Info(plural(left, "leftover") + " of killed builds removed")
+				g.Log.Info(plural(left, "leftover") + " of killed builds " + did)
 			}
 			if err == nil && left == 0 && len(removed) == 0 {
 				g.Log.Info("nothing to remove")
 			}
-			return errors.Join(g.printEngines(removed), err)
+			return errors.Join(g.printEngines(removed, " "+did), err)
 		},
 	}
 	opts.AddFlags(c.Flags())

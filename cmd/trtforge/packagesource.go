@@ -51,6 +51,9 @@ func (o PackageOptions) openSource(path string, open opener) (*source, error) {
 		if in, err = open(); err == nil {
 			s.entry, err = chosen(in, path)
 		}
+		if err == nil {
+			s.entry.Touch()
+		}
 	default:
 		s.graph, err = graphFile(path)
 	}

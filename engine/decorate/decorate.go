@@ -69,11 +69,10 @@ func Timeout(b engine.Builder, limit time.Duration) engine.Builder {
 		case <-ctx.Done():
 		}
 		select {
-		case o := <-done: // it listens, and says better where it was
-			return nil, errors.Join(context.Cause(ctx), o.err)
+		case <-done: // it listens
 		case <-time.After(grace):
-			return nil, context.Cause(ctx)
 		}
+		return nil, context.Cause(ctx)
 	}}
 }
 
@@ -81,14 +80,21 @@ func Timeout(b engine.Builder, limit time.Duration) engine.Builder {
 const grace = 10 * time.Second
 
 // Retry builds again, at most times more, while again says that the error may not
-// come a second time ([Died]). What the failed build left is removed first.
+// come a second time ([Died]). What the failed build left is removed first, and the
+// manifest warns of it.
 func Retry(b engine.Builder, times int, again func(error) bool) engine.Builder {
 	return around{b, func(ctx context.Context, r engine.Request, dir string, p progress.Counter) (*engine.Manifest, error) {
-		for left := times; ; left-- {
+		var failed []string
+		for {
 			m, err := b.Build(ctx, r, dir, p)
-			if err == nil || left == 0 || ctx.Err() != nil || !again(err) {
-				return m, err
+			if err == nil {
+				m.Warnings = append(m.Warnings, failed...)
+				return m, nil
 			}
+			if len(failed) == times || ctx.Err() != nil || !again(err) {
+				return nil, err
+			}
+			failed = append(failed, "built again after a failure: "+err.Error())
 			p.Note("failed, building again")
 			if err := empty(dir); err != nil {
 				return nil, err
@@ -98,10 +104,11 @@ func Retry(b engine.Builder, times int, again func(error) bool) engine.Builder {
 }
 
 // Died tells whether a build failed because its process died, which a busy machine
-// or a driver can bring about. A refusal of the builder comes again.
+// or a driver can bring about. A refusal of the builder comes again, and so does a
+// limit of time or memory that was not kept.
 func Died(err error) bool {
 	var d *child.Death
-	return errors.As(err, &d)
+	return errors.As(err, &d) && !d.Limit
 }
 
 // empty removes what is in a directory.

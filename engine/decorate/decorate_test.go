@@ -24,9 +24,10 @@ import (
 // all is every decorator around a builder.
 func all(t *testing.T, b engine.Builder) engine.Builder {
 	t.Helper()
-	memory := &Memory{Available: func() int64 { return 100 }, Need: func(engine.Request) int64 { return 1000 }}
-	lock := filepath.Join(t.TempDir(), "gpu")
-	return Log(Timeout(Retry(Limit(Limit(b, memory), GPU(lock)), 2, Died), time.Minute), slog.New(slog.DiscardHandler))
+	c := Care{Log: slog.New(slog.DiscardHandler), Meet: t.TempDir(), Timeout: time.Minute, Need: func(engine.Request) int64 { return 1 << 60 }}
+	b = c.Around(b)
+	c.GPU = true
+	return c.Around(b)
 }
 
 func request(t *testing.T) engine.Request {
@@ -67,7 +68,12 @@ func TestRetryOfADeathInAnEmptyDirectory(t *testing.T) {
 		err    error
 		builds int
 		ok     bool
-	}{{1, &child.Death{Reason: "was killed"}, 2, true}, {9, &child.Death{Reason: "was killed"}, 3, false}, {1, errors.New("refused"), 1, false}} {
+	}{
+		{1, &child.Death{Reason: "was killed"}, 2, true},
+		{9, &child.Death{Reason: "was killed"}, 3, false},
+		{1, &child.Death{Reason: "took too long", Limit: true}, 1, false},
+		{1, errors.New("refused"), 1, false},
+	} {
 		builds := 0
 		b := around{enginetest.Fake{}, func(_ context.Context, _ engine.Request, dir string, _ progress.Counter) (*engine.Manifest, error) {
 			builds++
@@ -82,9 +88,12 @@ func TestRetryOfADeathInAnEmptyDirectory(t *testing.T) {
 			}
 			return &engine.Manifest{}, nil
 		}}
-		_, err := Retry(b, 2, Died).Build(t.Context(), engine.Request{}, t.TempDir(), progress.Noop)
-		if (err == nil) != c.ok || builds != c.builds {
+		m, err := Retry(b, 2, Died).Build(t.Context(), engine.Request{}, t.TempDir(), progress.Noop)
+		if (err == nil) != c.ok || builds != c.builds || (m != nil) != c.ok {
 			t.Errorf("%v: %d builds, %v", c.err, builds, err)
+		}
+		if c.ok && (len(m.Warnings) != 1 || !strings.Contains(m.Warnings[0], "was killed")) {
+			t.Errorf("the manifest warns of %q", m.Warnings)
 		}
 	}
 }
@@ -100,7 +109,7 @@ func most(t *testing.T, limit Admission, builds int) int64 {
 		time.Sleep(20 * time.Millisecond)
 		now.Add(-1)
 		return nil, nil
-	}}, limit)
+	}}, limit, slog.New(slog.DiscardHandler))
 	var wait sync.WaitGroup
 	for range builds {
 		wait.Go(func() {
@@ -114,16 +123,22 @@ func most(t *testing.T, limit Admission, builds int) int64 {
 }
 
 func TestLimits(t *testing.T) {
-	bytes := func(n int64) func() int64 { return func() int64 { return n } }
-	need := func(engine.Request) int64 { return 40 }
+	memory := func(total int64) Admission {
+		return &Memory{Dir: filepath.Join(t.TempDir(), "m"), Total: total, Need: func(engine.Request) int64 { return 40 }}
+	}
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for name, c := range map[string]struct {
 		limit Admission
 		most  int64
 	}{
 		"one GPU":                          {GPU(filepath.Join(t.TempDir(), "gpu")), 1},
-		"memory for two":                   {&Memory{Available: bytes(100), Need: need}, 2},
-		"memory for none, so one runs":     {&Memory{Available: bytes(1), Need: need}, 1},
-		"memory that nobody knows, so one": {&Memory{Available: bytes(-1), Need: need}, 1},
+		"memory for two":                   {memory(100), 2},
+		"memory for none, so one runs":     {memory(1), 1},
+		"memory that nobody knows, so one": {memory(-1), 1},
+		"no place for tickets, so all":     {&Memory{Dir: filepath.Join(file, "m")}, 5},
 	} {
 		if n := most(t, c.limit, 5); n != c.most {
 			t.Errorf("%s: %d at once, want %d", name, n, c.most)
@@ -133,7 +148,7 @@ func TestLimits(t *testing.T) {
 
 // TestWhoWaitsCanBeCancelled: a build that never began leaves nothing taken.
 func TestWhoWaitsCanBeCancelled(t *testing.T) {
-	m := &Memory{Available: func() int64 { return 1 }, Need: func(engine.Request) int64 { return 2 }}
+	m := &Memory{Dir: t.TempDir(), Total: 1, Need: func(engine.Request) int64 { return 2 }}
 	for name, a := range map[string]Admission{"gpu": GPU(filepath.Join(t.TempDir(), "gpu")), "memory": m} {
 		leave, err := a.Enter(t.Context(), engine.Request{}, func() {})
 		if err != nil {
@@ -152,7 +167,11 @@ func TestWhoWaitsCanBeCancelled(t *testing.T) {
 		}
 		leave()
 	}
-	if _, err := GPU(filepath.Join(t.TempDir(), "none", "gpu")).Enter(t.Context(), engine.Request{}, func() {}); fault.Classify(err) != fault.Runtime {
+	file := filepath.Join(t.TempDir(), "file")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := GPU(filepath.Join(file, "gpu")).Enter(t.Context(), engine.Request{}, func() {}); fault.Classify(err) != fault.Runtime {
 		t.Errorf("a lock that cannot be made: %v", err)
 	}
 }
@@ -170,5 +189,21 @@ func TestLog(t *testing.T) {
 		if !strings.Contains(b.String(), want) {
 			t.Errorf("the log lacks %s:\n%s", want, b.String())
 		}
+	}
+}
+
+// TestMemoryOfTheDead: a ticket that nobody holds holds up nobody, and is removed.
+func TestMemoryOfTheDead(t *testing.T) {
+	m := &Memory{Dir: t.TempDir(), Total: 1, Need: func(engine.Request) int64 { return 2 }}
+	if err := os.WriteFile(filepath.Join(m.Dir, "ticket-99-dead"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	leave, err := m.Enter(t.Context(), engine.Request{}, func() { t.Error("waits for the dead") })
+	if err != nil {
+		t.Fatal(err)
+	}
+	leave()
+	if left, _ := filepath.Glob(filepath.Join(m.Dir, "ticket-*")); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
 	}
 }

@@ -1,9 +1,7 @@
 // Package decorate puts one concern each around a builder of engines. Every
 // function takes an [engine.Builder] and gives one that keeps the same revision, so
-// that the engines have the same keys:
+// that the engines have the same keys. [Care] is the one order in which commands put
+// them round each other; the cache around all of it is the store's ([store.Store.Build]).
 //
-//	b = decorate.Log(decorate.Timeout(decorate.Limit(b, decorate.GPU(lock)), 30*time.Minute), log)
-//
-// The cache is the store's own ([store.Store.Builder]). They nest in any order; the
-// one given makes the time limit count from when the GPU is free.
+//	b = decorate.Care{Log: log, Need: s.Peak}.Around(b)
 package decorate

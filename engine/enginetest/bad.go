@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -18,7 +19,15 @@ type Bad struct {
 
 // Harms are the ways in which builders are known to have lied.
 var Harms = map[string]func(m *engine.Manifest, dir string){
-	"fewer profiles":    func(m *engine.Manifest, _ string) { m.Profiles = m.Profiles[1:] },
+	"fewer profiles": func(m *engine.Manifest, _ string) { m.Profiles = m.Profiles[1:] },
+	"a narrower profile": func(m *engine.Manifest, _ string) {
+		all := slices.Clone(m.Profiles)
+		all[0].Inputs = slices.Clone(all[0].Inputs)
+		all[0].Inputs[0].Max = all[0].Inputs[0].Min
+		m.Profiles = all
+	},
+	"another scale":     func(m *engine.Manifest, _ string) { m.KVScale = "other" },
+	"another digest":    func(m *engine.Manifest, _ string) { m.FileDigest = engine.KeyOf(nil) },
 	"another precision": func(m *engine.Manifest, _ string) { m.Achieved = engine.FP16 },
 	"another model":     func(m *engine.Manifest, _ string) { m.ModelDigest = "other" },
 	"no file":           func(m *engine.Manifest, dir string) { _ = os.Remove(filepath.Join(dir, m.File)) },

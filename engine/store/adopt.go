@@ -22,7 +22,8 @@ type Foreign struct {
 
 // Adopt takes a foreign plan into the store. Its key is made of the file's digest,
 // which no request's key is, so it is never given out in place of an engine that
-// was built; its manifest says that it was adopted. Proved is the file alone.
+// was built, and of its owner's word, so that another word makes another engine. Its
+// manifest says that it was adopted. Proved is the file alone.
 func (s *Store) Adopt(ctx context.Context, f Foreign) (*Entry, error) {
 	h, err := planfile.Read(f.File)
 	if err != nil {
@@ -48,7 +49,10 @@ func (s *Store) Adopt(ctx context.Context, f Foreign) (*Entry, error) {
 	if len(h.Targets) == 1 {
 		m.Target = h.Targets[0]
 	}
-	inputs := map[string]string{"adopted": digest, "builder": m.Builder}
+	inputs := engine.Inputs(engine.Request{
+		Backend: m.Backend, Precision: f.Precision, Target: m.Target, Contract: f.Contract, Plan: &profiles.Plan{Profiles: f.Profiles},
+	}, m.Builder)
+	inputs["adopted"] = digest
 	m.Key = engine.KeyOf(inputs)
 	return s.put(ctx, m.Key, inputs, func(dir string) (*engine.Manifest, error) {
 		if err := fsx.Copy(f.File, filepath.Join(dir, m.File)); err != nil {

@@ -26,7 +26,8 @@ func classic(t *testing.T) string {
 func TestAdoptedEnginesAreMarkedAndServeNoRequest(t *testing.T) {
 	s, r := open(t), request(t)
 	path := classic(t)
-	e, err := s.Adopt(t.Context(), Foreign{File: path, Precision: r.Precision, Profiles: r.Plan.Profiles, Contract: &contract.Contract{Kind: "contract", SchemaVersion: 1}})
+	word := Foreign{File: path, Precision: r.Precision, Profiles: r.Plan.Profiles, Contract: &contract.Contract{Kind: "contract", SchemaVersion: 1}}
+	e, err := s.Adopt(t.Context(), word)
 	must(t, err)
 	if m := e.Manifest; !m.Adopted || m.Achieved != "" || m.Builder != "tensorrt 10.13.3.9" || len(m.Warnings) == 0 || m.Inputs["adopted"] != m.FileDigest {
 		t.Errorf("%+v", m)
@@ -34,7 +35,10 @@ func TestAdoptedEnginesAreMarkedAndServeNoRequest(t *testing.T) {
 	if _, err := os.Stat(filepath.Join(e.Dir, ContractFile)); err != nil {
 		t.Error(err)
 	}
-	if again, err := s.Adopt(t.Context(), Foreign{File: path}); err != nil || !again.Cached {
+	if other, err := s.Adopt(t.Context(), Foreign{File: path}); err != nil || other.Cached || other.Manifest.Key == e.Manifest.Key {
+		t.Errorf("another word: %+v, %v", other, err)
+	}
+	if again, err := s.Adopt(t.Context(), word); err != nil || !again.Cached {
 		t.Errorf("adopted twice: %+v, %v", again, err)
 	}
 	b := &counted{Builder: enginetest.Fake{Version: "1"}}

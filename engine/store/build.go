@@ -12,11 +12,13 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/internal/progress"
 )
 
 // Get is the proved engine of a key. Where there is none the error is
-// [fs.ErrNotExist]; where it is damaged, of class input.
+// [fs.ErrNotExist]; where it is damaged, of class input. Looking at an engine is no
+// use of it: see [Entry.Touch].
 func (s *Store) Get(key string) (*Entry, error) {
 	if _, err := os.Stat(s.path(key)); err != nil {
 		return nil, fmt.Errorf("engine %.12s: %w", key, fs.ErrNotExist)
@@ -28,7 +30,6 @@ func (s *Store) Get(key string) (*Entry, error) {
 	if err := e.prove(); err != nil {
 		return nil, err
 	}
-	e.touch()
 	return e, nil
 }
 
@@ -67,7 +68,7 @@ func (s *Store) put(ctx context.Context, key string, inputs map[string]string, f
 	if e, err := s.hit(key); e != nil || err != nil {
 		return e, err
 	}
-	if _, err := s.sweep(key); err != nil {
+	if err := s.sweep(key); err != nil {
 		return nil, err
 	}
 	err = fsx.WriteDir(s.path(key), func(tmp string) error {
@@ -78,7 +79,7 @@ func (s *Store) put(ctx context.Context, key string, inputs map[string]string, f
 		if m.Key != key {
 			return fault.New(fault.Runtime, "keeping", m.File, fmt.Sprintf("the builder says its key is %.12s, asked for was %.12s", m.Key, key), "report this")
 		}
-		if s.CreatedBy != "" {
+		if m.CreatedBy == "" { // who built it elsewhere has said so
 			m.CreatedBy = s.CreatedBy
 		}
 		return seal(tmp, m, inputs)
@@ -89,63 +90,39 @@ func (s *Store) put(ctx context.Context, key string, inputs map[string]string, f
 	return s.Get(key)
 }
 
-// Builder is b with the store as its cache: what it builds is taken from the store
-// where it is proved, and kept there.
-func (s *Store) Builder(b engine.Builder) engine.Builder { return cached{b, s} }
-
-type cached struct {
-	engine.Builder
-	store *Store
-}
-
-// Build copies the engine and what accounts for it into dir.
-func (c cached) Build(ctx context.Context, r engine.Request, dir string, p progress.Counter) (*engine.Manifest, error) {
-	e, err := c.store.Build(ctx, c.Builder, r, p)
-	if err != nil {
-		return nil, err
-	}
-	for name := range e.Manifest.Digests {
-		if name == ContractFile {
-			continue // the request has it
-		}
-		if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(dir, name)); err != nil {
-			return nil, fsx.Explain("writing", name, err)
-		}
-	}
-	return e.Manifest, nil
-}
-
 // hit is the engine of a key where it can be used; nil where it must be built.
 func (s *Store) hit(key string) (*Entry, error) {
 	e, err := s.Get(key)
 	switch {
 	case err == nil:
 		e.Cached = true
+		e.Touch()
 		return e, nil
+	case errors.Is(err, keep.ErrNewer): // it is whole, and somebody's
+		return nil, err
 	case errors.Is(err, fs.ErrNotExist), fault.Classify(err) == fault.Input:
 		return nil, nil
 	}
 	return nil, err
 }
 
-// sweep removes what killed builds of a key left, and counts it. The caller holds
-// its lock.
-func (s *Store) sweep(key string) (n int, err error) {
+// sweep removes what killed builds of a key left. The caller holds its lock.
+func (s *Store) sweep(key string) error {
 	left, err := filepath.Glob(filepath.Join(s.engines(), fsx.TempPrefix+key+"-*"))
 	if err != nil {
-		return 0, fmt.Errorf("sweeping %.12s: %w", key, err)
+		return fmt.Errorf("sweeping %.12s: %w", key, err)
 	}
 	for _, dir := range left {
 		if err := os.RemoveAll(dir); err != nil {
-			return n, fsx.Explain("removing", dir, err)
+			return fsx.Explain("removing", dir, err)
 		}
-		n++
 	}
-	return n, nil
+	return nil
 }
 
-// Sweep removes what killed builds left and nobody is at work on, and counts it.
-func (s *Store) Sweep() (n int, err error) {
+// Sweep removes what killed builds left and nobody is at work on, and counts it. With
+// dry it only counts, what is being built among it.
+func (s *Store) Sweep(dry bool) (n int, err error) {
 	entries, err := os.ReadDir(s.engines())
 	if errors.Is(err, fs.ErrNotExist) {
 		return 0, nil
@@ -159,12 +136,23 @@ func (s *Store) Sweep() (n int, err error) {
 		if !temporary || !keyForm.MatchString(key) {
 			continue
 		}
-		if unlock, got := s.tryLock(key); got {
-			some, err := s.sweep(key)
-			unlock()
-			if n += some; err != nil {
-				return n, err
-			}
+		if dry {
+			n++
+			continue
+		}
+		unlock, err := s.tryLock(key)
+		if err != nil {
+			return n, err
+		}
+		if unlock == nil {
+			continue
+		}
+		if err = os.RemoveAll(filepath.Join(s.engines(), e.Name())); err == nil {
+			n++
+		}
+		unlock()
+		if err != nil {
+			return n, fsx.Explain("removing", e.Name(), err)
 		}
 	}
 	return n, nil

@@ -14,14 +14,6 @@ import (
 	"github.com/trtforge/trtforge/internal/progress"
 )
 
-// TestTheCacheKeepsTheContract: a builder behind the store is a builder.
-func TestTheCacheKeepsTheContract(t *testing.T) {
-	good := request(t)
-	wrong := good
-	wrong.Precision = engine.INT8
-	enginetest.Run(t, func(t *testing.T) engine.Builder { return open(t).Builder(enginetest.Fake{Version: "1"}) }, good, wrong)
-}
-
 // TestNothingOfABadBuilderIsKept: what says that it is done and is not fails, and a
 // good builder then builds under the same key.
 func TestNothingOfABadBuilderIsKept(t *testing.T) {

@@ -47,13 +47,13 @@ func read(dir string) (*Entry, error) {
 	if err != nil {
 		return nil, fsx.Explain("reading", filepath.Join(dir, sealFile), err)
 	}
-	m, err := engine.ReadManifest(strings.NewReader(string(b)), path)
-	if err != nil {
-		return nil, err
-	}
 	sum := sha256.Sum256(b)
 	if got := strings.TrimSpace(string(seal)); got != hex.EncodeToString(sum[:]) {
 		return nil, damaged(path, "it is not what was sealed: it was edited or cut")
+	}
+	m, err := engine.ReadManifest(strings.NewReader(string(b)), path)
+	if err != nil {
+		return nil, err
 	}
 	e := &Entry{Dir: dir, Manifest: m}
 	if info, err := os.Stat(filepath.Join(dir, usedFile)); err == nil {
@@ -63,7 +63,7 @@ func read(dir string) (*Entry, error) {
 }
 
 func damaged(path, cause string) error {
-	return fault.New(fault.Input, "proving engine", path, cause, "build it again; `trtforge engines prune --damaged` removes it")
+	return fault.New(fault.Input, "proving engine", path, cause, "build it again; of a store, `trtforge engines prune --damaged` removes it")
 }
 
 // prove recomputes everything that the manifest claims: the key from the inputs,
@@ -127,6 +127,9 @@ func seal(dir string, m *engine.Manifest, inputs map[string]string) error {
 	if m.Digests, err = fsx.Digests(dir); err != nil {
 		return err
 	}
+	if got := m.Digests[m.File]; m.FileDigest != got {
+		return fault.New(fault.Runtime, "keeping", m.File, fmt.Sprintf("its sha256 is %.12s, the builder says %.12s", got, m.FileDigest), "report this, with the builder's log")
+	}
 	m.Inputs = inputs
 	path := filepath.Join(dir, manifestFile)
 	if err := fsx.WriteJSON(path, m); err != nil {
@@ -144,9 +147,9 @@ func seal(dir string, m *engine.Manifest, inputs map[string]string) error {
 	return nil
 }
 
-// touch notes that the engine was used. It is advice for pruning, so a store that
+// Touch notes that the engine was used. It is advice for pruning, so a store that
 // cannot be written to is no failure.
-func (e *Entry) touch() {
+func (e *Entry) Touch() {
 	e.Used = time.Now()
 	_ = os.Chtimes(filepath.Join(e.Dir, usedFile), e.Used, e.Used)
 }

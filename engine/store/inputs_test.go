@@ -82,6 +82,7 @@ func TestEachRealInputChangesTheKey(t *testing.T) {
 		{"an option", "option level", func(r *engine.Request, _ *enginetest.Fake) { r.Options["level"] = "4" }},
 		{"another option", "option tf32", func(r *engine.Request, _ *enginetest.Fake) { r.Options["tf32"] = "1" }},
 		{"the builder's version", "builder", func(_ *engine.Request, b *enginetest.Fake) { b.Version = "2" }},
+		{"what an input means", "contract", func(r *engine.Request, _ *enginetest.Fake) { r.Contract.Inputs[0].Dims[1].Role = contract.Free }},
 		{"the target", "target", func(r *engine.Request, _ *enginetest.Fake) { r.Target = "sm120" }},
 		{"the precision", "precision", func(r *engine.Request, _ *enginetest.Fake) { r.Precision = engine.INT8 }},
 		{"the backend", "backend", func(r *engine.Request, _ *enginetest.Fake) { r.Backend = "trtexec" }},
@@ -117,7 +118,7 @@ func TestWhatIsNoInput(t *testing.T) {
 		},
 		"the order of protobuf's bytes": func(r *engine.Request) { reorder(t, r.Model) },
 		"who derived the plan, and its profiles' names": func(r *engine.Request) {
-			r.Plan.CreatedBy = "another"
+			r.Plan.CreatedBy, r.Contract.CreatedBy = "another", "another"
 			r.Plan.Profiles[0].Name = "first"
 			slices.Reverse(r.Plan.Profiles[0].Inputs)
 		},

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -82,69 +83,105 @@ func TestKillsOfConcurrentBuildsByAFakeBuilder(t *testing.T) {
 	must(t, os.WriteFile(filepath.Join(dir, "model"), bytes.Repeat([]byte("weights "), 4096), 0o600))
 	s, err := Open(filepath.Join(dir, "store"))
 	must(t, err)
-	random := rand.New(rand.NewPCG(1, 2))
-	for killed := 0; killed < kills; {
-		killed += storm(t, dir, random)
-		whole(t, s)
-		if random.IntN(3) == 0 { // begin again, or all builds are hits soon
+	k := &killer{dir: dir, random: rand.New(rand.NewPCG(1, 2))}
+	storms := 0
+	for ; k.killed < kills; storms++ {
+		k.storm(t, 3)
+		k.whole(t, s)
+		halves, err := s.Sweep(true)
+		must(t, err)
+		k.halves += halves
+		if k.random.IntN(4) > 0 { // begin again, or all builds are hits soon
 			_, err := s.Prune(t.Context(), Limits{MaxBytes: 1}, false)
 			must(t, err)
 		}
 	}
-	must(t, os.Remove(filepath.Join(dir, "log")))
+	before := builds(t, dir)
 	_, err = s.Prune(t.Context(), Limits{MaxBytes: 1}, false)
 	must(t, err)
-	storm(t, dir, nil)
-	if all := whole(t, s); all != targets {
+	k.storm(t, 0)
+	if all := k.whole(t, s); all != targets {
 		t.Errorf("%d engines of %d", all, targets)
 	}
-	log, err := os.ReadFile(filepath.Join(dir, "log"))
-	must(t, err)
-	if n := strings.Count(string(log), "\n"); n != targets {
-		t.Errorf("%d builds of %d keys:\n%s", n, targets, log)
+	if n := builds(t, dir) - before; n != targets {
+		t.Errorf("%d builds of %d keys", n, targets)
 	}
-	_, err = s.Sweep()
+	swept, err := s.Sweep(false)
 	must(t, err)
 	entries, err := os.ReadDir(s.engines())
 	must(t, err)
 	if len(entries) != targets {
 		t.Errorf("the store holds %v", entries)
 	}
+	t.Logf("%d processes killed in %d storms of four, %d ended by themselves, none is left; %d listed engines proved, %d half ones lay under no key; "+
+		"then %d builds of %d keys, %d left for the sweep", k.killed, storms, k.ended, k.proved, k.halves, targets, targets, swept)
 }
 
-// storm runs four builders and kills three of them at random times; with no
-// random source it lets them end. It returns how many were killed.
-func storm(t *testing.T, dir string, random *rand.Rand) int {
+// builds is how many builds were completed so far.
+func builds(t *testing.T, dir string) int {
+	t.Helper()
+	log, err := os.ReadFile(filepath.Join(dir, "log"))
+	must(t, err)
+	return strings.Count(string(log), "\n")
+}
+
+// killer counts what became of the processes of storms.
+type killer struct {
+	dir    string
+	random *rand.Rand
+	killed int // by us, while they ran
+	ended  int // by themselves
+	proved int // engines that were listed
+	halves int // that storms left, under no key
+}
+
+// storm runs four builders and kills some of them at random times. Those that
+// ended before their time count as ended.
+func (k *killer) storm(t *testing.T, doomed int) {
 	t.Helper()
 	var all sync.WaitGroup
-	killed := 0
+	var mu sync.Mutex
 	for i := range 4 {
 		c := exec.Command(os.Args[0])
-		c.Env = append(os.Environ(), "STORE_TEST_DIR="+dir)
+		c.Env = append(os.Environ(), "STORE_TEST_DIR="+k.dir)
 		var stderr bytes.Buffer
 		c.Stderr = &stderr
 		must(t, c.Start())
-		doomed := random != nil && i > 0
-		if doomed {
-			killed++
-			after := time.Duration(random.Int64N(int64(700 * time.Millisecond)))
-			time.AfterFunc(after, func() { _ = c.Process.Kill() })
+		if i < doomed {
+			time.AfterFunc(time.Duration(k.random.Int64N(int64(700*time.Millisecond))), func() { _ = c.Process.Kill() })
 		}
-		all.Add(1)
-		go func() {
-			defer all.Done()
-			if err := c.Wait(); err != nil && !doomed {
+		all.Go(func() {
+			err := c.Wait()
+			mu.Lock()
+			defer mu.Unlock()
+			status, _ := c.ProcessState.Sys().(syscall.WaitStatus)
+			switch {
+			case i < doomed && status.Signaled():
+				k.killed++
+			case err != nil:
 				t.Errorf("a builder that nobody killed: %v %s", err, stderr.String())
+			default:
+				k.ended++
 			}
-		}()
+		})
 	}
-	whole(t, &Store{dir: filepath.Join(dir, "store")}) // while they are at work
-	all.Wait()
-	return killed
+	over := make(chan struct{})
+	go func() {
+		all.Wait()
+		close(over)
+	}()
+	for s := (&Store{dir: filepath.Join(k.dir, "store")}); ; {
+		k.whole(t, s) // while they are at work
+		select {
+		case <-over:
+			return
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
 }
 
 // whole proves every listed engine and returns how many there are.
-func whole(t *testing.T, s *Store) int {
+func (k *killer) whole(t *testing.T, s *Store) int {
 	t.Helper()
 	all, err := s.List()
 	must(t, err)
@@ -153,5 +190,6 @@ func whole(t *testing.T, s *Store) int {
 			t.Errorf("listed and not whole: %v", err)
 		}
 	}
+	k.proved += len(all)
 	return len(all)
 }

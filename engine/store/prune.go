@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 )
 
 // Listed is an engine of a listing. Its seal is good unless Damage says why not;
@@ -20,6 +22,10 @@ type Listed struct {
 	Bytes  int64  // on disk, with everything beside the engine
 	Damage error
 }
+
+// Newer tells whether a later program keeps the engine here: it is whole, and this one
+// cannot read its manifest.
+func (l Listed) Newer() bool { return errors.Is(l.Damage, keep.ErrNewer) }
 
 // List is what stands in the store, in the order of the keys. Half engines are
 // never in it: an engine has no key before it is whole.
@@ -98,7 +104,7 @@ func surplus(all []Listed, l Limits, now time.Time) []Listed {
 	var total int64
 	for _, e := range all {
 		switch {
-		case e.Damage != nil && l.Damaged, e.Damage == nil && l.MaxAge > 0 && now.Sub(e.Entry.Used) > l.MaxAge:
+		case e.Damage != nil && l.Damaged && !e.Newer(), e.Damage == nil && l.MaxAge > 0 && now.Sub(e.Entry.Used) > l.MaxAge:
 			gone = append(gone, e)
 		case e.Damage == nil:
 			kept = append(kept, e)
@@ -120,9 +126,9 @@ func surplus(all []Listed, l Limits, now time.Time) []Listed {
 // discard removes an engine, unless another process is at work on it or has built
 // it again since it was found damaged. What only could not be read is not damaged.
 func (s *Store) discard(l Listed) (gone bool, err error) {
-	unlock, got := s.tryLock(l.Key)
-	if !got {
-		return false, nil
+	unlock, err := s.tryLock(l.Key)
+	if unlock == nil || err != nil {
+		return false, err
 	}
 	defer unlock()
 	if l.Damage != nil {
@@ -138,6 +144,10 @@ func (s *Store) discard(l Listed) (gone bool, err error) {
 func (s *Store) remove(key string) error {
 	trash := s.path(fsx.TempPrefix + key + "-gone")
 	if err := os.Rename(s.path(key), trash); err != nil {
+		var link *os.LinkError
+		if errors.As(err, &link) {
+			err = link.Err // the paths are long, and one is enough
+		}
 		return fsx.Explain("removing", s.path(key), err)
 	}
 	return fsx.Explain("removing", trash, os.RemoveAll(trash))

@@ -67,7 +67,7 @@ func (s *Store) known() error {
 	if got := strings.TrimSpace(string(b)); got != fmt.Sprint(Version) {
 		return fault.New(fault.Input, "opening the engine store", s.dir,
 			fmt.Sprintf("its layout is version %.20q, this program knows version %d", got, Version),
-			"use the trtforge that made it, or another store (TRTFORGE_HOME)")
+			"use the trtforge that made it, or another store (TRTFORGE_STORE)")
 	}
 	return nil
 }
@@ -134,17 +134,20 @@ func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error)
 			s.Waiting(key)
 		}
 	})
-	if err != nil {
+	if err != nil && ctx.Err() != nil {
 		return nil, fmt.Errorf("waiting for the build of %.12s: %w", key, err)
+	}
+	if err != nil {
+		return nil, err
 	}
 	return l.Unlock, nil
 }
 
-// tryLock takes the lock of a key where nobody holds it.
-func (s *Store) tryLock(key string) (unlock func(), got bool) {
+// tryLock takes the lock of a key; unlock is nil where another process holds it.
+func (s *Store) tryLock(key string) (unlock func(), err error) {
 	l, err := filelock.Try(filepath.Join(s.locks(), key))
-	if err != nil || l == nil {
-		return nil, false
+	if l == nil || err != nil {
+		return nil, err
 	}
-	return l.Unlock, true
+	return l.Unlock, nil
 }

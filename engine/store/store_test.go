@@ -2,7 +2,9 @@ package store
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io/fs"
 	"maps"
 	"os"
@@ -14,9 +16,12 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/enginetest"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -78,6 +83,7 @@ func TestWhatChangesAnEngineMissesAndIsNamed(t *testing.T) {
 		"option calibration":         func(r *engine.Request) { r.Options["calibration"] = "d1" },
 		"profile 0 input_ids":        func(r *engine.Request) { r.Plan.Profiles[0].Inputs[0].Max = []int64{8, 1} },
 		"profile 0 input_ids values": func(r *engine.Request) { r.Plan.Profiles[0].Inputs[0].Values = true },
+		"contract":                   func(r *engine.Request) { r.Contract = &contract.Contract{Layers: 1} },
 		"profile 1 input_ids":        func(r *engine.Request) { r.Plan.Profiles = append(r.Plan.Profiles, r.Plan.Profiles[0]) },
 	} {
 		changed := request(t)
@@ -158,15 +164,93 @@ func TestFailedBuildLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestReadOnlyStoreServes(t *testing.T) {
-	if os.Getuid() == 0 {
-		t.Skip("root writes everywhere: needs an ordinary user")
-	}
+// TestAStoreThatCannotBeWrittenTo serves what it has, and says that it can do no more.
+// No lock can be made in it, for root neither.
+func TestAStoreThatCannotBeWrittenTo(t *testing.T) {
 	s, b, r := open(t), &counted{Builder: enginetest.Fake{}}, request(t)
 	build(t, s, b, r)
-	must(t, os.Chmod(s.locks(), 0o500))
+	must(t, os.RemoveAll(s.locks()))
+	must(t, os.WriteFile(s.locks(), nil, 0o600))
 	if e := build(t, s, b, r); !e.Cached {
 		t.Error("built again")
+	}
+	if removed, err := s.Prune(t.Context(), Limits{MaxBytes: 1}, false); fault.Classify(err) != fault.Runtime || len(removed) != 0 {
+		t.Errorf("pruned %v, %v", removed, err)
+	}
+	r.Target = "sm86"
+	if _, err := s.Build(t.Context(), b, r, progress.Noop); fault.Classify(err) != fault.Runtime || b.builds != 1 {
+		t.Errorf("%d builds, %v", b.builds, err)
+	}
+}
+
+// TestEveryFieldOfAManifestEditedByHand changes each field to another value of its type.
+func TestEveryFieldOfAManifestEditedByHand(t *testing.T) {
+	s := open(t)
+	e := build(t, s, enginetest.Fake{}, request(t))
+	path := filepath.Join(e.Dir, manifestFile)
+	whole, err := os.ReadFile(path)
+	must(t, err)
+	var fields map[string]json.RawMessage
+	must(t, json.Unmarshal(whole, &fields))
+	if len(fields) < 15 {
+		t.Errorf("a manifest has %d fields", len(fields))
+	}
+	for name, value := range fields {
+		edited := maps.Clone(fields)
+		switch {
+		case value[0] == '"':
+			edited[name] = json.RawMessage(`"other"`)
+		case name == "schema_version":
+			edited[name] = json.RawMessage(`2`) // no later program's: the seal is broken
+		case value[0] == '{' || value[0] == '[':
+			delete(edited, name)
+		default:
+			edited[name] = json.RawMessage(`7`)
+		}
+		must(t, fsx.WriteJSON(path, edited))
+		if _, err := s.Get(e.Manifest.Key); fault.Classify(err) != fault.Input || !strings.Contains(fmt.Sprint(err), "sealed") {
+			t.Errorf("%s edited: %v", name, err)
+		}
+	}
+	must(t, os.WriteFile(path, whole, 0o600))
+	if _, err := s.Get(e.Manifest.Key); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestAnEngineOfALaterProgram is neither used nor replaced nor taken for damage.
+func TestAnEngineOfALaterProgram(t *testing.T) {
+	s, b, r := open(t), &counted{Builder: enginetest.Fake{}}, request(t)
+	e := build(t, s, b, r)
+	path := filepath.Join(e.Dir, manifestFile)
+	rewrite(t, path, func(s string) string { return strings.Replace(s, `"schema_version": 1`, `"schema_version": 2`, 1) })
+	sum, err := fsx.Digest(path)
+	must(t, err)
+	must(t, os.WriteFile(filepath.Join(e.Dir, sealFile), []byte(sum), 0o600))
+	if _, err := s.Build(t.Context(), b, r, progress.Noop); !errors.Is(err, keep.ErrNewer) || fault.Classify(err) != fault.Input || b.builds != 1 {
+		t.Errorf("%d builds, %v", b.builds, err)
+	}
+	if all, err := s.List(); err != nil || len(all) != 1 || !all[0].Newer() {
+		t.Errorf("listed %+v, %v", all, err)
+	}
+	if removed, err := s.Prune(t.Context(), Limits{Damaged: true, MaxBytes: 1}, false); err != nil || len(removed) != 0 {
+		t.Errorf("pruned %+v, %v", removed, err)
+	}
+}
+
+// TestLookingIsNoUse: what is verified every night is pruned by its age all the same.
+func TestLookingIsNoUse(t *testing.T) {
+	s, r := open(t), request(t)
+	e := build(t, s, enginetest.Fake{}, r)
+	old := time.Now().Add(-time.Hour)
+	must(t, os.Chtimes(filepath.Join(e.Dir, usedFile), old, old))
+	got, err := s.Get(e.Manifest.Key)
+	must(t, err)
+	if time.Since(got.Used) < time.Hour {
+		t.Error("it was used by looking at it")
+	}
+	if e = build(t, s, enginetest.Fake{}, r); !e.Cached || time.Since(e.Used) > time.Minute {
+		t.Errorf("a hit was used at %v", e.Used)
 	}
 }
 

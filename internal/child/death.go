@@ -20,6 +20,7 @@ type Death struct {
 	PID     int
 	Job     string   // empty where it died between jobs or while starting
 	Reason  string   // of what it died
+	Limit   bool     // it was ended here, for a limit that it did not keep
 	Stderr  []string // its last lines, the most telling first
 }
 
@@ -37,6 +38,7 @@ type ending struct {
 	what  string // continues "process ort (pid 7) ..."
 	fix   string
 	now   bool  // SIGKILL at once
+	limit bool  // because of a limit, which it would run into again
 	cause error // returned as it is instead of a Death
 }
 
@@ -50,24 +52,24 @@ func cancelled(ctx context.Context) ending {
 
 func late(limit time.Duration) ending {
 	return ending{what: fmt.Sprintf("was killed: it was not ready within %s", limit),
-		fix: "run it again on a less busy machine; if it happens again, see its log"}
+		fix: "run it again on a less busy machine; if it happens again, see its log", limit: true}
 }
 
 func overtime(limit time.Duration) ending {
 	return ending{what: fmt.Sprintf("was killed: the job took longer than %s", limit),
-		fix: "raise the timeout, or give it less to do"}
+		fix: "raise the timeout, or give it less to do", limit: true}
 }
 
 func silent(quiet time.Duration) ending {
 	return ending{what: fmt.Sprintf("was killed: it said nothing for %s, a heartbeat is due every %s", quiet.Round(100*time.Millisecond), heartbeat),
-		fix: "run it again; if it hangs again, see its log"}
+		fix: "run it again; if it hangs again, see its log", limit: true}
 }
 
 // oversized ends a child at once: in the 5 s that SIGTERM grants it could take
 // the rest of the machine.
 func oversized(resident, limit int64) ending {
 	return ending{what: fmt.Sprintf("was killed: its process tree held %s of memory, the limit is %s", size(resident), size(limit)),
-		fix: "raise the memory limit, or use a smaller model, batch or length", now: true}
+		fix: "raise the memory limit, or use a smaller model, batch or length", now: true, limit: true}
 }
 
 // death explains the end of a child that is gone.
@@ -86,7 +88,7 @@ func (c *Child) death(job string) error {
 	if e.cause != nil {
 		return fmt.Errorf("%s %s: %w", stage, subject, e.cause)
 	}
-	d := &Death{Process: c.spec.Name, PID: c.PID(), Job: job, Reason: e.what, Stderr: telling(said)}
+	d := &Death{Process: c.spec.Name, PID: c.PID(), Job: job, Reason: e.what, Limit: e.limit, Stderr: telling(said)}
 	return fault.Wrap(fault.Runtime, stage, subject, d, e.fix)
 }
 

@@ -69,7 +69,7 @@ func plain(err error) error {
 	switch {
 	case errors.As(err, &at) && strings.Contains(at.Path, TempPrefix):
 		return at.Err
-	case errors.As(err, &link) && strings.Contains(link.Old, TempPrefix):
+	case errors.As(err, &link) && strings.Contains(link.Old+link.New, TempPrefix):
 		return link.Err
 	}
 	return err
@@ -125,10 +125,16 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 	if err := syncTree(tmp); err != nil {
 		return Explain("writing", dir, err)
 	}
-	if err := os.RemoveAll(dir); err != nil {
-		return Explain("replacing", dir, err)
+	// What was there loses its name first, so that a kill leaves no half of it.
+	old := tmp + "-old"
+	if err := os.Rename(dir, old); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return Explain("replacing", dir, plain(err))
 	}
-	return Explain("writing", dir, os.Rename(tmp, dir))
+	if err := os.Rename(tmp, dir); err != nil {
+		_ = os.Rename(old, dir)
+		return Explain("writing", dir, plain(err))
+	}
+	return Explain("replacing", dir, plain(os.RemoveAll(old)))
 }
 
 // syncTree flushes every file below dir, and dir itself.

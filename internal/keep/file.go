@@ -54,8 +54,19 @@ func (f File) Read(r io.Reader) ([]byte, error) {
 		if again == "" {
 			again = f.Fix
 		}
-		return nil, fault.New(fault.Input, f.Doing, f.Path,
-			fmt.Sprintf("its version is %d, this program reads up to %d", head.Version, f.Version), "use the trtforge that wrote it, or "+again)
+		err := fmt.Errorf("its version is %d, this program reads up to %d", head.Version, f.Version)
+		if head.Version > f.Version {
+			err = newer{err}
+		}
+		return nil, fault.Wrap(fault.Input, f.Doing, f.Path, err, "use the trtforge that wrote it, or "+again)
 	}
 	return b, nil
 }
+
+// ErrNewer is in the error of a file that a later program wrote: nothing else is wrong
+// with it.
+var ErrNewer = errors.New("a later program's")
+
+type newer struct{ error }
+
+func (newer) Is(target error) bool { return target == ErrNewer }

@@ -113,9 +113,10 @@ def make_logger(trt):
                 print(text, flush=True)  # descriptor 1 is the log
             elif severity == trt.ILogger.WARNING:
                 self.keep("warning", text)
-                if not text.endswith("has Int64 binding.") and len(self.warnings) < WARNINGS:  # that is said of every graph of tokens
-                    self.warnings.append(text)
-                print(text, flush=True)
+                if not text.endswith("has Int64 binding."):  # that is said of every graph of tokens
+                    if len(self.warnings) < WARNINGS:
+                        self.warnings.append(text)
+                    print(text, flush=True)
             elif severity == trt.ILogger.INFO:
                 self.keep("info", text)
             if "LayerType: " in text:  # one message holds the lines of a profile

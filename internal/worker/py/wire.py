@@ -19,6 +19,7 @@ on descriptor 3 as u32 length + chunk, each chunk 16 MiB at most. Only the
 standard library is imported here: the first heartbeat must not wait for torch.
 """
 
+import errno
 import faulthandler
 import json
 import math
@@ -183,6 +184,8 @@ def error_frame(id, e):
     sys.stderr.flush()
     if isinstance(e, MemoryError):
         return {"type": "error", "id": id, "code": "runtime", "cause": "out of memory", "fix": "use a machine with more memory or a smaller model"}
+    if isinstance(e, OSError) and e.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        return {"type": "error", "id": id, "code": "runtime", "cause": f"writing: {e.strerror}", "fix": "free some space, or choose another disk"}
     code = "missing" if isinstance(e, ImportError) else "runtime"
     fix = "install the runtime again with trtforge setup" if code == "missing" else ""
     return {"type": "error", "id": id, "code": code, "cause": f"{type(e).__name__}: {e}", "fix": fix}
