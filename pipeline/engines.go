@@ -13,8 +13,6 @@ import (
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/internal/jobs"
-	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/worker"
@@ -30,7 +28,7 @@ import (
 func (j *job) layOutEngine(e EngineConfig) {
 	model := j.model(e)
 	s := &stage{name: "engine/" + e.Name(), needs: []*stage{model}}
-	s.runtime = map[string]string{"ortcpu": "ort", "rtx": "rtx"}[e.Backend]
+	s.runtime = runtimeOf(e.Backend)
 	if planned(e.Backend) {
 		s.needs = append(s.needs, j.plan)
 	}
@@ -53,6 +51,12 @@ func (j *job) layOutEngine(e EngineConfig) {
 		s.run = j.runUnbuilt(of, model)
 	}
 	j.engines = append(j.engines, of)
+}
+
+// runtimeOf is the runtime that builds and runs engines of a backend; "" where that is
+// found on the machine.
+func runtimeOf(backend string) string {
+	return map[string]string{"ortcpu": "ort", "rtx": "rtx"}[backend]
 }
 
 // builder is the backend's builder; its processes start when it builds.
@@ -135,19 +139,6 @@ func (j *job) store() (*store.Store, error) {
 		return j.options.Store, nil
 	}
 	return store.Open(filepath.Join(j.config.Output.Dir, "store"))
-}
-
-// engineModel is an engine as a job runs it.
-func (j *job) engineModel(e *engineStage) (jobs.Model, error) {
-	m, err := readManifest(e.build.path(manifestFile))
-	if err != nil {
-		return jobs.Model{}, err
-	}
-	c, err := contract.Load(j.model(e.EngineConfig).path(contractFile))
-	if err != nil {
-		return jobs.Model{}, err
-	}
-	return jobs.Model{Path: e.build.path(m.File), Contract: c, Threads: j.threads, Optimize: ort.OptimizeAll}, nil
 }
 
 func readManifest(path string) (*engine.Manifest, error) {
