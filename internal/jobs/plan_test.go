@@ -64,7 +64,7 @@ func planOf(t *testing.T, graph Model, scenarios ...profiles.Scenario) Model {
 
 func strategyOf(graph Model) string {
 	if graph.Contract.Capacity() > 0 {
-		return "static-kv"
+		return "wide" // static-kv takes prompts of some lengths only
 	}
 	return "phase"
 }
