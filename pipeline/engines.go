@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/contract"
@@ -12,7 +11,6 @@ import (
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/worker"
@@ -139,13 +137,4 @@ func (j *job) store() (*store.Store, error) {
 		return j.options.Store, nil
 	}
 	return store.Open(filepath.Join(j.config.Output.Dir, "store"))
-}
-
-func readManifest(path string) (*engine.Manifest, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fsx.Explain("reading manifest", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	return engine.ReadManifest(f, path)
 }

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -120,7 +121,7 @@ func (j *job) runnables() ([]*Runnable, error) {
 
 // runnable is an engine of the pipeline as a job runs it.
 func (j *job) runnable(e *engineStage) (*Runnable, error) {
-	m, err := readManifest(e.build.path(manifestFile))
+	m, err := engine.LoadManifest(e.build.path(manifestFile))
 	if err != nil {
 		return nil, err
 	}

@@ -305,7 +305,7 @@ func NotHere(ctx context.Context, arg string) (r *Runnable, ok bool) {
 	if m := namedArg.FindStringSubmatch(arg); m != nil {
 		name, dir = m[1], m[2]
 	}
-	m, err := readManifest(filepath.Join(dir, manifestFile))
+	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
 	if err != nil || Idle(ctx, m) == "" {
 		return nil, false
 	}
