@@ -68,12 +68,18 @@ func (j *job) layOutMeasurements() {
 			texts = maps.Clone(texts) // validation does not read it
 			texts["trace"] = trace
 		}
-		params := map[string]string{
+		settings := map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
 			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"), "cpu": ort.CPU(),
 		}
-		maps.Copy(params, gpu)
-		j.bench = j.add(&stage{name: "bench", revision: 2, runtime: "ort", needs: timed, files: texts, params: params, run: j.runBench})
+		if j.config.Run.Until != "" {
+			settings["until"] = j.config.Run.Until
+		}
+		if n := j.config.Run.Warmup; n != nil {
+			settings["warmup"] = fmt.Sprint(*n)
+		}
+		maps.Copy(settings, gpu)
+		j.bench = j.add(&stage{name: "bench", revision: 3, runtime: "ort", needs: timed, files: texts, params: settings, run: j.runBench})
 	}
 }
 

@@ -17,7 +17,7 @@ type Score struct {
 	Windows    []int      `json:"windows"`   // which of the text's windows, by index
 	NLL        Floats     `json:"nll"`       // nats; +Inf where the logits were not finite
 	RefNLL     Floats     `json:"ref_nll"`   // the reference's
-	KL         Singles    `json:"kl"`        // nats; a lower bound where TopK > 0, see Divergence
+	KL         Singles    `json:"kl"`        // nats; a lower bound where TopK > 0, see divergence
 	MaxDelta   Singles    `json:"max_delta"` // largest |difference of log-probability|, nats
 	MaxLogit   Singles    `json:"max_logit"` // largest |difference of logits|
 	DProb      Singles    `json:"dprob"`     // probability of the text's token, the engine's less the reference's
