@@ -29,11 +29,11 @@ func WatchGPU(mine func(pid int) bool) (stop func() GPUUse, err error) {
 	}
 	ticker := time.NewTicker(readEvery)
 	has := func(symbol string) bool { return lib.Extensions().LookupSymbol(symbol) == nil }
-	stop = watchDevice(device, mine, has, ticker.C)
+	end := watchDevice(device, mine, has, ticker.C)
 	return func() GPUUse {
 		ticker.Stop()
 		defer func() { _ = lib.Shutdown() }()
-		return stop()
+		return end()
 	}, nil
 }
 
