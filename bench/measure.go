@@ -37,7 +37,7 @@ func NewTimer(s lm.Session, of *contract.Contract, c Case, text []int64, seed ui
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	t := &Timer{c: c, m: &meter{Session: s, clock: clock}, clock: clock, next: make([]int64, c.Batch), marks: make([]time.Duration, c.NewTokens)}
+	t := &Timer{c: c, m: &meter{Around: lm.Around{Session: s}, clock: clock}, clock: clock, next: make([]int64, c.Batch), marks: make([]time.Duration, c.NewTokens)}
 	t.made = make([]int64, c.Batch*c.NewTokens)
 	var err error // the decoder comes first: what has no room fails at once
 	if t.d, err = lm.NewDecoder(t.m, of, lm.Options{Batch: c.Batch, Capacity: c.Capacity(), Uncached: c.mode() == Uncached}); err != nil {
@@ -59,6 +59,10 @@ func NewTimer(s lm.Session, of *contract.Contract, c Case, text []int64, seed ui
 
 // Close frees the decoder's bindings; the session stays open.
 func (t *Timer) Close() error { return t.d.Close() }
+
+// CacheOnHost tells whether the cache crosses the bus in each step of an engine on a
+// device.
+func (t *Timer) CacheOnHost() bool { return t.d.CacheOnHost() }
 
 // Tokens are what the last request generated, a list a row.
 func (t *Timer) Tokens() [][]int64 {

@@ -10,7 +10,7 @@ import (
 // meter is a session that adds up the time inside its bound runs: what is left of
 // a request is the loop's own. It allocates nothing while a run is on.
 type meter struct {
-	lm.Session
+	lm.Around
 	clock Clock
 	spent time.Duration
 }

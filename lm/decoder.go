@@ -223,6 +223,10 @@ func (d *Decoder) room(n int64) ([]byte, error) {
 	return aligned(n), nil
 }
 
+// CacheOnHost tells whether keys and values lie in the host's memory between two
+// runs, also where the graph runs on a device. It is false where there are none.
+func (d *Decoder) CacheOnHost() bool { return len(d.cache[0].buffers) > 0 && len(d.placed) == 0 }
+
 // Reset forgets the prompt and keeps buffers and bindings.
 func (d *Decoder) Reset() { d.past, d.extended, d.fed = 0, 0, 0 }
 

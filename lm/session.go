@@ -30,3 +30,18 @@ type Placer interface {
 	// Release frees what Place gave; nothing may be bound to it any more.
 	Release(b []byte) error
 }
+
+// Around is a session within another, for who wants to see its runs: an embedded
+// Session alone would hide that it can place.
+type Around struct{ Session }
+
+// Place is the session's, where it has a device.
+func (a Around) Place(n int64) ([]byte, error) {
+	if p, ok := a.Session.(Placer); ok {
+		return p.Place(n)
+	}
+	return nil, nil
+}
+
+// Release is the session's.
+func (a Around) Release(b []byte) error { return a.Session.(Placer).Release(b) }

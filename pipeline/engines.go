@@ -11,8 +11,6 @@ import (
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
-	"github.com/trtforge/trtforge/internal/jobs"
-	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/worker"
@@ -28,7 +26,7 @@ import (
 func (j *job) layOutEngine(e EngineConfig) {
 	model := j.model(e)
 	s := &stage{name: "engine/" + e.Name(), needs: []*stage{model}}
-	s.runtime = map[string]string{"ortcpu": "ort", "rtx": "rtx"}[e.Backend]
+	s.runtime = runtimeOf(e.Backend)
 	if planned(e.Backend) {
 		s.needs = append(s.needs, j.plan)
 	}
@@ -51,6 +49,12 @@ func (j *job) layOutEngine(e EngineConfig) {
 		s.run = j.runUnbuilt(of, model)
 	}
 	j.engines = append(j.engines, of)
+}
+
+// runtimeOf is the runtime that builds and runs engines of a backend; "" where that is
+// found on the machine.
+func runtimeOf(backend string) string {
+	return map[string]string{"ortcpu": "ort", "rtx": "rtx"}[backend]
 }
 
 // builder is the backend's builder; its processes start when it builds.
@@ -133,17 +137,4 @@ func (j *job) store() (*store.Store, error) {
 		return j.options.Store, nil
 	}
 	return store.Open(filepath.Join(j.config.Output.Dir, "store"))
-}
-
-// engineModel is an engine as a job runs it.
-func (j *job) engineModel(e *engineStage) (jobs.Model, error) {
-	m, err := engine.LoadManifest(e.build.path(manifestFile))
-	if err != nil {
-		return jobs.Model{}, err
-	}
-	c, err := contract.Load(j.model(e.EngineConfig).path(contractFile))
-	if err != nil {
-		return jobs.Model{}, err
-	}
-	return jobs.Model{Path: e.build.path(m.File), Contract: c, Threads: j.threads, Optimize: ort.OptimizeAll}, nil
 }

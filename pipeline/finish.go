@@ -15,7 +15,6 @@ import (
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
-	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -50,19 +49,6 @@ func (j *job) finish() (*Result, error) {
 	r.Reference = reference.Perplexity
 	r.fill(d, j.config.Workload.Scenarios)
 	return r, j.write(d, r)
-}
-
-// idle says why an engine was not run here.
-func (e *engineStage) idle() string {
-	switch {
-	case e.Backend == "rtx":
-		return noGPU
-	case e.lacks != "":
-		return e.lacks
-	case local.Is(e.Backend):
-		return "built in this run; `trtforge bench` and `trtforge validate` measure it"
-	}
-	return ""
 }
 
 // data is everything that the report shows but the verdicts.
@@ -129,7 +115,7 @@ func (j *job) gather(d *report.Data) error {
 		if err != nil {
 			return err
 		}
-		d.Engines = append(d.Engines, report.Engine{Name: e.Name(), Manifest: *m, Cached: j.cached(e.build), Idle: e.idle()})
+		d.Engines = append(d.Engines, report.Engine{Name: e.Name(), Manifest: *m, Cached: j.cached(e.build), Idle: e.idle})
 		if e.lacks == "" {
 			d.Rows = append(d.Rows, rows.Exact(e.Name(), "engine_bytes", unitByte, float64(m.Bytes)))
 		}
@@ -139,6 +125,9 @@ func (j *job) gather(d *report.Data) error {
 		r, err := readRows(e.validate.path(rowsFile))
 		if err != nil {
 			return err
+		}
+		if why, err := os.ReadFile(e.validate.path(idleFile)); err == nil {
+			d.Engines[len(d.Engines)-1].Idle = string(why)
 		}
 		d.Rows = append(d.Rows, r...)
 	}

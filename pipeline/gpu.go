@@ -38,21 +38,12 @@ func (j *job) findLocal(backend string) (lacks string) {
 	return lacks
 }
 
-// Measurable tells whether a session of ONNX Runtime can run an engine: one for the
-// CPU, or for a GPU that has been built.
-func Measurable(m *engine.Manifest) bool {
-	return m.Backend == "ortcpu" || local.Sessions(m.Backend) && m.File != ""
-}
-
-// WhyNot says why an engine that is not measurable is not.
-func WhyNot(m *engine.Manifest) string {
-	if m.File == "" && len(m.Warnings) > 0 {
-		return m.Warnings[0]
+// idleFor says why an engine is not measured on this machine.
+func idleFor(e *engineStage) string {
+	if e.lacks != "" {
+		return e.lacks
 	}
-	if m.Backend == "rtx" {
-		return noGPU
-	}
-	return m.Backend + " engines do not run in ONNX Runtime"
+	return idleHere(context.Background(), e.Backend, e.Target)
 }
 
 // needs is what a machine lacks, by the names that doctor knows: "needs cuda, gpu".

@@ -53,6 +53,7 @@ type engineStage struct {
 	EngineConfig
 	build, validate *stage
 	lacks           string // what this machine lacks to build it; "" nothing
+	idle            string // why it is not measured here; "" where it is
 }
 
 // newJob lays out the stages of a pipeline; it starts nothing.

@@ -24,8 +24,8 @@ func runtimeText(name string) string {
 	return runtimes.Pinned()[name]
 }
 
-// layOutMeasurements adds the reference, the validation of each engine that
-// runs here, and one stage that times them all in turn.
+// layOutMeasurements adds the reference, the validation of each engine that runs
+// here, and one stage that times them all in turn.
 func (j *job) layOutMeasurements() {
 	texts := tokenizerFiles(j.config.Model.Path)
 	texts["evaluate"] = j.config.Text.Evaluate
@@ -47,13 +47,20 @@ func (j *job) layOutMeasurements() {
 	}
 	j.reference = j.add(&stage{name: "reference", revision: 2, runtime: runtime, files: files, params: params, run: j.runReference})
 	var timed []*stage
+	var gpu map[string]string // that some of them run on
 	for _, e := range j.engines {
-		if e.Backend != "ortcpu" {
+		if e.idle = idleFor(e); e.idle != "" {
 			continue
 		}
-		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 2, runtime: "ort", needs: []*stage{e.build, j.reference}, files: texts,
-			params: map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed), "onnxruntime": runtimes.VersionOf("ort")},
-			run:    func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
+		on := map[string]string{"onnxruntime": runtimes.VersionOf("ort")}
+		if e.Backend != "ortcpu" {
+			on = map[string]string{"gpu": firstGPU(context.Background()).String()}
+			gpu = on
+		}
+		measured := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed)}
+		maps.Copy(measured, on)
+		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 2, runtime: runtimeOf(e.Backend), needs: []*stage{e.build, j.reference}, files: texts,
+			params: measured, run: func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}
 	if len(timed) > 0 {
@@ -71,6 +78,7 @@ func (j *job) layOutMeasurements() {
 		if n := j.config.Run.Warmup; n != nil {
 			settings["warmup"] = fmt.Sprint(*n)
 		}
+		maps.Copy(settings, gpu)
 		j.bench = j.add(&stage{name: "bench", revision: 3, runtime: "ort", needs: timed, files: texts, params: settings, run: j.runBench})
 	}
 }

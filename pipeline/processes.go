@@ -43,6 +43,16 @@ func (p *Processes) Systems(ctx context.Context, engines []*Runnable) ([]trial.S
 	return all, nil
 }
 
+// Own gives one engine a process of its own for jobs that are not timed, and is the
+// engine as that runs it.
+func (p *Processes) Own(ctx context.Context, r *Runnable) (*Runnable, jobs.Caller, error) {
+	s, err := p.system(ctx, r)
+	on := *r
+	on.Model = s.Model
+	on.Model.Spin = false
+	return &on, s.Caller, err
+}
+
 func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, error) {
 	s := trial.System{Name: r.Name, Model: r.Model, GPU: r.Backend != "ortcpu" && r.Backend != PyTorch}
 	s.Model.Spin = true
@@ -67,10 +77,7 @@ func (p *Processes) system(ctx context.Context, r *Runnable) (trial.System, erro
 
 // onGPU gives an engine of this machine's GPU a process of the GPU build.
 func (p *Processes) onGPU(ctx context.Context, s *trial.System, r *Runnable) error {
-	if err := local.Check(ctx, doctor.ThisMachine(""), r.Backend, local.Options{}); err != nil {
-		return err
-	}
-	client, provider, err := local.Client(r.Manifest, local.Options{Timeout: p.Timeout}, os.Environ(), nil)
+	client, provider, err := local.Client(ctx, doctor.ThisMachine(""), r.Manifest, local.Options{Timeout: p.Timeout}, os.Environ(), nil)
 	if err != nil {
 		return err
 	}
@@ -98,7 +105,11 @@ func (p *Processes) log(engine string) (io.Writer, error) {
 
 // start is the process of a runnable's backend; it starts with its first job.
 func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error) {
-	if why := idleHere(ctx, r.Backend); why != "" {
+	target := ""
+	if r.Manifest != nil {
+		target = r.Manifest.Target
+	}
+	if why := idleHere(ctx, r.Backend, target); why != "" {
 		return nil, fault.New(fault.Missing, "running", r.Name, why, "run it on a machine with that GPU, or measure an ortcpu engine")
 	}
 	if isPlan(r.Backend) {

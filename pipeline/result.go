@@ -191,7 +191,10 @@ func (r *Result) Write(w io.Writer) error {
 	_, _ = fmt.Fprintln(t, "engine\tMB\tperplexity\tdecode\tratio\tKL nats\tTTFT ms\tTPOT ms\tverdict\t")
 	for _, e := range r.Engines {
 		m := r.Measured.Engines[e.Name]
-		size := fmt.Sprintf("%.1f", float64(m.Bytes)/1e6)
+		size := "-" // it was not built here
+		if m.Bytes > 0 {
+			size = fmt.Sprintf("%.1f", float64(m.Bytes)/1e6)
+		}
 		if e.Accuracy == nil {
 			_, _ = fmt.Fprintf(t, "%s\t%s\t-\t-\t-\t-\t-\t-\t%s\t\n", e.Name, size, r.verdict(e.Name))
 			continue

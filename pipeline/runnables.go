@@ -94,8 +94,9 @@ func (all *Runnables) pipeline(dir string, threads int) error {
 			continue // a build that is under way
 		case err != nil:
 			return err
-		case !Measurable(m) && (!isPlan(m.Backend) || idleHere(context.Background(), m.Backend) != ""):
-			all.Skipped = append(all.Skipped, e.Name()+": "+WhyNot(m))
+		}
+		if why := Idle(context.Background(), m); why != "" {
+			all.Skipped = append(all.Skipped, e.Name()+": "+why)
 			continue
 		}
 		r, err := engineIn(path)

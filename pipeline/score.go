@@ -2,6 +2,9 @@ package pipeline
 
 import (
 	"context"
+	"errors"
+	"io"
+	"os"
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/internal/progress"
@@ -20,13 +23,23 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 		return err
 	}
 	defer func() { _ = bundle.Close() }()
-	client, err := j.client(ctx)
+	v := &Validation{IDs: ids, Bundle: bundle, Dir: j.reference.dir, Seed: j.config.Run.Seed, Temp: dir}
+	r, err := j.runnable(e)
 	if err != nil {
 		return err
 	}
-	v := &Validation{IDs: ids, Bundle: bundle, Dir: j.reference.dir, Seed: j.config.Run.Seed, Temp: dir, ORT: client}
-	r := &Runnable{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Dir: e.build.dir}
-	if r.Model, err = j.engineModel(e); err != nil {
+	if _, why := v.Room(r); why != "" { // that its times are there is worth the run
+		return errors.Join(writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, nil), os.WriteFile(filepath.Join(dir, idleFile), []byte(why), 0o644))
+	}
+	if e.Backend == "ortcpu" {
+		v.ORT, err = j.client(ctx)
+	} else {
+		timeout, memory := j.limits(0)
+		own := &Processes{Runtimes: j.options.Runtimes, Log: func(name string) (io.Writer, error) { return j.log("validate-" + name) }, Timeout: timeout, Memory: memory}
+		defer func() { _ = own.Close() }()
+		r, v.ORT, err = own.Own(ctx, r)
+	}
+	if err != nil {
 		return err
 	}
 	all, err := v.Engine(ctx, r, p)
@@ -35,6 +48,9 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 	}
 	return writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, append(all, Floor(r, all)...))
 }
+
+// idleFile is why an engine was not scored, beside the rows that are then none.
+const idleFile = "idle.txt"
 
 // named puts what is being done in front of each note.
 type named struct {

@@ -8,8 +8,11 @@ import (
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/jobs"
+	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
@@ -108,15 +111,26 @@ func (j *job) runnables() ([]*Runnable, error) {
 		if e.validate == nil {
 			continue
 		}
-		m, err := engine.LoadManifest(e.build.path(manifestFile))
-		if err != nil {
-			return nil, err
-		}
-		model, err := j.engineModel(e)
+		r, err := j.runnable(e)
 		if err != nil {
 			return nil, fmt.Errorf("opening %s: %w", e.Name(), err)
 		}
-		all = append(all, &Runnable{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Model: model, Manifest: m, Dir: e.build.dir})
+		all = append(all, r)
 	}
 	return all, nil
+}
+
+// runnable is an engine of the pipeline as a job runs it.
+func (j *job) runnable(e *engineStage) (*Runnable, error) {
+	m, err := engine.LoadManifest(e.build.path(manifestFile))
+	if err != nil {
+		return nil, err
+	}
+	r := &Runnable{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Manifest: m, Dir: e.build.dir}
+	r.Model = jobs.Model{Path: e.build.path(m.File), Threads: j.threads, Optimize: ort.OptimizeAll}
+	if m.Steps != "" {
+		r.Model.Steps = e.build.path(m.Steps)
+	}
+	r.Model.Contract, err = contract.Load(j.model(e.EngineConfig).path(contractFile))
+	return r, err
 }

@@ -103,9 +103,13 @@ func (v *Validation) Engine(ctx context.Context, r *Runnable, p progress.Counter
 	if err := v.Fits(r); err != nil {
 		return nil, err
 	}
+	batch, why := v.Room(r)
+	if why != "" {
+		return nil, fault.New(fault.Usage, "validating", r.Name, why, "")
+	}
 	var all []rows.Row
 	for _, phase := range phases {
-		s, err := v.score(ctx, r.Model, phase, named{p, phase})
+		s, err := v.score(ctx, r.Model, phase, batch, named{p, phase})
 		if err != nil {
 			return nil, err
 		}
@@ -123,8 +127,8 @@ func (v *Validation) Engine(ctx context.Context, r *Runnable, p progress.Counter
 }
 
 // score runs the text through an engine, with PyTorch beside it where it is live.
-func (v *Validation) score(ctx context.Context, m jobs.Model, phase string, p progress.Counter) (*validate.Score, error) {
-	r := jobs.ScoreRequest{Model: m, IDs: v.IDs, Convention: v.Bundle.Convention, Phase: phase, Windows: v.Windows}
+func (v *Validation) score(ctx context.Context, m jobs.Model, phase string, batch int, p progress.Counter) (*validate.Score, error) {
+	r := jobs.ScoreRequest{Model: m, IDs: v.IDs, Convention: v.Bundle.Convention, Phase: phase, Windows: v.Windows, Batch: batch}
 	if v.Live == nil {
 		r.Bundle = v.Dir
 		return jobs.Score(ctx, v.ORT, r, p)
@@ -134,7 +138,7 @@ func (v *Validation) score(ctx context.Context, m jobs.Model, phase string, p pr
 		return nil, err
 	}
 	defer closePipe()
-	r.Pipe, r.Batch = pipe, jobs.Batch(m.Contract, r.Convention, 0)
+	r.Pipe = pipe
 	stream, err := v.stream(r)
 	if err != nil {
 		return nil, err
@@ -244,7 +248,7 @@ func (v *Validation) itself(ctx context.Context, r *Runnable, p progress.Counter
 	if len(r.Model.Contract.Outputs) < 2 { // without a cache nothing is decoded
 		return nil, nil
 	}
-	if g := v.Bundle.Greedy; g != nil {
+	if g := v.Bundle.Greedy; g != nil && r.outside(passes(1, g.PromptTokens, g.PromptTokens+g.NewTokens-1)) == "" {
 		p.Note("greedy")
 		lengths, err := jobs.Greedy(ctx, v.ORT, jobs.GreedyRequest{Model: r.Model, IDs: v.IDs, Greedy: *g}, progress.Noop)
 		if err != nil {
@@ -252,8 +256,18 @@ func (v *Validation) itself(ctx context.Context, r *Runnable, p progress.Counter
 		}
 		all = append(all, validate.GreedyRow(r.Name, lengths, g.NewTokens))
 	}
+	ask := jobs.InvarianceRequest{Model: r.Model, IDs: v.IDs}
+	if batch, prompts, total, err := ask.Shapes(); err == nil {
+		demand := passes(batch, prompts[0], total)
+		for _, prompt := range prompts {
+			demand = append(demand, passes(1, prompt, total)...)
+		}
+		if r.outside(demand) != "" {
+			return all, nil
+		}
+	}
 	p.Note("batch and padding")
-	i, err := jobs.Invariance(ctx, v.ORT, jobs.InvarianceRequest{Model: r.Model, IDs: v.IDs}, progress.Noop)
+	i, err := jobs.Invariance(ctx, v.ORT, ask, progress.Noop)
 	if err != nil {
 		return nil, err
 	}
@@ -284,15 +298,15 @@ func Floor(r *Runnable, of []rows.Row) (all []rows.Row) {
 	return all
 }
 
-// NotHere is the engine in a directory where its backend does not run on this
-// machine, without what a job would need; ok is false of any other argument.
-func NotHere(arg string) (r *Runnable, ok bool) {
+// NotHere is the engine in a directory where it does not run on this machine, without
+// what a job would need; ok is false of any other argument.
+func NotHere(ctx context.Context, arg string) (r *Runnable, ok bool) {
 	name, dir := "", arg
 	if m := namedArg.FindStringSubmatch(arg); m != nil {
 		name, dir = m[1], m[2]
 	}
 	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
-	if err != nil || Measurable(m) {
+	if err != nil || Idle(ctx, m) == "" {
 		return nil, false
 	}
 	if name == "" {

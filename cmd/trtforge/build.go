@@ -54,7 +54,7 @@ func (o *BuildOptions) AddFlags(f *pflag.FlagSet) {
 	f.BoolVar(&o.Split, "split", false, "orttrt: prefill and decode are an engine each, from a plan of both")
 	f.BoolVar(&o.Implicit, "implicit", false, "orttrt: take --precision from flags instead of from the graph, on TensorRT 10 and older")
 	f.StringVar(&o.Table, "table", "", "orttrt: the calibration table `FILE` of --implicit --precision int8, as calibrate --emit writes it for ONNX Runtime or TensorRT")
-	f.StringVar(&o.Plugin, "plugin", "", "orttrt: the `LIBRARY` of the provider's plugin form, which TensorRT 11 needs")
+	f.StringVar(&o.Plugin, "plugin", "", "orttrt: the `LIBRARY` of the provider's plugin form, which TensorRT 11 needs (default $TRTFORGE_TRT_PLUGIN)")
 	f.StringVar(&o.Trtexec, "trtexec", "", "the trtexec at `PATH` (default: the one in PATH)")
 	f.DurationVar(&o.Timeout, "timeout", 30*time.Minute, "of the build")
 	f.StringVar(&o.Memory, "memory-limit", "", "rtx and ortcpu: the most that the builder's processes may take, for instance 8GB (default 80 % of what there is)")

@@ -158,6 +158,13 @@ func (o BuildOptions) options() (map[string]string, error) {
 			return nil, err
 		}
 		of["table"] = digest
+		native, err := orttrt.NativeTable(o.Table)
+		if err != nil {
+			return nil, err
+		}
+		if _, given := of["table-native"]; native && !given {
+			of["table-native"] = "1"
+		}
 	}
 	return local.Canonical(o.Backend, of)
 }

@@ -52,6 +52,44 @@ func TestGPUChecksCanBeRun(t *testing.T) {
 	}
 }
 
+// code is what stands in a cell as such.
+var code = regexp.MustCompile("`([^`]+)`")
+
+// TestGPUChecksByHandExist holds the commands that people type, in the tables and in the
+// block above them, to this program.
+func TestGPUChecksByHandExist(t *testing.T) {
+	b, err := os.ReadFile(filepath.Join(testenv.Root(t), "docs", "gpu-verification.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, text, found := strings.Cut(string(b), "\n## By hand")
+	if !found {
+		t.Fatal("there is no such part")
+	}
+	root := newRootCommand(&globals{})
+	n := 0
+	for _, line := range strings.Split(text, "\n") {
+		spans := []string{strings.TrimPrefix(line, "    ")}
+		if !strings.HasPrefix(line, "    trtforge ") {
+			spans = nil
+			for _, m := range code.FindAllStringSubmatch(line, -1) {
+				spans = append(spans, m[1])
+			}
+		}
+		for _, span := range spans {
+			for _, one := range strings.Split(span, "; ") {
+				if _, command, ok := strings.Cut(one, "trtforge "); ok && !strings.HasPrefix(one, "docs/") {
+					n++
+					asks(t, line, root, command)
+				}
+			}
+		}
+	}
+	if n < 30 {
+		t.Errorf("only %d commands were found", n)
+	}
+}
+
 // asks sees that a command line's command and flags exist.
 func asks(t *testing.T, id string, root *cobra.Command, line string) {
 	t.Helper()

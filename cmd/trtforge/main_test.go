@@ -62,6 +62,10 @@ func TestScript(t *testing.T) {
 			e.Setenv("FORMATS", filepath.Join(root, "docs", "formats"))
 			e.Setenv("SIDECARS", filepath.Join(root, "profiles", "sidecar", "testdata"))
 			e.Setenv("EXPORTS", filepath.Join(root, "contract", "testdata"))
+			e.Setenv("PLAYED", filepath.Join(root, "internal", "jobs", "testdata", "gpu"))
+			if r, ok := runtimes.Find("oracle-trt"); ok {
+				e.Setenv("PLAYER", r.Python)
+			}
 			for _, name := range []string{"TRTFORGE_ORT_LIBRARY", "TRTFORGE_RTX_PYTHON", "TRTFORGE_REFERENCE_PYTHON"} {
 				e.Setenv(name, os.Getenv(name))
 			}

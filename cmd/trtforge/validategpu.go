@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/rows"
@@ -13,23 +12,23 @@ import (
 // engine measures one engine, or says why this machine does not run it.
 func (v *validation) engine(ctx context.Context, r *pipeline.Runnable) (all []rows.Row, idle string, err error) {
 	p := v.p
-	switch {
-	case r.Manifest != nil && !pipeline.Measurable(r.Manifest):
-		return nil, pipeline.WhyNot(r.Manifest), nil
-	case local.Sessions(r.Backend):
+	if r.Manifest != nil && r.Backend != "ortcpu" { // those have a process of another kind
+		if idle = pipeline.Idle(ctx, r.Manifest); idle != "" {
+			return nil, idle, nil
+		}
+		if _, idle = p.Room(r); idle != "" {
+			return nil, idle, nil
+		}
 		processes := &pipeline.Processes{Runtimes: v.locate, Timeout: v.timeout()}
 		defer func() { err = errors.Join(err, processes.Close()) }()
-		systems, err := processes.Systems(ctx, []*pipeline.Runnable{r})
+		on, caller, err := processes.Own(ctx, r)
 		if fault.Classify(err) == fault.Missing {
 			return nil, err.Error(), nil
 		}
 		if err != nil {
 			return nil, "", err
 		}
-		on := *r
-		on.Model = systems[0].Model
-		on.Model.Spin = false
-		r, p.ORT = &on, systems[0].Caller
+		r, p.ORT = on, caller
 	}
 	bar := v.g.bars.open(r.Name)
 	all, err = p.Engine(ctx, r, bar)

@@ -5,8 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/trtforge/trtforge/engine"
@@ -41,7 +45,7 @@ func Sessions(backend string) bool { return backend == TensorRT || backend == CU
 
 // Options is what a builder is made of besides the machine.
 type Options struct {
-	Plugin    string // path of the TensorRT provider's library in its plugin form; "" is built in
+	Plugin    string // path of the TensorRT provider's library in its plugin form; "" is what [PluginEnv] names, else built in
 	Trtexec   string // path of a trtexec; "" is looked for
 	Table     string // path of the calibration table of implicit INT8
 	Timing    string // directory of the timing caches; "" is that of trtforge
@@ -78,16 +82,12 @@ func Canonical(backend string, of map[string]string) (map[string]string, error) 
 	return nil, nil
 }
 
-// Check is nil where a backend can build on this machine; otherwise everything that
-// is missing, at once.
-func Check(ctx context.Context, m doctor.Machine, backend string, o Options) error {
-	_, err := Builder(ctx, m, backend, o)
-	return err
-}
-
-// Builder is a backend's builder on this machine. Its processes start when it
-// builds.
+// Builder is a backend's builder on this machine, or everything that is missing for
+// one, at once. Its processes start when it builds.
 func Builder(ctx context.Context, m doctor.Machine, backend string, o Options) (engine.Builder, error) {
+	if backend == TensorRT {
+		o.Plugin = o.plugin()
+	}
 	errs := []error{doctor.Require(ctx, m, needs(backend, o)...)}
 	var tool trtexec.Tool
 	if backend == Trtexec {
@@ -146,36 +146,45 @@ func findTool(ctx context.Context, path string) (trtexec.Tool, error) {
 
 // tensorrt is the builder of the TensorRT provider.
 func tensorrt(gpu, timing string, o Options) (engine.Builder, error) {
-	var trt *runtimes.Runtime
-	version := ""
-	if o.Plugin == "" {
-		found, err := runtimes.FindTRT()
-		if err != nil {
-			return nil, err
-		}
-		trt, version = &found, found.Versions["libnvinfer"]
-	} else {
-		digest, err := fsx.Digest(o.Plugin)
-		if err != nil {
-			return nil, fault.Wrap(fault.Missing, "using plugin", o.Plugin, err, "name the provider's library")
-		}
-		// Of which TensorRT it is, the library does not say; what it is, its digest does.
-		version = fmt.Sprintf("of plugin %.12s", digest)
-	}
-	build, err := runtimes.FindGPUBuild(trt)
+	build, version, err := provided(o)
 	if err != nil {
 		return nil, err
 	}
-	if o.Plugin != "" {
-		build.Dirs = append([]string{filepath.Dir(o.Plugin)}, append(build.Dirs, runtimes.TRTDirs()...)...)
-	}
-	return &orttrt.Builder{
+	b := &orttrt.Builder{
 		ONNXRuntime: build.Version, TensorRT: version, GPU: gpu, Plugin: o.Plugin, Table: o.Table,
 		Timing: filepath.Join(timing, TensorRT), CreatedBy: o.CreatedBy,
 		Start: func(_ context.Context, env []string, log io.Writer) (orttrt.Child, error) {
 			return client(build, o, env, log), nil
 		},
-	}, nil
+	}
+	if o.Plugin != "" {
+		b.PluginSum, err = fsx.Digest(o.Plugin)
+	}
+	return b, err
+}
+
+// provided is the GPU build with the TensorRT that its provider loads, and the version
+// of that: the one which ONNX Runtime links to, or the one which a plugin links to.
+func provided(o Options) (build runtimes.GPUBuild, version string, err error) {
+	find := runtimes.FindTRT
+	if o.Plugin != "" {
+		find = func() (runtimes.Runtime, error) { return runtimes.LinkedTRT(o.Plugin) }
+	}
+	trt, err := find()
+	if err != nil {
+		return build, "", err
+	}
+	version = trt.Versions["libnvinfer"]
+	if trt.Library == "" { // its digest has to do
+		build, err = runtimes.FindGPUBuild(nil)
+		version = "of unknown version"
+	} else {
+		build, err = runtimes.FindGPUBuild(&trt)
+	}
+	if o.Plugin != "" {
+		build.Dirs = append([]string{filepath.Dir(o.Plugin)}, build.Dirs...)
+	}
+	return build, version, err
 }
 
 // client is a child of the GPU build.
@@ -184,30 +193,85 @@ func client(build runtimes.GPUBuild, o Options, env []string, log io.Writer) *or
 }
 
 // Client is an ONNX Runtime child that runs an engine of these backends, and how its
-// sessions are opened. Close it.
-func Client(m *engine.Manifest, o Options, env []string, log io.Writer) (*ort.Client, *ort.Provider, error) {
-	var p ort.Provider
-	var err error
-	var trt *runtimes.Runtime
-	switch m.Backend {
-	case CUDA:
-		p, err = ortcuda.Provider(m)
-	case TensorRT:
-		if p, err = orttrt.Provider(m, o.Plugin); err == nil && o.Plugin == "" {
-			var found runtimes.Runtime
-			found, err = runtimes.FindTRT()
-			trt = &found
-		}
-	default:
-		err = fault.New(fault.Usage, "opening", m.Backend, "ONNX Runtime does not run such engines", "")
+// sessions are opened. Close it. What the machine lacks for that is an error of class
+// missing, all of it at once.
+func Client(ctx context.Context, on doctor.Machine, m *engine.Manifest, o Options, env []string, log io.Writer) (*ort.Client, *ort.Provider, error) {
+	if !Sessions(m.Backend) {
+		return nil, nil, fault.New(fault.Usage, "opening", m.Backend, "ONNX Runtime does not run such engines", "")
 	}
-	if err != nil {
+	o, err := o.as(m)
+	if err = errors.Join(err, doctor.Require(ctx, on, needs(m.Backend, o)...)); err != nil {
 		return nil, nil, err
 	}
-	build, err := runtimes.FindGPUBuild(trt)
+	var p ort.Provider
+	var build runtimes.GPUBuild
+	if m.Backend == CUDA {
+		if p, err = ortcuda.Provider(m); err == nil {
+			build, err = runtimes.FindGPUBuild(nil)
+		}
+	} else {
+		if p, err = orttrt.Provider(m, o.Plugin); err == nil {
+			build, _, err = provided(o)
+		}
+		err = errors.Join(err, ofThisGPU(ctx, on, m))
+	}
 	if err != nil {
 		return nil, nil, err
 	}
 	tf32 := engine.OptionsOf(m.Inputs)["tf32"] == "1"
 	return client(build, o, engine.GPUEnvironment(env, tf32), log), &p, nil
+}
+
+// compute is a GPU's compute capability in what it says of itself ([doctor.GPU]).
+var compute = regexp.MustCompile(`, compute ([0-9.]+), driver `)
+
+// ofThisGPU refuses an engine of another kind of GPU, of which the provider only warns
+// before TensorRT refuses it in words of its own.
+func ofThisGPU(ctx context.Context, on doctor.Machine, m *engine.Manifest) error {
+	of := engine.OptionsOf(m.Inputs)
+	device, _ := strconv.Atoi(of["device"])
+	gpu, err := doctor.FindGPU(ctx, on, device)
+	if err != nil {
+		return err
+	}
+	was, is := compute.FindStringSubmatch(m.Builder), compute.FindStringSubmatch(gpu)
+	if was == nil || is == nil || was[1] == is[1] || of["hardware-compatible"] == "1" {
+		return nil
+	}
+	return fault.New(fault.Missing, "opening", "an engine of another GPU", fmt.Sprintf("it was built for compute %s, this machine has %s", was[1], gpu), "build it here, or where it was built with --option hardware-compatible=1")
+}
+
+// as is the options with the provider's form that built an engine: what one has
+// built the other may open as something else, or not at all.
+func (o Options) as(m *engine.Manifest) (Options, error) {
+	want := orttrt.PluginOf(m)
+	if o.Plugin = o.plugin(); want == "" {
+		o.Plugin = ""
+		return o, nil
+	}
+	lacks := func(cause string) error {
+		return fault.New(fault.Missing, "opening", "an engine of the provider's plugin form", cause, "name the library that built it in "+PluginEnv+", or build the engine again")
+	}
+	if o.Plugin == "" {
+		return o, lacks(fmt.Sprintf("no library of it is named; the sha256 of the one that built the engine begins with %s", want))
+	}
+	digest, err := fsx.Digest(o.Plugin)
+	if err != nil {
+		return o, lacks(err.Error())
+	}
+	if !strings.HasPrefix(digest, want) {
+		return o, lacks(fmt.Sprintf("%s has the sha256 %.12s, the one that built the engine %s", o.Plugin, digest, want))
+	}
+	return o, nil
+}
+
+// PluginEnv names the library of the TensorRT provider's plugin form, for what builds
+// and opens engines of it and names none.
+const PluginEnv = "TRTFORGE_TRT_PLUGIN"
+
+func (o Options) plugin() string {
+	if o.Plugin != "" {
+		return o.Plugin
+	}
+	return os.Getenv(PluginEnv)
 }

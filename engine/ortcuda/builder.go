@@ -118,8 +118,39 @@ func check(r engine.Request) (Choices, error) {
 var shapes = strings.Fields("Shape Size Constant ConstantOfShape Gather Concat Slice Squeeze Unsqueeze Cast Identity Reshape Range " +
 	"Add Sub Mul Div Mod Min Max Equal Less LessOrEqual Greater GreaterOrEqual And Or Not Where Expand ReduceProd ReduceMax ReduceMin")
 
-// onGPU counts who runs what, and refuses work on the CPU.
-func onGPU(all []ort.Subgraph) (layers map[string]int, onCPU int, err error) {
+// numbers are the nodes of a graph that give more than a few floats, which is work and no
+// arithmetic of shapes. ONNX Runtime states every type in what it saves.
+func numbers(path string) (map[string]bool, error) {
+	m, err := onnx.Load(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = m.Close() }()
+	many := map[string]bool{}
+	for _, v := range slices.Concat(m.Graph().GetValueInfo(), m.Graph().GetOutput()) {
+		t, dims := onnx.TypeOf(v)
+		n := int64(1)
+		for _, d := range dims {
+			if n *= d.Size; d.Symbol != "" || d.Size < 0 {
+				n = few + 1
+				break
+			}
+		}
+		many[v.GetName()] = t.IsFloat() && n > few
+	}
+	by := map[string]bool{}
+	for _, n := range m.Graph().GetNode() {
+		by[n.GetName()] = slices.ContainsFunc(n.GetOutput(), func(name string) bool { return many[name] })
+	}
+	return by, nil
+}
+
+// few is how many floats a size or a scale has at most.
+const few = 8
+
+// onGPU counts who runs what, and refuses work on the CPU; numbers are of the graph that
+// is run.
+func onGPU(all []ort.Subgraph, numbers map[string]bool) (layers map[string]int, onCPU int, err error) {
 	layers = map[string]int{}
 	var wrong []string
 	cuda := 0
@@ -132,7 +163,7 @@ func onGPU(all []ort.Subgraph) (layers map[string]int, onCPU int, err error) {
 			}
 			onCPU++
 			layers["cpu "+strings.ToLower(n.Op)]++
-			if !slices.Contains(shapes, n.Op) {
+			if !slices.Contains(shapes, n.Op) || numbers[n.Name] {
 				wrong = append(wrong, n.Op+" "+n.Name)
 			}
 		}
@@ -148,7 +179,11 @@ func onGPU(all []ort.Subgraph) (layers map[string]int, onCPU int, err error) {
 }
 
 func (b *Builder) manifest(r engine.Request, dir string, got buildResult, peak int64) (*engine.Manifest, error) {
-	layers, onCPU, err := onGPU(got.Subgraphs)
+	floats, err := numbers(filepath.Join(dir, file))
+	if err != nil {
+		return nil, err
+	}
+	layers, onCPU, err := onGPU(got.Subgraphs, floats)
 	if err != nil {
 		return nil, err
 	}

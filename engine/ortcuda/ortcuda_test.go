@@ -59,12 +59,17 @@ func (f *fakeChild) Call(ctx context.Context, job string, request, result any, p
 	switch f.how {
 	case "work on the CPU":
 		out.Subgraphs = append(out.Subgraphs, cpu("Softmax"))
+	case "floats on the CPU":
+		out.Subgraphs = append(out.Subgraphs, cpu("Add"))
 	case "all on the CPU":
 		out.Subgraphs = []ort.Subgraph{cpu("MatMul")}
 	case "old":
 		out.Version = "1.30.0"
 	}
-	if err := os.WriteFile(filepath.Join(r.Dir, file), []byte("optimised"), 0o600); err != nil {
+	m := onnx.New("test")
+	m.Graph().Node = append(m.Graph().Node, onnx.Node("Gather", "/Gather", []string{"shape", "0"}, []string{"size"}), onnx.Node("Add", "/Add", []string{"a", "b"}, []string{"sum"}))
+	m.Graph().ValueInfo = append(m.Graph().ValueInfo, onnx.ValueInfo("size", onnx.Int64), onnx.ValueInfo("sum", onnx.Float32, onnx.Sym("n"), onnx.Fixed(8)))
+	if err := onnx.Save(m, filepath.Join(r.Dir, file), onnx.SaveOptions{}); err != nil {
 		f.t.Fatal(err)
 	}
 	b, err := json.Marshal(out)
@@ -106,9 +111,10 @@ func TestContractOfAFakeChild(t *testing.T) {
 
 func TestNothingFallsBackSilently(t *testing.T) {
 	for how, says := range map[string]string{
-		"work on the CPU": "1 nodes would run on the CPU: Softmax /Softmax",
-		"all on the CPU":  "no node of 1 is the GPU's",
-		"old":             "ONNX Runtime 1.30.0, not 1.31.1",
+		"work on the CPU":   "1 nodes would run on the CPU: Softmax /Softmax",
+		"floats on the CPU": "1 nodes would run on the CPU: Add /Add",
+		"all on the CPU":    "no node of 1 is the GPU's",
+		"old":               "ONNX Runtime 1.30.0, not 1.31.1",
 	} {
 		b, _ := fake(t, how)
 		_, err := b.Build(t.Context(), request(t), t.TempDir(), progress.Noop)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"github.com/trtforge/trtforge/engine"
@@ -35,6 +36,7 @@ type Builder struct {
 	TensorRT    string // its version: libnvinfer's
 	GPU         string // name and driver of the GPU
 	Plugin      string // path of the provider's library where it is a plugin; "" is built in
+	PluginSum   string // the sha256 of that library
 	Timing      string // directory of the timing cache, which builds share; "" keeps none
 	Table       string // path of the calibration table of implicit INT8
 	CreatedBy   string // stands in manifests
@@ -46,9 +48,21 @@ var _ engine.Builder = (*Builder)(nil)
 func (b *Builder) Revision() string {
 	form := ""
 	if b.Plugin != "" {
-		form = " plugin"
+		form = fmt.Sprintf(" plugin %.12s", b.PluginSum)
 	}
 	return fmt.Sprintf("onnxruntime %s%s tensorrt %s on %s", b.ONNXRuntime, form, b.TensorRT, b.GPU)
+}
+
+// pluginOf finds the plugin in a revision.
+var pluginOf = regexp.MustCompile(`^onnxruntime \S+ plugin ([0-9a-f]{12}) `)
+
+// PluginOf is how the sha256 of the plugin begins that built an engine; "" where the
+// provider was the one that is built in.
+func PluginOf(m *engine.Manifest) string {
+	if found := pluginOf.FindStringSubmatch(m.Builder); found != nil {
+		return found[1]
+	}
+	return ""
 }
 
 // major is TensorRT's major version; 0 where nobody knows.
@@ -153,7 +167,10 @@ func (j *job) look() error {
 		return err
 	}
 	j.c.UserInitializers = m.Size() >= large
-	if j.c.UserInitializers && j.c.Embed {
+	switch {
+	case j.c.UserInitializers && j.Plugin != "":
+		return fault.New(fault.Usage, "choosing", "the provider", "its plugin form takes the weights inside of the graph alone, 2 GB at most", "leave --plugin out, or build with trtexec")
+	case j.c.UserInitializers && j.c.Embed:
 		return fault.New(fault.Usage, "choosing", "where the engine lies", "an engine of more than 2 GB does not fit into its context model", "leave embed out")
 	}
 	if j.r.Plan == nil || len(j.r.Plan.Profiles) == 0 {
@@ -170,13 +187,13 @@ func (j *job) look() error {
 // namesAgree demands that the profiles name what the graph's inputs are: one name
 // too many makes the provider build again in every session, one too few not at all.
 func namesAgree(m *onnx.Model, all []profiles.Profile) error {
-	dynamic := map[string]bool{}
+	dynamic, ranks := map[string]bool{}, map[string]int{}
 	for _, v := range m.Graph().GetInput() {
 		if m.Weight(v.GetName()) != nil {
 			continue
 		}
 		_, dims := onnx.TypeOf(v)
-		dynamic[v.GetName()] = false
+		dynamic[v.GetName()], ranks[v.GetName()] = false, len(dims)
 		for _, d := range dims {
 			dynamic[v.GetName()] = dynamic[v.GetName()] || d.Symbol != "" || d.Size < 0
 		}
@@ -191,6 +208,8 @@ func namesAgree(m *onnx.Model, all []profiles.Profile) error {
 			named[r.Input] = true
 			if _, there := dynamic[r.Input]; !there {
 				bad(p.Name, fmt.Sprintf("the graph has no input %s", r.Input))
+			} else if rank := ranks[r.Input]; !r.Values && len(r.Min) != rank { // the provider would read beyond the range
+				bad(p.Name, fmt.Sprintf("%s has %d dimensions, its range %d", r.Input, rank, len(r.Min)))
 			}
 		}
 		for _, v := range m.Graph().GetInput() {

@@ -82,6 +82,9 @@ func TestContractOfASplitFake(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	if m.Memory == nil || len(m.Memory.Profiles) != 2 || m.Memory.Profiles[1].ActivationBytes != 1024 {
+		t.Errorf("its memory is %+v", m.Memory)
+	}
 	if m.File != "prefill_ctx.onnx" || m.Steps != "decode_ctx.onnx" || len(m.Files) != 5 || len((*started)[0].saw) != 2 {
 		t.Errorf("%s, %s, %v, %d sessions", m.File, m.Steps, m.Files, len((*started)[0].saw))
 	}
@@ -113,8 +116,13 @@ func TestWhatTheChildIsAskedFor(t *testing.T) {
 	if saw.Provider.Name != PluginName || saw.Provider.Library != "/opt/plugin.so" || saw.Config["ep.context_enable"] != "1" || !strings.HasSuffix(saw.Config["ep.context_file_path"], "engine_ctx.onnx") {
 		t.Errorf("of the plugin: %+v", saw)
 	}
-	if !strings.Contains(b.Revision(), "plugin") {
-		t.Error("the plugin has the same key")
+	b.PluginSum = strings.Repeat("0123", 16)
+	if got := PluginOf(&engine.Manifest{Builder: b.Revision()}); got != "012301230123" {
+		t.Errorf("%s is of plugin %q", b.Revision(), got)
+	}
+	b.Plugin = ""
+	if got := PluginOf(&engine.Manifest{Builder: b.Revision()}); got != "" {
+		t.Errorf("%s is of plugin %q", b.Revision(), got)
 	}
 }
 
@@ -156,12 +164,16 @@ func TestRequestsThatCannotBe(t *testing.T) {
 		"target":        {func(r *engine.Request, _ *Builder) { r.Target = "sm90" }, "sm90"},
 		"option":        {func(r *engine.Request, _ *Builder) { r.Options = map[string]string{"depth": "3"} }, "depth"},
 		"name too many": {func(r *engine.Request, _ *Builder) { r.Plan.Profiles[0].Inputs[1].Input = "paste" }, "no input paste"},
-		"name missing":  {func(r *engine.Request, _ *Builder) { r.Plan.Profiles[0].Inputs = r.Plan.Profiles[0].Inputs[:1] }, "input past has no range"},
+		"rank": {func(r *engine.Request, _ *Builder) {
+			in := &r.Plan.Profiles[0].Inputs[0]
+			in.Min, in.Opt, in.Max = in.Min[:1], in.Opt[:1], in.Max[:1]
+		}, "x has 2 dimensions, its range 1"},
+		"name missing": {func(r *engine.Request, _ *Builder) { r.Plan.Profiles[0].Inputs = r.Plan.Profiles[0].Inputs[:1] }, "input past has no range"},
 		"implicit on 11": {func(r *engine.Request, b *Builder) {
 			r.Options, r.Precision, b.TensorRT = map[string]string{"implicit": "fp16"}, engine.FP16, "11.1.0"
 		}, "implicit precision on TensorRT 11"},
 		"implicit with a plugin": {func(r *engine.Request, b *Builder) {
-			r.Options, r.Precision, b.TensorRT = map[string]string{"implicit": "fp16"}, engine.FP16, "of plugin 0123"
+			r.Options, r.Precision, b.TensorRT = map[string]string{"implicit": "fp16"}, engine.FP16, "of unknown version"
 		}, "unknown version"},
 		"other precision": {func(r *engine.Request, _ *Builder) {
 			r.Options, r.Precision = map[string]string{"implicit": "fp16"}, engine.INT8
@@ -230,6 +242,21 @@ func TestImplicitINT8(t *testing.T) {
 	if m.Achieved != engine.INT8 || o["trt_int8_enable"] != "1" || o["trt_int8_calibration_table_name"] != tableFile || !slices.Contains(m.Files, tableFile) {
 		t.Errorf("%+v\n%v", m, o)
 	}
+	if err := os.WriteFile(b.Table, []byte("TRT-101303-EntropyCalibration2\nx: 3c010a14\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	native := r
+	if digest, err = fsx.Digest(b.Table); err != nil {
+		t.Fatal(err)
+	}
+	native.Options = Choices{Implicit: &Implicit{INT8: true, Table: digest}}.Map()
+	if _, err := b.Build(t.Context(), native, t.TempDir(), progress.Noop); fault.Classify(err) != fault.Usage || !strings.Contains(err.Error(), "TensorRT's own cache") {
+		t.Errorf("a table of the other form: %v", err)
+	}
+	native.Options = Choices{Implicit: &Implicit{INT8: true, Table: digest, NativeTable: true}}.Map()
+	if _, err := b.Build(t.Context(), native, t.TempDir(), progress.Noop); err != nil {
+		t.Error(err)
+	}
 	if err := os.WriteFile(b.Table, []byte("others"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -285,6 +312,11 @@ func TestWeightsOverTwoGigabytes(t *testing.T) {
 	if o := (*started)[0].saw[0].Provider.Options; o["trt_load_user_initializer"] != "1" {
 		t.Errorf("it is asked for %v", o)
 	}
+	builder.Plugin = "/opt/plugin.so" // which has no such option
+	if _, err := builder.Build(t.Context(), r, t.TempDir(), progress.Noop); fault.Classify(err) != fault.Usage {
+		t.Errorf("by a plugin: %v", err)
+	}
+	builder.Plugin = ""
 	r.Options = Choices{Embed: true}.Map()
 	if _, err := builder.Build(t.Context(), r, t.TempDir(), progress.Noop); fault.Classify(err) != fault.Usage {
 		t.Errorf("embedded: %v", err)
@@ -294,10 +326,10 @@ func TestWeightsOverTwoGigabytes(t *testing.T) {
 // How a built engine is opened follows from its manifest.
 func TestProviderOfAManifest(t *testing.T) {
 	r := request(t)
-	r.Options = Choices{Device: 1, CUDAGraph: true}.Map()
+	r.Options = Choices{Device: 1}.Map()
 	m := &engine.Manifest{Inputs: engine.Inputs(r, "builder")}
 	p, err := Provider(m, "")
-	if err != nil || !p.Strict || p.Name != "tensorrt" || p.Options["device_id"] != "1" || p.Options["trt_cuda_graph_enable"] != "1" || p.Options["trt_engine_cache_enable"] != "0" {
+	if err != nil || !p.Strict || p.Name != "tensorrt" || p.Options["device_id"] != "1" || p.Options["trt_cuda_graph_enable"] != "0" || p.Options["trt_engine_cache_enable"] != "0" {
 		t.Errorf("%+v, %v", p, err)
 	}
 }

@@ -72,6 +72,9 @@ func (f *fakeChild) Call(ctx context.Context, job string, request, result any, p
 		typ := map[string]string{"lists fp32": "Float", "lists int8": "Int8"}[f.how]
 		f.print("2026 [W:onnxruntime:Default, tensorrt_execution_provider.h:92 log] [2026-11-25 WARNING] Name: mm, LayerType: gemm, Inputs: [ { Name: x, Dimensions: [-1,8], Format/Datatype: " + typ + " }], Outputs: [ { Name: y, Format/Datatype: Float }], TacticName: t")
 	}
+	for _, line := range []string{"Total Host Persistent Memory: 80 bytes", "Max Scratch Memory: 512 bytes", "Total Activation Memory: 1024 bytes", "Total Weights Memory: 256 bytes"} {
+		f.print("2026-11-25 04:00:00 [W:onnxruntime:Default, tensorrt_execution_provider.h:92 log] [2026-11-25 04:00:00 VERBOSE] " + line)
+	}
 	ctxModel := o["trt_ep_context_file_path"]
 	dir := filepath.Dir(ctxModel)
 	stem := filepath.Join(dir, o["trt_engine_cache_path"], o["trt_engine_cache_prefix"]+"_1234_0_0_sm90")

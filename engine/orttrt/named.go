@@ -36,7 +36,6 @@ var options = []option{
 	flag("sequential", "build one engine at a time", func(c *Choices) *bool { return &c.Sequential }),
 	flag("sparsity", "kernels for weights that are sparse 2:4", func(c *Choices) *bool { return &c.Sparsity }),
 	flag("force-timing", "take a timing cache of a slightly different GPU", func(c *Choices) *bool { return &c.ForceTiming }),
-	flag("cuda-graph", "replay a run of one shape as a CUDA graph", func(c *Choices) *bool { return &c.CUDAGraph }),
 	flag("tf32", "FP32 products may round to TF32", func(c *Choices) *bool { return &c.TF32 }),
 	list("tactics", "tactic sources: +CUBLAS,-CUDNN", ",", func(c *Choices) *[]string { return &c.TacticSources }),
 	list("plugins", "libraries of TensorRT plugins, with ; between them", ";", func(c *Choices) *[]string { return &c.Plugins }),

@@ -24,7 +24,6 @@ type Choices struct {
 	Sequential         bool     // build one engine at a time
 	Sparsity           bool     // kernels for weights that are sparse 2:4
 	ForceTiming        bool     // take a timing cache of a slightly different GPU
-	CUDAGraph          bool     // replay the run as one CUDA graph; every shape must be static
 	TF32               bool     // FP32 products may round their operands to 10 bits of mantissa
 	TacticSources      []string // "+CUBLAS", "-CUDNN"
 	Plugins            []string // paths of libraries
@@ -101,7 +100,9 @@ func (c Choices) Options(all []profiles.Profile, at Place, major int) (map[strin
 }
 
 // common are the options of every session. Some are stated although they are the
-// defaults: an ORT_TENSORRT_* variable left in the environment must not decide.
+// defaults: an ORT_TENSORRT_* variable left in the environment must not decide. CUDA
+// graphs are no choice: the provider captures one a session, with the addresses of
+// its first run, and a cache that is used in turn has other ones in the next.
 func (c Choices) common() map[string]string {
 	o := map[string]string{
 		"trt_fp16_enable": "0", "trt_bf16_enable": "0", "trt_int8_enable": "0", "trt_dla_enable": "0",
@@ -109,9 +110,6 @@ func (c Choices) common() map[string]string {
 	}
 	if c.Device > 0 { // the parser asks CUDA whether there is such a one
 		o["device_id"] = strconv.Itoa(c.Device)
-	}
-	if c.CUDAGraph {
-		o["trt_cuda_graph_enable"] = "1"
 	}
 	if len(c.Plugins) > 0 {
 		o["trt_extra_plugin_lib_paths"] = strings.Join(c.Plugins, ";")
@@ -158,27 +156,10 @@ func (c Choices) check(all []profiles.Profile, at Place, major int) error {
 			bad(fmt.Sprintf("operator %q", op), "give one name each")
 		}
 	}
-	if c.CUDAGraph && len(all) == 1 {
-		errs = append(errs, static(all[0]))
-	}
 	if c.Implicit != nil {
 		errs = append(errs, c.Implicit.check(major))
 	}
 	return errors.Join(errs...)
-}
-
-// static refuses a profile that is more than one shape.
-func static(p profiles.Profile) error {
-	for _, r := range p.Inputs {
-		for i := range r.Min {
-			if i < len(r.Max) && r.Min[i] != r.Max[i] {
-				return fault.New(fault.Usage, "choosing options of", "the TensorRT EP",
-					fmt.Sprintf("a CUDA graph, and %s has a size of %d to %d: a graph is of one shape", r.Input, r.Min[i], r.Max[i]),
-					"export with a static cache and derive a plan of one shape, or leave the CUDA graph out")
-			}
-		}
-	}
-	return nil
 }
 
 func (i Implicit) check(major int) error {

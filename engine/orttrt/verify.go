@@ -78,8 +78,34 @@ func (j *job) prepare() error {
 	if digest != j.c.Implicit.Table {
 		return fault.New(fault.Input, "reading calibration table", j.Table, "it is not the one that the request names: its sha256 is "+digest, "build with the table as it is now")
 	}
+	native, err := NativeTable(j.Table)
+	if err != nil {
+		return err
+	}
+	if native != j.c.Implicit.NativeTable { // the provider would read one as the other
+		forms := map[bool]string{true: "TensorRT's own cache", false: "not TensorRT's own cache"}
+		return fault.New(fault.Usage, "reading calibration table", j.Table, fmt.Sprintf("it is %s, asked for is one that is %s", forms[native], forms[!native]), "say table-native as it is")
+	}
 	return fsx.Copy(j.Table, filepath.Join(j.dir, tableFile))
 }
+
+// NativeTable tells a calibration table of TensorRT's own format, whose first line
+// begins with its version, from one of ONNX Runtime's.
+func NativeTable(path string) (bool, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, fsx.Explain("reading", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	head := make([]byte, len(nativeTag))
+	n, err := io.ReadFull(f, head)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, fsx.Explain("reading", path, err)
+	}
+	return string(head[:n]) == nativeTag, nil
+}
+
+const nativeTag = "TRT-"
 
 func timings(dir string) []string {
 	found, _ := filepath.Glob(filepath.Join(dir, "*.timing"))
@@ -291,6 +317,12 @@ func (j *job) judge(m *engine.Manifest, results []buildResult) error {
 	defer func() { _ = log.Close() }()
 	layers, err := account(log)
 	if err != nil {
+		return err
+	}
+	if _, err := log.Seek(0, io.SeekStart); err != nil {
+		return fsx.Explain("reading log", logFile, err)
+	}
+	if m.Memory, err = engine.ReadMemory(log, j.r.Plan.Profiles); err != nil {
 		return err
 	}
 	if engine.Accounts(layers) {

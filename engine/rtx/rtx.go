@@ -162,7 +162,7 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return nil, fsx.Explain("reading", layerFile, err)
 	}
-	needs, err := memory(f, r.Plan.Profiles)
+	needs, err := engine.ReadMemory(f, r.Plan.Profiles)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -69,10 +70,17 @@ func (b *Builder) Check(r engine.Request) error {
 	case len(r.Options) > 0:
 		return bad("backend trtexec has no options", "leave them out")
 	}
-	if r.Contract == nil {
-		return nil
+	if r.Contract != nil {
+		if err := profiles.Validate(r.Contract, r.Plan.Profiles); err != nil {
+			return fault.Wrap(fault.Usage, "building", r.Name, err, "derive the plan from this graph")
+		}
 	}
-	return fault.Wrap(fault.Usage, "building", r.Name, profiles.Validate(r.Contract, r.Plan.Profiles), "derive the plan from this graph")
+	m, err := onnx.Load(r.Model)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = m.Close() }()
+	return engine.CheckGraph(m, r.Precision)
 }
 
 // manifest records the build and refuses one that is not what was asked for.
@@ -94,12 +102,17 @@ func (b *Builder) manifest(r engine.Request, dir string, measured engine.Measure
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
+	needs, phases, err := told(filepath.Join(dir, logFile), r.Plan.Profiles)
+	if err != nil {
+		return nil, fmt.Errorf("building %s: %w", r.Name, err)
+	}
+	measured.Phases = phases
 	digest, err := fsx.Digest(path)
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
 		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile, Log: logFile,
-		Bytes: info.Size(), FileDigest: digest, Profiles: r.Plan.Profiles, Layers: a.layers, Measured: measured,
+		Bytes: info.Size(), FileDigest: digest, Profiles: r.Plan.Profiles, Layers: a.layers, Memory: needs, Measured: measured,
 		Licence: "built by TensorRT under NVIDIA's licence, which says how plans may be distributed",
 	}, err
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/trtforge/trtforge/engine/enginetest"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -67,8 +68,8 @@ func play(how string, args []string) int {
 		}
 	}
 	typ := "FP32"
-	if b, _ := os.ReadFile(flags["--onnx"]); strings.Contains(string(b), "int8") {
-		typ = "Int8"
+	if how == "loses" {
+		typ = "Half"
 	}
 	bindings := `"input_ids"`
 	for i := 1; i < count; i++ {
@@ -81,6 +82,10 @@ func play(how string, args []string) int {
 			return 1
 		}
 	}
+	for range count {
+		fmt.Print("[11/20/2026-10:10:10] [I] [TRT] Max Scratch Memory: 512 bytes\n[11/20/2026-10:10:10] [I] [TRT] Total Activation Memory: 1024 bytes\n")
+	}
+	fmt.Println("[11/20/2026-10:10:10] [I] Engine built in 1.5 sec.")
 	fmt.Println("&&&& PASSED TensorRT.trtexec [TensorRT v101303] [b9]")
 	return 0
 }
@@ -98,8 +103,13 @@ func fake(t *testing.T, how string) *Builder {
 
 func request(t *testing.T) engine.Request {
 	t.Helper()
+	m := onnx.New("test")
+	g := m.Graph()
+	g.Input = append(g.Input, onnx.ValueInfo("input_ids", onnx.Float32, onnx.Fixed(1), onnx.Sym("n")))
+	g.Output = append(g.Output, onnx.ValueInfo("y", onnx.Float32, onnx.Fixed(1), onnx.Sym("n")))
+	g.Node = append(g.Node, onnx.Node("Identity", "id", []string{"input_ids"}, []string{"y"}))
 	model := filepath.Join(t.TempDir(), "model.onnx")
-	if err := os.WriteFile(model, []byte("a graph"), 0o600); err != nil {
+	if err := onnx.Save(m, model, onnx.SaveOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	profile := func(name string, seq int64) profiles.Profile {
@@ -123,6 +133,9 @@ func TestFakeTrtexecOfBothDialects(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
+		if m.Memory == nil || m.Memory.Profiles[1].ActivationBytes != 1024 || len(m.Measured.Phases) != 1 || m.Measured.Phases[0].MS != 1500 {
+			t.Errorf("%s: its log is read as %+v, %+v", how, m.Memory, m.Measured)
+		}
 		if b.Tool.Version() != version || !strings.Contains(m.Builder, version) || m.Layers["gemm fp32"] != 1 {
 			t.Errorf("%s: %+v", how, m)
 		}
@@ -135,6 +148,7 @@ func TestFailuresOfAFakeTrtexec(t *testing.T) {
 		"dies":    "exit status 139",
 		"fewer":   "1 of 2 profiles",
 		"nothing": "left no engine",
+		"loses":   "its matrix products run in fp16",
 	} {
 		t.Run(how, func(t *testing.T) {
 			_, err := fake(t, how).Build(t.Context(), request(t), t.TempDir(), progress.Noop)

@@ -16,6 +16,7 @@ import (
 	"github.com/trtforge/trtforge/internal/doctor"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/profiles/syntax"
 )
 
@@ -99,6 +100,25 @@ func beginning(path string, most int64) ([]byte, error) {
 	defer func() { _ = f.Close() }()
 	b, err := io.ReadAll(io.LimitReader(f, most))
 	return b, fsx.Explain("reading", path, err)
+}
+
+// told is what a log says of the engine: its memory a profile, where it speaks of all,
+// and the time of the build proper, without what trtexec does around it. A log that was
+// cut says nothing.
+func told(path string, all []profiles.Profile) (*engine.Memory, []engine.Phase, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, nil, fsx.Explain("reading", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	needs, err := engine.ReadMemory(io.LimitReader(f, maxLog), all)
+	if err != nil {
+		needs = nil
+	}
+	if ms := loggedTime(path); ms > 0 {
+		return needs, []engine.Phase{{Name: "engine", MS: ms}}, nil
+	}
+	return needs, nil, nil
 }
 
 // took is how trtexec says what the build took.

@@ -59,6 +59,7 @@ var groups = []group{
 	{"calibrate", calibrateFigures},
 	{"int8", int8Figures},
 	{"size", sizeFigures},
+	{"exit3", exit3Figures},
 }
 
 // measure prints the figures of the groups whose name begins with prefix.

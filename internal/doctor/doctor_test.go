@@ -191,12 +191,9 @@ func TestProviders(t *testing.T) {
 	}
 }
 
-func TestThisMachineTakesUnderTwoSeconds(t *testing.T) {
-	start := time.Now()
+// How long it takes is a figure of `make bench B=exit3`.
+func TestThisMachine(t *testing.T) {
 	report := Examine(t.Context(), ThisMachine("test"))
-	if took := time.Since(start); took > 2*time.Second {
-		t.Errorf("took %v", took)
-	}
 	if len(report.Checks) != len(probes()) {
 		t.Errorf("%d checks of %d", len(report.Checks), len(probes()))
 	}

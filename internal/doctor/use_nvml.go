@@ -28,19 +28,21 @@ func WatchGPU(mine func(pid int) bool) (stop func() GPUUse, err error) {
 		return nil, explainNVML(lib, ret)
 	}
 	ticker := time.NewTicker(readEvery)
-	stop = watchDevice(device, mine, ticker.C)
+	has := func(symbol string) bool { return lib.Extensions().LookupSymbol(symbol) == nil }
+	end := watchDevice(device, mine, has, ticker.C)
 	return func() GPUUse {
 		ticker.Stop()
 		defer func() { _ = lib.Shutdown() }()
-		return stop()
+		return end()
 	}, nil
 }
 
-// watchDevice reads the device at once, with each tick, and when it is stopped.
-func watchDevice(device nvml.Device, mine func(pid int) bool, tick <-chan time.Time) (stop func() GPUUse) {
+// watchDevice reads the device at once, with each tick, and when it is stopped. What an
+// old driver's library has not must not be called: the loader would end the process.
+func watchDevice(device nvml.Device, mine func(pid int) bool, has func(symbol string) bool, tick <-chan time.Time) (stop func() GPUUse) {
 	quit, done := make(chan struct{}), make(chan GPUUse)
 	go func() {
-		r := reading{device: device, mine: mine}
+		r := reading{device: device, mine: mine, has: has}
 		for {
 			r.take()
 			select {
@@ -62,6 +64,7 @@ func watchDevice(device nvml.Device, mine func(pid int) bool, tick <-chan time.T
 type reading struct {
 	device         nvml.Device
 	mine           func(pid int) bool
+	has            func(symbol string) bool // whether the driver's library has a function
 	n              int
 	memory         uint64
 	power, clock   float64
@@ -71,16 +74,25 @@ type reading struct {
 
 func (r *reading) take() {
 	r.n++
-	if mw, ret := r.device.GetPowerUsage(); ret == nvml.SUCCESS {
-		r.power += float64(mw) / 1000
-		r.powers++
+	if r.has("nvmlDeviceGetPowerUsage") {
+		if mw, ret := r.device.GetPowerUsage(); ret == nvml.SUCCESS {
+			r.power += float64(mw) / 1000
+			r.powers++
+		}
 	}
-	if mhz, ret := r.device.GetClockInfo(nvml.CLOCK_SM); ret == nvml.SUCCESS {
-		r.clock += float64(mhz)
-		r.clocks++
+	if r.has("nvmlDeviceGetClockInfo") {
+		if mhz, ret := r.device.GetClockInfo(nvml.CLOCK_SM); ret == nvml.SUCCESS {
+			r.clock += float64(mhz)
+			r.clocks++
+		}
 	}
-	if reasons, ret := r.device.GetCurrentClocksEventReasons(); ret == nvml.SUCCESS {
-		r.reasons |= reasons
+	if r.has("nvmlDeviceGetCurrentClocksEventReasons") { // since driver 535
+		if reasons, ret := r.device.GetCurrentClocksEventReasons(); ret == nvml.SUCCESS {
+			r.reasons |= reasons
+		}
+	}
+	if !r.has("nvmlDeviceGetComputeRunningProcesses") {
+		return
 	}
 	processes, ret := r.device.GetComputeRunningProcesses()
 	if ret != nvml.SUCCESS {

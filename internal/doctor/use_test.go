@@ -27,7 +27,7 @@ func TestWatchDevice(t *testing.T) {
 		},
 	}
 	tick := make(chan time.Time)
-	stop := watchDevice(device, func(pid int) bool { return pid == 7 || pid == 9 }, tick)
+	stop := watchDevice(device, func(pid int) bool { return pid == 7 || pid == 9 }, func(string) bool { return true }, tick)
 	tick <- time.Now()
 	use := stop()
 	if use.Readings != 3 || use.MemoryBytes != 900 || use.PowerW != 60 || use.SMClockMHz != 1500 || !slices.Equal(use.Throttled, []string{"power cap", "temperature"}) {
@@ -44,7 +44,11 @@ func TestWatchDeviceThatTellsNothing(t *testing.T) {
 		GetCurrentClocksEventReasonsFunc: func() (uint64, nvml.Return) { return 0, no },
 		GetComputeRunningProcessesFunc:   func() ([]nvml.ProcessInfo, nvml.Return) { return nil, no },
 	}
-	if use := watchDevice(device, func(int) bool { return true }, nil)(); use.PowerW != 0 || use.MemoryBytes != 0 || use.SMClockMHz != 0 || len(use.Throttled) != 0 {
+	// What it has not at all is not called: a mock without functions panics.
+	if use := watchDevice(&mock.Device{}, func(int) bool { return true }, func(string) bool { return false }, nil)(); use.Readings == 0 || use.PowerW != 0 {
+		t.Errorf("%+v", use)
+	}
+	if use := watchDevice(device, func(int) bool { return true }, func(string) bool { return true }, nil)(); use.PowerW != 0 || use.MemoryBytes != 0 || use.SMClockMHz != 0 || len(use.Throttled) != 0 {
 		t.Errorf("%+v", use)
 	}
 }

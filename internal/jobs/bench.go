@@ -117,7 +117,6 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 		samples, warning := r.run(session, c, result.Tokens)
 		for _, one := range samples {
 			one.Engine, one.Round = r.Engine, r.Round
-			one.Warnings = append(one.Warnings, r.warnings()...)
 			result.Samples = append(result.Samples, one)
 		}
 		if warning != "" {
@@ -160,6 +159,7 @@ func (r BenchRequest) run(session *ort.Session, c bench.Case, tokens map[string]
 			one = t.Measure()
 		}
 		one.PeakRSS = peakRSS()
+		one.Warnings = append(one.Warnings, r.warnings(t.CacheOnHost())...)
 		samples = append(samples, one)
 		if one.Failure != nil && len(c.Requests) == 0 {
 			break

@@ -77,9 +77,10 @@ func steps(c *contract.Contract) (func(in []onnx.Tensor) bool, error) {
 	}, nil
 }
 
-// warnings are what rows of this model have to say.
-func (m Model) warnings() []string {
-	if m.Provider != nil && m.KV != KVDevice {
+// warnings are what samples of this model have to say. Where the cache lay is what
+// was seen, not what was asked for: a static cache stays on the host either way.
+func (m Model) warnings(cacheOnHost bool) []string {
+	if m.Provider != nil && cacheOnHost {
 		return []string{bench.KVHost}
 	}
 	return nil

@@ -3,6 +3,7 @@
 package jobs
 
 import (
+	"errors"
 	"slices"
 	"testing"
 
@@ -13,7 +14,10 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/internal/testenv"
+	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -53,14 +57,45 @@ func TestStepsAreToldFromPrefills(t *testing.T) {
 	}
 }
 
+// TestSamplesSayWhereTheCacheLay times and scores over memory of a device, which here
+// is the CPU's: what stands between the decoder and its session must not hide that it
+// can place, and a static cache is known to stay on the host.
 func TestSamplesSayWhereTheCacheLay(t *testing.T) {
+	if err := ort.Init(testenv.ORT(t)); err != nil {
+		t.Fatal(err)
+	}
+	c := bench.Case{Scenario: profiles.Scenario{Name: "a", Batch: 2, PromptTokens: 5, NewTokens: 4}}
 	gpu := &ort.Provider{Name: ort.TensorRT}
-	for _, c := range []struct {
-		m    Model
-		want bool
-	}{{Model{}, false}, {Model{Provider: gpu}, true}, {Model{Provider: gpu, KV: KVHost}, true}, {Model{Provider: gpu, KV: KVDevice}, false}} {
-		if got := slices.Contains(c.m.warnings(), bench.KVHost); got != c.want {
-			t.Errorf("%+v: %v", c.m, got)
+	for name, of := range map[string]struct {
+		o      export.Options
+		device string
+		host   bool
+	}{"host": {export.Options{Logits: export.All}, "", true}, "device": {export.Options{Logits: export.All}, "Cpu", false}, "static": {static, "Cpu", true}} {
+		m := saved(t, exported(t, of.o))
+		s, err := ort.Open(m.Path, ort.Options{Device: of.device})
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := BenchRequest{Model: m, Repetitions: 1, Text: text(40)}
+		r.Provider = gpu
+		samples, _ := r.run(s, c, nil)
+		if len(samples) != 1 || samples[0].Failure != nil || slices.Contains(samples[0].Warnings, bench.KVHost) != of.host {
+			t.Errorf("%s: %+v", name, samples)
+		}
+		r.Provider = nil
+		if samples, _ = r.run(s, c, nil); slices.Contains(samples[0].Warnings, bench.KVHost) {
+			t.Errorf("%s: the CPU's samples say %v", name, samples[0].Warnings)
+		}
+		session := &timed{Around: lm.Around{Session: s}}
+		d, err := lm.NewDecoder(session, m.Contract, lm.Options{Batch: 1, Capacity: 8})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.CacheOnHost() != of.host {
+			t.Errorf("%s: scoring has the cache on the host: %v", name, !of.host)
+		}
+		if err := errors.Join(d.Close(), s.Close()); err != nil {
+			t.Error(err)
 		}
 	}
 }

@@ -3,11 +3,9 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/validate"
@@ -23,6 +21,9 @@ type GreedyRequest struct {
 // Greedy is the number of tokens of each continuation, from the first on, that
 // are the reference's.
 func Greedy(ctx context.Context, c Caller, r GreedyRequest, p progress.Counter) (lengths []int, err error) {
+	if isPlan(r.Model) {
+		return r.follow(across(ctx, c, r.Model), p)
+	}
 	err = c.Call(ctx, greedyJob, r, &lengths, p)
 	return lengths, err
 }
@@ -32,6 +33,11 @@ func greedy(_ context.Context, call *child.Call) (any, error) {
 	if err := call.Decode(&r); err != nil {
 		return nil, err
 	}
+	return r.follow(r.here, call.Progress)
+}
+
+// follow continues every prompt on a session.
+func (r GreedyRequest) follow(open opener, p progress.Counter) ([]int, error) {
 	if err := r.needContract(greedyJob); err != nil {
 		return nil, err
 	}
@@ -42,8 +48,8 @@ func greedy(_ context.Context, call *child.Call) (any, error) {
 		}
 	}
 	lengths := make([]int, len(g.Begins))
-	call.Progress.SetMax(int64(len(lengths)))
-	return lengths, r.with(func(s *ort.Session, _ time.Duration) error {
+	p.SetMax(int64(len(lengths)))
+	return lengths, open(func(s lm.Session) error {
 		// One at a time: how far two engines agree must not hang on what runs beside.
 		d, err := lm.NewDecoder(s, r.Contract, lm.Options{Batch: 1, Capacity: g.PromptTokens + g.NewTokens - 1})
 		if err != nil {
@@ -54,7 +60,7 @@ func greedy(_ context.Context, call *child.Call) (any, error) {
 			if lengths[i], err = follow(d, wide(r.IDs[at:at+g.PromptTokens]), g.IDs[i]); err != nil {
 				return err
 			}
-			call.Progress.Set(int64(i + 1))
+			p.Set(int64(i + 1))
 		}
 		return nil
 	})

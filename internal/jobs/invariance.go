@@ -5,12 +5,10 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"time"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/rows"
@@ -30,6 +28,9 @@ type InvarianceRequest struct {
 // Invariance runs some stretches of the text alone, together, and together with
 // shorter ones, and gives by how much their logits differ.
 func Invariance(ctx context.Context, c Caller, r InvarianceRequest, p progress.Counter) (*validate.Invariance, error) {
+	if isPlan(r.Model) {
+		return r.compare(across(ctx, c, r.Model), p)
+	}
 	v := &validate.Invariance{}
 	return v, c.Call(ctx, invarianceJob, r, v, p)
 }
@@ -39,21 +40,26 @@ func invariance(_ context.Context, call *child.Call) (any, error) {
 	if err := call.Decode(&r); err != nil {
 		return nil, err
 	}
+	return r.compare(r.here, call.Progress)
+}
+
+// compare runs the stretches on a session.
+func (r InvarianceRequest) compare(open opener, p progress.Counter) (*validate.Invariance, error) {
 	if err := r.fill(); err != nil {
 		return nil, err
 	}
 	v := &validate.Invariance{}
-	call.Progress.SetMax(3)
-	return v, r.with(func(s *ort.Session, _ time.Duration) (err error) {
-		err = r.differ(s, func(int) int { return r.Length }, &v.BatchPrefill, &v.BatchDecode)
-		call.Progress.Set(1)
+	p.SetMax(3)
+	return v, open(func(s lm.Session) error {
+		err := r.differ(s, func(int) int { return r.Length }, &v.BatchPrefill, &v.BatchDecode)
+		p.Set(1)
 		if err != nil || !has(r.Contract, contract.KindMask) {
 			v.NoMask = err == nil
 			return err
 		}
 		v.Padded = true
 		err = r.differ(s, r.shorter, &v.PaddingPrefill, &v.PaddingDecode)
-		call.Progress.Set(3)
+		p.Set(3)
 		return err
 	})
 }
@@ -83,6 +89,18 @@ func (r *InvarianceRequest) fill() error {
 		return fault.New(fault.Usage, "scoring", "text", fmt.Sprintf("%d tokens are too few to see whether padding changes anything", most), "give a longer text")
 	}
 	return nil
+}
+
+// Shapes are the rows that run together, the prompt length of each where they differ, the
+// longest first, and how many tokens are fed in all.
+func (r InvarianceRequest) Shapes() (batch int, prompts []int, total int, err error) {
+	if err := r.fill(); err != nil {
+		return 0, nil, 0, err
+	}
+	for row := range r.Rows {
+		prompts = append(prompts, r.shorter(row))
+	}
+	return r.Rows, prompts, r.Length + r.Steps, nil
 }
 
 // shorter is the prompt length of a row: all of it, and ever less.

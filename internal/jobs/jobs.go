@@ -22,6 +22,7 @@ import (
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/onnx"
 )
 
@@ -102,6 +103,11 @@ func (m Model) with(work func(s *ort.Session, load time.Duration) error) error {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	return errors.Join(work(s, load), s.Close())
+}
+
+// here is with for work on any session.
+func (m Model) here(work func(s lm.Session) error) error {
+	return m.with(func(s *ort.Session, _ time.Duration) error { return work(s) })
 }
 
 // needContract refuses a request without one.

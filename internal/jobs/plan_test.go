@@ -46,7 +46,7 @@ func pretended(t *testing.T, env ...string) Caller {
 // planOf is a plan that the played TensorRT runs: of a graph, for that work.
 func planOf(t *testing.T, graph Model, scenarios ...profiles.Scenario) Model {
 	t.Helper()
-	p, err := profiles.Derive(graph.Contract, profiles.Workload{Scenarios: scenarios}, profiles.Options{Strategy: "phase"})
+	p, err := profiles.Derive(graph.Contract, profiles.Workload{Scenarios: scenarios}, profiles.Options{Strategy: strategyOf(graph)})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,54 +62,87 @@ func planOf(t *testing.T, graph Model, scenarios ...profiles.Scenario) Model {
 	return Model{Path: path, Contract: graph.Contract}
 }
 
-// graphs are a random model's, of all logits and of the last.
+func strategyOf(graph Model) string {
+	if graph.Contract.Capacity() > 0 {
+		return "wide" // static-kv takes prompts of some lengths only
+	}
+	return "phase"
+}
+
+// graphOfAll is a random model's, of all logits or of the last.
 func graphOfAll(t *testing.T, logits export.Logits) Model {
+	return graphOf(t, export.Options{Logits: logits})
+}
+
+func graphOf(t *testing.T, o export.Options) Model {
 	t.Helper()
-	dir := t.TempDir()
-	if err := export.Random(dir, shape, 7); err != nil {
-		t.Fatal(err)
-	}
-	m, err := export.GPT2(dir, export.Options{Logits: logits})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = m.Close() })
-	return saved(t, m)
+	return saved(t, exported(t, o))
 }
 
 // TestPlansScoreAsTheirGraph: by prefill and by decode, through profiles of their own,
-// a plan's score is that of its graph in the ONNX Runtime child.
+// a plan's score is that of its graph in the ONNX Runtime child, and so are its greedy
+// continuations and what padding does to it; with a cache that grows, which lies on
+// the played device, and with one of fixed length.
 func TestPlansScoreAsTheirGraph(t *testing.T) {
-	graph := graphOfAll(t, export.All)
-	plan := planOf(t, graph, profiles.Scenario{Name: "a", Batch: 2, PromptTokens: 15, NewTokens: 16}, profiles.Scenario{Name: "b", Batch: 1, PromptTokens: 1, NewTokens: 2})
-	cpu, gpu := client(t), pretended(t)
-	for _, phase := range []string{Prefill, Decode} {
-		r := ScoreRequest{IDs: text(75), Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 16}, Phase: phase, Batch: 2}
-		r.Model = graph
-		want, err := Score(t.Context(), cpu, r, progress.Noop)
-		if err != nil {
-			t.Fatal(err)
-		}
-		r.Model = plan
-		got, err := Score(t.Context(), gpu, r, progress.Noop)
-		if err != nil {
-			t.Fatalf("%s: %v", phase, err)
-		}
-		if len(got.NLL) != len(want.NLL) || len(got.NLL) == 0 {
-			t.Fatalf("%s: %d tokens, want %d", phase, len(got.NLL), len(want.NLL))
-		}
-		for i := range want.NLL {
-			if math.Abs(got.NLL[i]-want.NLL[i]) > 1e-4 {
-				t.Errorf("%s, token %d: %g nats, the graph has %g", phase, i, got.NLL[i], want.NLL[i])
+	for name, o := range map[string]export.Options{"grows": {Logits: export.All}, "static": static} {
+		t.Run(name, func(t *testing.T) {
+			graph := graphOf(t, o)
+			plan := planOf(t, graph, profiles.Scenario{Name: "a", Batch: 2, PromptTokens: 15, NewTokens: 9}, profiles.Scenario{Name: "b", Batch: 1, PromptTokens: 1, NewTokens: 2})
+			cpu, gpu := client(t), pretended(t)
+			for _, phase := range []string{Prefill, Decode} {
+				r := ScoreRequest{IDs: text(75), Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 16}, Phase: phase, Batch: 2}
+				r.Model = graph
+				want, err := Score(t.Context(), cpu, r, progress.Noop)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r.Model = plan
+				got, err := Score(t.Context(), gpu, r, progress.Noop)
+				if err != nil {
+					t.Fatalf("%s: %v", phase, err)
+				}
+				if len(got.NLL) != len(want.NLL) || len(got.NLL) == 0 {
+					t.Fatalf("%s: %d tokens, want %d", phase, len(got.NLL), len(want.NLL))
+				}
+				for i := range want.NLL {
+					if math.Abs(got.NLL[i]-want.NLL[i]) > 1e-4 {
+						t.Errorf("%s, token %d: %g nats, the graph has %g", phase, i, got.NLL[i], want.NLL[i])
+					}
+				}
 			}
-		}
+			one := BenchRequest{Model: graph, Engine: "e", Repetitions: 1, Tokens: true, Text: text(75), Cases: []bench.Case{scenario("a", 1, 6, 5)}}
+			made, err := Bench(t.Context(), cpu, one, progress.Noop)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g := validate.Greedy{Begins: []int{0}, PromptTokens: 6, NewTokens: 5, IDs: [][]int{narrow(made.Tokens["a"][0])}}
+			if got, err := Greedy(t.Context(), gpu, GreedyRequest{Model: plan, IDs: text(75), Greedy: g}, progress.Noop); err != nil || len(got) != 1 || got[0] != 5 {
+				t.Errorf("of 5 tokens the plan continues as its graph: %v, %v", got, err)
+			}
+			v, err := Invariance(t.Context(), gpu, InvarianceRequest{Model: plan, IDs: text(75), Rows: 2, Length: 10, Steps: 4}, progress.Noop)
+			if err != nil || !v.Padded || max(v.BatchPrefill, v.BatchDecode, v.PaddingPrefill, v.PaddingDecode) > 1e-4 {
+				t.Errorf("%+v, %v", v, err)
+			}
+		})
 	}
+}
+
+func narrow(ids []int64) (all []int) {
+	for _, id := range ids {
+		all = append(all, int(id))
+	}
+	return all
 }
 
 // TestPlansAreTimedAsAnEngineIs: the same request gives the same samples, but for the
 // times, in every mode.
 func TestPlansAreTimedAsAnEngineIs(t *testing.T) {
-	graph := graphOfAll(t, export.Last)
+	for name, o := range map[string]export.Options{"grows": {Logits: export.Last}, "static": {Logits: export.Last, Cache: export.Static, Capacity: 32}} {
+		t.Run(name, func(t *testing.T) { timedAlike(t, graphOf(t, o)) })
+	}
+}
+
+func timedAlike(t *testing.T, graph Model) {
 	plan := planOf(t, graph, profiles.Scenario{Name: "a", Batch: 4, PromptTokens: 20, NewTokens: 12}, profiles.Scenario{Name: "b", Batch: 1, PromptTokens: 1, NewTokens: 2})
 	r := BenchRequest{Model: graph, Engine: "e", Repetitions: 2, Round: 3, First: 1, Warmup: bench.Warmup{Exactly: new(int)}, Text: text(100)}
 	for _, c := range everyMode() {
@@ -138,6 +171,9 @@ func TestPlansAreTimedAsAnEngineIs(t *testing.T) {
 		if s.Failure == nil && (s.Run <= 0 || s.Run > s.E2E) {
 			t.Errorf("of %g ms the device worked %g", s.E2E, s.Run)
 		}
+	}
+	if graph.Contract.Capacity() > 0 {
+		return // there a piece is as any prefill
 	}
 	// What no profile holds is a sample of class shape, not the end of the turn.
 	r.Cases = []bench.Case{{Scenario: profiles.Scenario{Name: "chunked", Batch: 4, PromptTokens: 12, NewTokens: 2}, Mode: bench.Chunked, Chunk: 6}}

@@ -4,14 +4,12 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"path/filepath"
 	"time"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/validate"
@@ -44,11 +42,10 @@ type ScoreRequest struct {
 }
 
 // Score runs a text through a model and compares each position with the
-// reference. Memory is that of one batch of windows, whatever the text's length. A
-// plan is scored by [ScorePlan].
+// reference. Memory is that of one batch of windows, whatever the text's length.
 func Score(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*validate.Score, error) {
-	if filepath.Ext(r.Path) == ".plan" {
-		return ScorePlan(ctx, c, r, p)
+	if isPlan(r.Model) {
+		return r.score(across(ctx, c, r.Model), p)
 	}
 	s := &validate.Score{}
 	if err := c.Call(ctx, scoreJob, r, s, p); err != nil {
@@ -62,19 +59,11 @@ func score(_ context.Context, call *child.Call) (any, error) {
 	if err := call.Decode(&r); err != nil {
 		return nil, err
 	}
-	return r.judged(func(windows []validate.Window, a *validate.Accumulator) error {
-		return r.with(func(s *ort.Session, _ time.Duration) error {
-			start, session := time.Now(), &timed{Session: s}
-			err := (&scorer{r: r, session: session, windows: windows, a: a, p: call.Progress}).all()
-			a.Took(milliseconds(session.run), milliseconds(time.Since(start)))
-			return err
-		})
-	})
+	return r.score(r.here, call.Progress)
 }
 
-// judged opens what the windows are held against, and is the score once run has
-// given the accumulator the logits of each.
-func (r *ScoreRequest) judged(run func(windows []validate.Window, a *validate.Accumulator) error) (*validate.Score, error) {
+// score scores the text on a session.
+func (r ScoreRequest) score(open opener, p progress.Counter) (*validate.Score, error) {
 	windows, err := r.check()
 	if err != nil {
 		return nil, err
@@ -98,7 +87,15 @@ func (r *ScoreRequest) judged(run func(windows []validate.Window, a *validate.Ac
 		defer func() { _ = pipe.Close() }()
 		a.Live(pipe)
 	}
-	if err := run(windows, a); err != nil {
+	err = open(func(s lm.Session) error {
+		start, session := time.Now(), &timed{Around: lm.Around{Session: s}}
+		err := (&scorer{r: r, session: session, windows: windows, a: a, p: p}).all()
+		if !isPlan(r.Model) { // of which the pipe takes a share
+			a.Took(milliseconds(session.run), milliseconds(time.Since(start)))
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	return a.Score()

@@ -9,7 +9,7 @@ import (
 
 // timed is a session that keeps the time spent in the runtime.
 type timed struct {
-	lm.Session
+	lm.Around
 	run time.Duration
 }
 

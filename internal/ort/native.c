@@ -25,6 +25,8 @@ enum {
     BindInput = 136,
     BindOutput = 137,
     SynchronizeBoundOutputs = 203,
+    GetKeyValue = 297,
+    EpDevice_EpOptions = 315,
     Session_GetEpGraphAssignmentInfo = 407,
     EpAssignedSubgraph_GetEpName = 408,
     EpAssignedSubgraph_GetNodes = 409,
@@ -113,4 +115,9 @@ char *native_node(void *node, const char **name, const char **domain, const char
     char *bad = CALL(EpAssignedNode_GetName, (void *, const char **), node, name);
     if (!bad) bad = CALL(EpAssignedNode_GetDomain, (void *, const char **), node, domain);
     return bad ? bad : CALL(EpAssignedNode_GetOperatorType, (void *, const char **), node, op);
+}
+
+const char *native_option(const void *device, const char *name) {
+    const void *all = ((const void *(*)(const void *))api[EpDevice_EpOptions])(device);
+    return all ? ((const char *(*)(const void *, const char *))api[GetKeyValue])(all, name) : NULL;
 }

@@ -12,6 +12,8 @@ import (
 	"fmt"
 	"reflect"
 	"unsafe"
+
+	ortgo "github.com/yalue/onnxruntime_go"
 )
 
 // nativeLoad finds the C API in the library that onnxruntime_go has loaded.
@@ -90,4 +92,15 @@ func subgraph(p unsafe.Pointer) (g Subgraph, err error) {
 		g.Nodes = append(g.Nodes, Node{Name: C.GoString(name), Domain: C.GoString(domain), Op: C.GoString(op)})
 	}
 	return g, nil
+}
+
+// epOption is what a plugin says of an option of one of its devices, "" where nothing.
+func epOption(d ortgo.EpDevice, name string) (string, error) {
+	device, err := handle(d, "p")
+	if err != nil {
+		return "", err
+	}
+	text := C.CString(name)
+	defer C.free(unsafe.Pointer(text))
+	return C.GoString(C.native_option(device, text)), nil
 }

@@ -36,4 +36,7 @@ char *native_subgraphs(void *session, void *const **subgraphs, size_t *count);
 char *native_nodes(void *subgraph, const char **provider, void *const **nodes, size_t *count);
 char *native_node(void *node, const char **name, const char **domain, const char **op);
 
+/* What a plugin's device says of an option, or NULL. The text is the device's. */
+const char *native_option(const void *device, const char *name);
+
 #endif

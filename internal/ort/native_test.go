@@ -50,7 +50,7 @@ func TestPlacesInTheTable(t *testing.T) {
 		t.Fatal(err)
 	}
 	entries := regexp.MustCompile(`(?m)^ {4}([A-Z]\w+) = (\d+),$`).FindAllStringSubmatch(string(source), -1)
-	if len(entries) != 20 {
+	if len(entries) != 22 {
 		t.Fatalf("%d entries", len(entries))
 	}
 	var program stdbytes.Buffer
@@ -277,5 +277,76 @@ void *ReleaseEpFactory(void *f) { return NULL; }`
 				t.Errorf("%s: %v", fault.Classify(err), err)
 			}
 		})
+	}
+}
+
+// twoDevices is a plugin that shows the CPU as two devices and refuses a session of
+// both, as the TensorRT plugin does, and one of one of them by its number.
+const twoDevices = `#include <stdio.h>
+#include "onnxruntime_c_api.h"
+static const OrtApi *api;
+static OrtEpFactory factory;
+static const char *name(const OrtEpFactory *f) { (void)f; return "Two"; }
+static const char *version(const OrtEpFactory *f) { (void)f; return "1.0.0"; }
+static uint32_t vendor(const OrtEpFactory *f) { (void)f; return 1; }
+static OrtStatus *devices(OrtEpFactory *f, const OrtHardwareDevice *const *all, size_t n, OrtEpDevice **out, size_t most, size_t *count) {
+    *count = 0;
+    for (size_t i = 0; i < n; i++) {
+        if (api->HardwareDevice_Type(all[i]) != OrtHardwareDeviceType_CPU) continue;
+        for (int d = 0; d < 2 && *count < most; d++) {
+            OrtKeyValuePairs *options;
+            api->CreateKeyValuePairs(&options);
+            api->AddKeyValuePair(options, "device_id", d ? "1" : "0");
+            OrtStatus *bad = api->GetEpApi()->CreateEpDevice(f, all[i], options, options, &out[*count]);
+            api->ReleaseKeyValuePairs(options);
+            if (bad) return bad;
+            ++*count;
+        }
+        break;
+    }
+    return NULL;
+}
+static OrtStatus *create(OrtEpFactory *f, const OrtHardwareDevice *const *all, const OrtKeyValuePairs *const *of, size_t n, const OrtSessionOptions *o, const OrtLogger *l, OrtEp **ep) {
+    (void)f, (void)all, (void)o, (void)l;
+    static char text[64];
+    snprintf(text, sizeof text, "asked for %zu devices, the first is %s", n, api->GetKeyValue(of[0], "device_id"));
+    *ep = NULL;
+    return api->CreateStatus(ORT_EP_FAIL, text);
+}
+static void release(OrtEpFactory *f, OrtEp *ep) { (void)f, (void)ep; }
+static OrtStatus *transfer(OrtEpFactory *f, OrtDataTransferImpl **out) { (void)f; *out = NULL; return NULL; }
+static bool streams(const OrtEpFactory *f) { (void)f; return false; }
+OrtStatus *CreateEpFactories(const char *n, const OrtApiBase *base, const OrtLogger *l, OrtEpFactory **out, size_t most, size_t *count) {
+    (void)n, (void)l, (void)most;
+    api = base->GetApi(23);
+    factory = (OrtEpFactory){.ort_version_supported = 23, .GetName = name, .GetVendor = name, .GetVendorId = vendor, .GetVersion = version,
+        .GetSupportedDevices = devices, .CreateEp = create, .ReleaseEp = release, .CreateDataTransfer = transfer, .IsStreamAware = streams};
+    out[0] = &factory;
+    *count = 1;
+    return NULL;
+}
+OrtStatus *ReleaseEpFactory(OrtEpFactory *f) { (void)f; return NULL; }
+`
+
+// TestPluginGetsTheOneDevice: of several, that of the option device_id.
+func TestPluginGetsTheOneDevice(t *testing.T) {
+	path := model(t)
+	load(t)
+	library := filepath.Join(t.TempDir(), "libtwo.so")
+	cmd := exec.Command(compiler(t), "-shared", "-fPIC", "-I", headers(t), "-o", library, "-x", "c", "-")
+	cmd.Stdin = strings.NewReader(twoDevices)
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+	for device, says := range map[string]string{
+		"": "asked for 1 devices, the first is 0", "1": "asked for 1 devices, the first is 1", "2": "it shows the devices 0, 1 of Two, and not 2",
+	} {
+		p := Provider{Name: "Two", Library: library}
+		if device != "" {
+			p.Options = map[string]string{"device_id": device}
+		}
+		if _, err := Open(path, Options{Provider: &p}); err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("device %q: %v", device, err)
+		}
 	}
 }

@@ -65,9 +65,9 @@ func with[T settable](blank func() (T, error), options map[string]string, add fu
 // registered are the plugins of this process: a library is registered once.
 var registered = map[string]bool{}
 
-// addPlugin loads the plugin and appends those of its devices that are its own. A
-// plugin without a device is no error of ONNX Runtime's, and one of ours: the
-// session would run on the CPU.
+// addPlugin loads the plugin and appends the one of its devices that is asked for: the
+// TensorRT plugin refuses a session of several. A plugin without a device is no error
+// of ONNX Runtime's, and one of ours: the session would run on the CPU.
 func (p Provider) addPlugin(to *ortgo.SessionOptions) error {
 	if !registered[p.Library] {
 		if err := ortgo.RegisterExecutionProviderLibrary(p.Name, p.Library); err != nil {
@@ -79,16 +79,27 @@ func (p Provider) addPlugin(to *ortgo.SessionOptions) error {
 	if err != nil {
 		return err
 	}
-	var names []string
-	mine := slices.DeleteFunc(slices.Clone(all), func(d ortgo.EpDevice) bool {
-		names = append(names, d.EpName())
-		return d.EpName() != p.Name
-	})
-	if len(mine) == 0 {
-		return fault.New(fault.Missing, "using plugin", p.Library,
-			fmt.Sprintf("it shows no device of %s; ONNX Runtime knows of %s", p.Name, strings.Join(names, ", ")), "install the NVIDIA driver; `trtforge doctor --need gpu` says what it sees")
+	lacks := func(cause string) error {
+		return fault.New(fault.Missing, "using plugin", p.Library, cause, "install the NVIDIA driver; `trtforge doctor --need gpu` says what it sees")
 	}
-	return to.AppendExecutionProviderV2(mine, p.Options)
+	var names, numbers []string
+	for _, d := range all {
+		if names = append(names, d.EpName()); d.EpName() != p.Name {
+			continue
+		}
+		number, err := epOption(d, "device_id")
+		if err != nil {
+			return err
+		}
+		if number == "" || number == strconv.Itoa(p.device()) {
+			return to.AppendExecutionProviderV2([]ortgo.EpDevice{d}, p.Options)
+		}
+		numbers = append(numbers, number)
+	}
+	if len(numbers) > 0 {
+		return lacks(fmt.Sprintf("it shows the devices %s of %s, and not %d", strings.Join(numbers, ", "), p.Name, p.device()))
+	}
+	return lacks(fmt.Sprintf("it shows no device of %s; ONNX Runtime knows of %s", p.Name, strings.Join(names, ", ")))
 }
 
 // lacks are what ONNX Runtime says where the machine lacks something.

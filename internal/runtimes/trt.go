@@ -2,9 +2,11 @@ package runtimes
 
 import (
 	"context"
+	"debug/elf"
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -62,6 +64,39 @@ func trtIn(dirs []string) (Runtime, error) {
 	}
 	r.Versions["libnvonnxparser"] = parser[i].Version
 	return r, nil
+}
+
+// nvinfer is how a library names the TensorRT that it links to.
+var nvinfer = regexp.MustCompile(`^libnvinfer\.so\.(\d+)$`)
+
+// LinkedTRT is the TensorRT that a library links to, of whichever major version: the
+// first of its own directory and [TRTDirs]. Of a library that links to none it is the
+// zero Runtime; one that is not here is a Missing error.
+func LinkedTRT(library string) (Runtime, error) {
+	f, err := elf.Open(library)
+	if err != nil {
+		return Runtime{}, fault.Wrap(fault.Missing, "using plugin", library, err, "name the provider's library")
+	}
+	defer func() { _ = f.Close() }()
+	needed, err := f.ImportedLibraries()
+	if err != nil {
+		return Runtime{}, fault.Wrap(fault.Missing, "using plugin", library, err, "name the provider's library")
+	}
+	for _, name := range needed {
+		m := nvinfer.FindStringSubmatch(name)
+		if m == nil {
+			continue
+		}
+		dirs := append([]string{filepath.Dir(library)}, TRTDirs()...)
+		found := FindShared("nvinfer", dirs)
+		i := slices.IndexFunc(found, func(s Shared) bool { return s.Major() == m[1] })
+		if i < 0 {
+			return Runtime{}, fault.New(fault.Missing, "finding", "TensorRT "+m[1],
+				fmt.Sprintf("%s links to %s, which is not in %s", library, name, strings.Join(dirs, ", ")), "install TensorRT "+m[1]+", or name its directory in LD_LIBRARY_PATH")
+		}
+		return Runtime{Name: tensorRT, Library: found[i].Path, Versions: map[string]string{"libnvinfer": exact(found[i])}}, nil
+	}
+	return Runtime{}, nil
 }
 
 // howToGetTRT says what to run. trtforge cannot: TensorRT's packages on the package
@@ -131,6 +166,30 @@ func EnsureTRT(ctx context.Context, lib string, o Options) ([]Runtime, error) {
 		return []Runtime{r}, missing
 	}
 	return []Runtime{r, trt}, nil
+}
+
+// TRTPython is the environment of `trtforge setup trt` where pip has put TensorRT's
+// Python bindings into it.
+func TRTPython() (python string, ok bool) {
+	r, ok := Find("trt")
+	if !ok {
+		return "", false
+	}
+	_, err := os.Stat(filepath.Join(siteOf(r), "tensorrt"))
+	return r.Python, err == nil
+}
+
+// CUDART is a CUDA runtime that an installed environment has brought, for programs that
+// find none where the loader looks; "" where there is none.
+func CUDART() string {
+	for _, name := range []string{"trt", "reference"} {
+		if r, ok := Find(name); ok {
+			if found, _ := filepath.Glob(filepath.Join(siteOf(r), "nvidia", "*", "lib", "libcudart.so.*")); len(found) > 0 {
+				return found[0]
+			}
+		}
+	}
+	return ""
 }
 
 // GPUBuild is the GPU build of ONNX Runtime as a child is started with it.

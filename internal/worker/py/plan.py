@@ -1,13 +1,14 @@
 """Runs TensorRT and TensorRT-RTX plans: one execution context for each profile, keys and
 values on the device.
 
-Job "bench" is jobs.BenchRequest -> jobs.BenchResult. Job "logits" is what scoring is
-made of: windows of one length go in, the logits of every position come back, by one
-pass or token by token. The parent compares them, as it does those of ONNX Runtime.
+Job "bench" is jobs.BenchRequest -> jobs.BenchResult, with the timed loop in here. Jobs
+"place", "release" and "pass" are a session of the parent (internal/jobs/plan.go), which
+scores plans by the code that scores every other engine: the cache lies in memory that
+is placed on the device, and what else a pass reads and writes crosses the pipe.
 
 A cache that grows cannot grow in place: each key and value has two buffers, from one
-of which a step reads while it writes the other. A step runs in the first profile that
-holds its shapes. Python's bindings of TensorRT and the CUDA runtime by ctypes are all
+of which a step reads while it writes the other. A cache of fixed length is used the same
+way, whole. A step runs in the first profile that holds its shapes. Python's bindings of TensorRT and the CUDA runtime by ctypes are all
 that is needed; numpy holds what crosses the bus, which is ids in and logits out.
 """
 
@@ -61,6 +62,26 @@ def logger(trt, family):
     return LOG[family]
 
 
+BF16 = np.dtype("V2")  # which numpy has no numbers for
+
+
+def kind(trt, of):
+    """numpy's name of a type of TensorRT."""
+    try:
+        return np.dtype(trt.nptype(of))
+    except TypeError:
+        if of.itemsize != 2:
+            raise wire.Fault("usage", f"the plan has inputs or outputs of type {of}, which are not run", "export them as float") from None
+        return BF16
+
+
+def floats(array):
+    """Numbers as float32."""
+    if array.dtype == BF16:
+        return (array.view(np.uint16).astype(np.uint32) << 16).view(np.float32)
+    return array.astype(np.float32, copy=False)
+
+
 class Plan:
     """A deserialised plan."""
 
@@ -85,12 +106,29 @@ class Plan:
             raise wire.Fault("missing" if lacks else "runtime", f"{family} {trt.__version__} does not open the plan: {said}",
                              "run it on a machine with the GPU that it was built for, with a driver; trtforge inspect says which")
         e = self.engine
-        self.types = {e.get_tensor_name(i): np.dtype(trt.nptype(e.get_tensor_dtype(e.get_tensor_name(i)))) for i in range(e.num_io_tensors)}
+        self.types = {n: kind(trt, e.get_tensor_dtype(n)) for n in (e.get_tensor_name(i) for i in range(e.num_io_tensors))}
         self.inputs = [n for n in self.types if e.get_tensor_mode(n) == trt.TensorIOMode.INPUT]
         self.bounds = [{n: (tuple(low), tuple(high)) for n in self.inputs for low, _, high in [e.get_tensor_profile_shape(n, p)]}
                        for p in range(e.num_optimization_profiles)]
         self.contexts = {}
         self.cuda = Cuda()
+        self.rooms = {}  # of what crosses the pipe, by name: (bytes, address)
+
+    def room(self, name, size):
+        """Memory of the device for a tensor of that name, which later ones use again."""
+        have, address = self.rooms.get(name, (0, 0))
+        if have < size:
+            if have:
+                self.cuda.free(address)
+            address = self.cuda.take(size)
+            self.rooms[name] = (size, address)
+        return address
+
+    def release(self):
+        """Frees all that was taken for it but the plan itself."""
+        self.rooms.clear()
+        while self.cuda.held:
+            self.cuda.free(self.cuda.held[-1])
 
     def profile(self, shapes):
         """The first profile that holds the shapes."""
@@ -134,7 +172,7 @@ class Cuda:
     """What is needed of the CUDA runtime, and one stream."""
 
     def __init__(self):
-        self.lib, names = None, [os.environ.get("TRTFORGE_CUDART"), "libcudart.so.13", "libcudart.so.12", "libcudart.so"]
+        self.lib, names = None, [os.environ.get("TRTFORGE_CUDART"), "libcudart.so.13", "libcudart.so.12", "libcudart.so", os.environ.get("TRTFORGE_CUDART_FOUND")]
         for name in filter(None, names):
             try:
                 self.lib = ctypes.CDLL(name)
@@ -163,10 +201,12 @@ class Cuda:
         self.held.append(p.value)
         return p.value
 
-    def release(self):
-        for p in self.held:
-            self.lib.cudaFree(ctypes.c_void_p(p))
-        self.held = []
+    def free(self, address):
+        self.held.remove(address)
+        self.check("cudaFree", ctypes.c_void_p(address))
+
+    def clear(self, address, size):
+        self.check("cudaMemset", ctypes.c_void_p(address), 0, ctypes.c_size_t(size))
 
     def put(self, address, array):
         self.check("cudaMemcpy", ctypes.c_void_p(address), array.ctypes.data_as(ctypes.c_void_p), ctypes.c_size_t(array.nbytes), 1)
@@ -180,73 +220,76 @@ class Cuda:
 
 class Decoder:
     """Feeds a plan by its contract: batch rows of at most capacity columns, at most
-    widest of them in one pass."""
+    widest of them in one pass. A plan has one at a time, which has all of its memory."""
 
     def __init__(self, plan, contract, batch, capacity, widest):
         self.plan, self.batch, self.capacity, self.widest = plan, batch, capacity, widest
         longest = contract.get("max_positions") or 0
+        self.buffer = next((d["size"] for t in contract["inputs"] for d in t["dims"] if d["role"] == "buffer"), 0)
+        if self.buffer and capacity > self.buffer:
+            raise Failed("shape", f"capacity {capacity} exceeds the {self.buffer} columns of the graph's buffer")
         if longest and capacity > longest:
             raise Failed("shape", f"capacity {capacity} exceeds the model's {longest} positions")
         of = {t["kind"]: t["name"] for t in contract["inputs"] if not t["kind"].startswith("past")}
-        self.ids, self.mask, self.positions = of.get("ids"), of.get("mask"), of.get("positions")
+        self.ids, self.mask, self.positions, self.columns = (of.get(k) for k in ("ids", "mask", "positions", "cache_position"))
         self.logits = next(t["name"] for t in contract["outputs"] if t["kind"] == "logits")
         self.last, self.vocab = contract["logits"] == "last", contract["vocab"]
         unknown = set(plan.inputs) - {t["name"] for t in contract["inputs"]}
         other = [t["name"] for t in contract["inputs"] if t["kind"] == "other"]
         if unknown or other or not self.ids:
             raise wire.Fault("usage", f"the plan has inputs that a decoder does not feed: {sorted(unknown) or other}", "name the contract of its graph")
-        if any(d["role"] == "buffer" for t in contract["inputs"] for d in t["dims"]):
-            raise wire.Fault("usage", "plans with a static cache are not run yet", "export the model with a cache that grows")
-        self.cuda = plan.cuda
-        self.cuda.release()
-        self.feeds = {n: self.cuda.take(8 * batch * capacity) for n in (self.ids, self.mask, self.positions) if n}
-        self.out = self.cuda.take(plan.types[self.logits].itemsize * batch * (1 if self.last else widest) * self.vocab)
+        self.cuda, take = plan.cuda, plan.cuda.take
+        plan.release()
+        room = 8 * batch * max(capacity, self.buffer)
+        self.feeds = {n: take(room) for n in (self.ids, self.mask, self.positions, self.columns) if n}
+        self.out = take(plan.types[self.logits].itemsize * batch * (1 if self.last else widest) * self.vocab)
         self.pairs = self.cache(contract)
         self.reset()
 
     def cache(self, contract):
-        """(past's name, present's name, shape without its length, two buffers) of each key and value."""
-        def kind(tensors, prefix):
+        """(past's name, present's name, shape without its length, head size, two buffers, their bytes) of each key and value."""
+        def sort(tensors, prefix):
             return {(t["layer"] if "layer" in t else 0, t["kind"].removeprefix(prefix)): t for t in tensors if t["kind"].startswith(prefix)}
-        past, present = kind(contract["inputs"], "past_"), kind(contract["outputs"], "present_")
+        past, present = sort(contract["inputs"], "past_"), sort(contract["outputs"], "present_")
         pairs = []
         for key, t in past.items():
-            size = self.plan.types[t["name"]].itemsize * self.batch * contract["heads"] * self.capacity * contract["head_dim"]
-            pairs.append((t["name"], present[key]["name"], (self.batch, contract["heads"]), contract["head_dim"], [self.cuda.take(size), self.cuda.take(size)]))
+            size = self.plan.types[t["name"]].itemsize * self.batch * contract["heads"] * (self.buffer or self.capacity) * contract["head_dim"]
+            pairs.append((t["name"], present[key]["name"], (self.batch, contract["heads"]), contract["head_dim"], [self.cuda.take(size), self.cuda.take(size)], size))
         return pairs
 
     def reset(self):
         self.past, self.turn, self.seconds = 0, 0, 0.0
+        if self.buffer:  # a closed column weighs nothing, but nothing times NaN is NaN
+            for *_, buffers, size in self.pairs:
+                self.cuda.clear(buffers[0], size)
 
-    def step(self, ids, mask, positions, every=False):
+    def step(self, ids, mask, positions):
         """ids, positions [batch, n], mask [batch, past + n]: the logits of the last
-        position [batch, vocab], or of every one [batch, n, vocab], in float32."""
+        position [batch, vocab] in float32."""
         n = ids.shape[1]
         if self.past + n > self.capacity or n > self.widest:
             raise Failed("shape", f"{self.past} + {n} columns exceed {self.capacity}, or {n} the {self.widest} of a pass")
+        if self.buffer:  # columns that are not written yet stay closed
+            mask = np.pad(mask, ((0, 0), (0, self.buffer - mask.shape[1])))
         shapes, addresses = {}, {self.logits: self.out}
-        for name, value in ((self.ids, ids), (self.mask, mask), (self.positions, positions)):
+        for name, value in ((self.ids, ids), (self.mask, mask), (self.positions, positions), (self.columns, np.arange(self.past, self.past + n))):
             if name:
                 self.cuda.put(self.feeds[name], np.ascontiguousarray(value, self.plan.types[name]))
                 shapes[name], addresses[name] = value.shape, self.feeds[name]
-        for past, present, (b, heads), dim, buffers in self.pairs:
-            shapes[past] = (b, heads, self.past, dim)
+        for past, present, (b, heads), dim, buffers, _ in self.pairs:
+            shapes[past] = (b, heads, self.buffer or self.past, dim)
             addresses[past], addresses[present] = buffers[self.turn], buffers[1 - self.turn]
         self.seconds += self.plan.run(shapes, addresses)
         if self.pairs:
             self.past, self.turn = self.past + n, 1 - self.turn
-        return self.read(1 if self.last else n, every)
+        return self.read(1 if self.last else n)
 
-    def read(self, n, every):
+    def read(self, n):
         kind = self.plan.types[self.logits]
-        if every:
-            all = np.empty((self.batch, n, self.vocab), kind)
-            self.cuda.get(all, self.out)
-            return all.astype(np.float32, copy=False)
         rows = np.empty((self.batch, self.vocab), kind)
         for b in range(self.batch):
             self.cuda.get(rows[b], self.out + kind.itemsize * self.vocab * (b * n + n - 1))
-        return rows.astype(np.float32, copy=False)
+        return floats(rows)
 
 
 class Timer:
@@ -308,11 +351,17 @@ class Timer:
 kept = {}  # the plan that the last request asked to keep
 
 
+def forget():
+    for plan in kept.values():
+        plan.release()
+    kept.clear()
+
+
 def opened(path):
     """The plan and how long opening it took, in ms; 0 where it was open already."""
     if path in kept:
         return kept[path], 0
-    kept.clear()  # before the next one is read
+    forget()  # before the next one is read
     begin = time.perf_counter()
     kept[path] = Plan(path)
     return kept[path], ms(time.perf_counter() - begin)
@@ -334,30 +383,66 @@ def bench(call):
     if took and result["samples"]:
         result["samples"][0]["load_ms"] = took
     if not request.get("keep"):
-        kept.clear()
+        forget()
     return result
 
 
-def logits(call):
-    """Request: path, contract, windows ([[id]], of one length), prompt (columns of the
-    first pass; the others go one by one). Gives the tensor logits [window, column,
-    vocab] in float32."""
-    request = needs(call, "contract", "windows", "prompt")
-    plan, _ = opened(request["path"])
-    ids = np.array(request["windows"], np.int64)
-    batch, length = ids.shape
-    prompt = min(request["prompt"], length)
-    mask, positions = np.ones((batch, length), np.int64), np.tile(np.arange(length), (batch, 1))
+def placed(call):
+    """Request: path, bytes. Gives the address of so many bytes on the device."""
+    request = needs(call, "bytes")
     try:
-        d = Decoder(plan, request["contract"], batch, length, max(prompt, 1))
-        parts = [d.step(ids[:, :prompt], mask[:, :prompt], positions[:, :prompt], every=True)]
-        for t in range(prompt, length):
-            parts.append(d.step(ids[:, t:t + 1], mask[:, :t + 1], positions[:, t:t + 1], every=True))
+        return {"address": opened(request["path"])[0].cuda.take(request["bytes"])}
+    except Failed as e:
+        raise wire.Fault("runtime", str(e), "ask for a smaller batch or fewer tokens") from e
+
+
+def released(call):
+    request = needs(call, "address")
+    opened(request["path"])[0].cuda.free(request["address"])
+    return {}
+
+
+def one_pass(call):
+    """Request: path, feeds, answers: {name, type, dims, at}, where at is an address of
+    the device, or 0 for what crosses the pipe, in this order."""
+    request = needs(call, "feeds", "answers")
+    plan, _ = opened(request["path"])
+    shapes, addresses, sent = {}, {}, iter(call.tensors)
+    try:
+        for t in request["feeds"]:
+            name = known(plan, t["name"])
+            shapes[name], addresses[name] = tuple(t["dims"]), t.get("at") or plan.room(name, 8 * volume(t["dims"]))
+            if not t.get("at"):
+                value = np.frombuffer(next(sent).data, WIRE[t["type"]])
+                plan.cuda.put(addresses[name], np.ascontiguousarray(value.astype(plan.types[name], copy=False)))
+        for t in request["answers"]:
+            name = known(plan, t["name"])
+            addresses[name] = t.get("at") or plan.room(name, plan.types[name].itemsize * volume(t["dims"]))
+        plan.run(shapes, addresses)
+        for t in request["answers"]:
+            if not t.get("at"):
+                value = np.empty(t["dims"], plan.types[t["name"]])
+                plan.cuda.get(value, addresses[t["name"]])
+                if value.dtype != WIRE[t["type"]]:
+                    value = floats(value).astype(WIRE[t["type"]])
+                call.reply(wire.Tensor(t["name"], t["type"], t["dims"], value.reshape(-1).view(np.uint8)))
     except Failed as e:
         raise wire.Fault("runtime", str(e), "trtforge profiles check says what the profiles hold") from e
-    out = np.concatenate(parts, 1)
-    call.reply(wire.Tensor("logits", "float", out.shape, np.ascontiguousarray(out)))
     return {}
+
+
+# The types of numbers that cross the pipe, by ONNX's names.
+WIRE = {"float": np.dtype(np.float32), "float16": np.dtype(np.float16), "bfloat16": BF16, "int64": np.dtype(np.int64), "int32": np.dtype(np.int32), "bool": np.dtype(np.bool_)}
+
+
+def known(plan, name):
+    if name not in plan.types:
+        raise wire.Fault("usage", f"the plan has no tensor {name}", "name the contract of its graph")
+    return name
+
+
+def volume(dims):
+    return int(np.prod(dims, dtype=np.int64))
 
 
 def needs(call, *names):
@@ -368,4 +453,4 @@ def needs(call, *names):
 
 
 if __name__ == "__main__":
-    wire.serve("plan", {"bench": bench, "logits": logits}, prepare)
+    wire.serve("plan", {"bench": bench, "pass": one_pass, "place": placed, "release": released}, prepare)

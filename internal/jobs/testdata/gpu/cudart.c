@@ -7,6 +7,7 @@ static size_t taken;
 int cudaStreamCreate(void **s) { *s = (void *)1; return 0; }
 int cudaStreamSynchronize(void *s) { return s == (void *)1 ? 0 : 400; }
 int cudaMemcpy(void *to, const void *from, size_t n, int kind) { (void)kind; memcpy(to, from, n); return 0; }
+int cudaMemset(void *p, int v, size_t n) { memset(p, v, n); return 0; }
 int cudaMalloc(void **p, size_t n) {
   const char *limit = getenv("FAKE_DEVICE_BYTES");
   if (limit && taken + n > strtoull(limit, 0, 10)) return 2;

@@ -1,4 +1,4 @@
-package rtx
+package engine
 
 import (
 	"bufio"
@@ -6,22 +6,25 @@ import (
 	"regexp"
 	"strconv"
 
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
 )
 
 // memoryLine is what the builder says once for each profile, in their order, and of
 // the weights at the end.
-var memoryLine = regexp.MustCompile(`^(Total Host Persistent|Total Device Persistent|Max Scratch|Total Activation|Total Weights) Memory: (\d+) bytes$`)
+var memoryLine = regexp.MustCompile(`(?:^|\] )(Total Host Persistent|Total Device Persistent|Max Scratch|Total Activation|Total Weights) Memory: (\d+) bytes$`)
 
-// memory is what a plan needs on the device, from the builder's account. nil where
-// that does not speak of every profile: what is not known is not guessed.
-func memory(r io.Reader, all []profiles.Profile) (*engine.Memory, error) {
-	var m engine.Memory
-	var p engine.ProfileMemory
+// longestLine bounds a line: fused layers list hundreds of node names.
+const longestLine = 16 << 20
+
+// ReadMemory is what a plan needs on the device, from a builder's account, or from the
+// log of trtexec, in which levels and times stand in front. nil where that does not speak
+// of every profile: what is not known is not guessed.
+func ReadMemory(r io.Reader, all []profiles.Profile) (*Memory, error) {
+	var m Memory
+	var p ProfileMemory
 	s := bufio.NewScanner(r)
-	s.Buffer(make([]byte, 64<<10), maxLine)
+	s.Buffer(make([]byte, 64<<10), longestLine)
 	for s.Scan() {
 		found := memoryLine.FindStringSubmatch(s.Text())
 		if found == nil {
@@ -40,7 +43,7 @@ func memory(r io.Reader, all []profiles.Profile) (*engine.Memory, error) {
 			p.ScratchBytes = n
 		case "Total Activation": // the last that is said of a profile
 			p.ActivationBytes = n
-			m.Profiles, p = append(m.Profiles, p), engine.ProfileMemory{}
+			m.Profiles, p = append(m.Profiles, p), ProfileMemory{}
 		case "Total Weights":
 			m.WeightsBytes = n
 		}
