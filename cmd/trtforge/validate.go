@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,8 +42,7 @@ type ValidateOptions struct {
 	Tensors string
 
 	Out     string
-	JUnit   string
-	GitHub  bool
+	Servers ServerFlags
 	Store   string
 	Seed    uint64
 	Threads int
@@ -74,8 +75,7 @@ func (o *ValidateOptions) AddFlags(f *pflag.FlagSet) {
 	}
 	f.StringVar(&o.Tensors, "tensors", "", "the FP32 graph `FILE` that a Q/DQ graph was made of: compare their tensors, and name scales that are wrong")
 	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: rows.jsonl, machine.json, report.json, report.html; or the bundle of --reference-only")
-	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each verdict")
-	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error and append to the step's summary")
+	o.Servers.AddFlags(f)
 	addStore(f, &o.Store)
 	f.Uint64Var(&o.Seed, "seed", 1, "of bootstraps")
 	f.IntVar(&o.Threads, "threads", 0, "threads of ONNX Runtime and of PyTorch; 0 for as many as the machine grants")
@@ -132,8 +132,8 @@ type limit struct {
 
 // Set is how pflag hands over the value.
 func (l limit) Set(s string) error {
-	var v float64
-	if _, err := fmt.Sscanf(s, "%g", &v); err != nil || !(v > 0) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v > 0) || math.IsInf(v, 0) {
 		return fmt.Errorf("%q is not a number above 0", s)
 	}
 	l.of[l.name] = v
@@ -243,6 +243,9 @@ func (v *validation) open(args []string) error {
 			r, idle := pipeline.NotHere(part)
 			if !idle {
 				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
+			}
+			if err == nil && r.Backend == pipeline.PyTorch {
+				err = fault.New(fault.Usage, "naming", part, "it is a checkpoint, and PyTorch in FP32 is what engines are held to", "name an engine or an .onnx file, and the checkpoint with --model")
 			}
 			if err == nil && slices.ContainsFunc(v.engines, func(e *pipeline.Runnable) bool { return e.Name == r.Name }) {
 				err = fault.New(fault.Usage, "naming", part, "two engines are called "+r.Name, "name them apart: NAME="+part)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 
-	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/rows"
@@ -14,9 +13,9 @@ import (
 func (v *validation) engine(ctx context.Context, r *pipeline.Runnable) (all []rows.Row, idle string, err error) {
 	p := v.p
 	switch {
-	case r.Manifest != nil && !pipeline.Measurable(r.Manifest):
+	case r.Model.Contract == nil: // it was not even opened
 		return nil, pipeline.WhyNot(r.Manifest), nil
-	case local.Sessions(r.Backend):
+	case r.Backend != "ortcpu":
 		processes := &pipeline.Processes{Runtimes: v.locate, Timeout: v.timeout()}
 		defer func() { err = errors.Join(err, processes.Close()) }()
 		systems, err := processes.Systems(ctx, []*pipeline.Runnable{r})

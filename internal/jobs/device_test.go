@@ -78,7 +78,7 @@ func TestTwoEnginesForTwoPhases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.NLL
+		return s.NLL.Positions // of one window
 	}
 	whole := score(m)
 	split := m

@@ -23,6 +23,9 @@ type GreedyRequest struct {
 // Greedy is the number of tokens of each continuation, from the first on, that
 // are the reference's.
 func Greedy(ctx context.Context, c Caller, r GreedyRequest, p progress.Counter) (lengths []int, err error) {
+	if isPlan(r.Path) {
+		return greedyPlan(ctx, c, r, p)
+	}
 	err = c.Call(ctx, greedyJob, r, &lengths, p)
 	return lengths, err
 }
@@ -32,15 +35,10 @@ func greedy(_ context.Context, call *child.Call) (any, error) {
 	if err := call.Decode(&r); err != nil {
 		return nil, err
 	}
-	if err := r.needContract(greedyJob); err != nil {
+	if err := r.check(); err != nil {
 		return nil, err
 	}
 	g := r.Greedy
-	for _, at := range g.Begins {
-		if at < 0 || g.PromptTokens < 1 || at+g.PromptTokens > len(r.IDs) || len(g.IDs) != len(g.Begins) {
-			return nil, fault.New(fault.Input, "continuing", r.Path, fmt.Sprintf("a prompt of %d tokens from %d on is not in a text of %d", g.PromptTokens, at, len(r.IDs)), "record the reference again for this text")
-		}
-	}
 	lengths := make([]int, len(g.Begins))
 	call.Progress.SetMax(int64(len(lengths)))
 	return lengths, r.with(func(s *ort.Session, _ time.Duration) error {
@@ -58,6 +56,20 @@ func greedy(_ context.Context, call *child.Call) (any, error) {
 		}
 		return nil
 	})
+}
+
+// check holds the continuations to the text.
+func (r *GreedyRequest) check() error {
+	if err := r.needContract(greedyJob); err != nil {
+		return err
+	}
+	g := r.Greedy
+	for _, at := range g.Begins {
+		if at < 0 || g.PromptTokens < 1 || at+g.PromptTokens > len(r.IDs) || len(g.IDs) != len(g.Begins) {
+			return fault.New(fault.Input, "continuing", r.Path, fmt.Sprintf("a prompt of %d tokens from %d on is not in a text of %d", g.PromptTokens, at, len(r.IDs)), "record the reference again for this text")
+		}
+	}
+	return nil
 }
 
 // follow continues a prompt as long as the most likely token is the one given.

@@ -75,7 +75,7 @@ func TestPerplexityAsTransformers(t *testing.T) {
 					t.Fatal(err)
 				}
 				got := s.Perplexity()
-				t.Logf("%s %s %s: %d tokens, perplexity %.6f, transformers %.6f, ratio - 1 = %.1e", filepath.Base(model), convention, phase, len(s.NLL), got, want[i], got/want[i]-1)
+				t.Logf("%s %s %s: %d tokens, perplexity %.6f, transformers %.6f, ratio - 1 = %.1e", filepath.Base(model), convention, phase, s.Rows, got, want[i], got/want[i]-1)
 				if !(math.Abs(got/want[i]-1) < 1e-4) {
 					t.Errorf("%s by %s, %s: perplexity %v, transformers says %v", filepath.Base(model), convention, phase, got, want[i])
 				}

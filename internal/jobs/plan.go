@@ -5,10 +5,8 @@ import (
 	"fmt"
 	"os"
 
-	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -67,23 +65,14 @@ func (r ScoreRequest) planGroup(ctx context.Context, c Caller, windows []validat
 	for _, w := range g {
 		request.Windows = append(request.Windows, windows[w].IDs[:length])
 	}
-	out, err := c.CallTensors(ctx, "logits", request, nil, nil, progress.Noop)
-	if err != nil {
-		return err
-	}
-	vocab := r.Contract.Vocab
-	if len(out) != 1 || out[0].Type != onnx.Float32 || len(out[0].Bytes) != 4*len(g)*length*vocab {
-		return fault.New(fault.Runtime, "scoring", r.Path, fmt.Sprintf("the worker gave %d tensors, not logits of %d windows of %d tokens over %d", len(out), len(g), length, vocab), "report this")
-	}
-	all, err := out[0].Float32s()
+	l, err := request.logits(ctx, c)
 	if err != nil {
 		return err
 	}
 	var add []validate.Position
 	for b, w := range g {
 		for t := first.First; t < length; t++ {
-			at := (b*length + t) * vocab
-			add = append(add, validate.Position{Window: w, At: t, Logits: all[at : at+vocab]})
+			add = append(add, validate.Position{Window: w, At: t, Logits: l.Row(b, t)})
 		}
 	}
 	return a.Add(add...)

@@ -47,7 +47,7 @@ type ScoreRequest struct {
 // reference. Memory is that of one batch of windows, whatever the text's length. A
 // plan is scored by [ScorePlan].
 func Score(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*validate.Score, error) {
-	if filepath.Ext(r.Path) == ".plan" {
+	if isPlan(r.Path) {
 		return ScorePlan(ctx, c, r, p)
 	}
 	s := &validate.Score{}
@@ -56,6 +56,9 @@ func Score(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*
 	}
 	return s, nil
 }
+
+// isPlan tells what the worker of plans runs.
+func isPlan(path string) bool { return filepath.Ext(path) == ".plan" }
 
 func score(_ context.Context, call *child.Call) (any, error) {
 	var r ScoreRequest
