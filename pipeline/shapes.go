@@ -43,15 +43,15 @@ func (v *Validation) demand(batch, prompt int) (all []profiles.Shape) {
 	for _, w := range []int{0, c.Count(len(v.IDs)) - 1} { // those between are as the first, the last may be shorter
 		span := c.Span(len(v.IDs), w)
 		length := span.Length - 1
-		all = append(all, request(batch, length, 0)...)
+		all = append(all, asks(batch, length, 0)...)
 		first := min(max(prompt, span.First+1), length)
-		all = append(all, request(batch, first, length-first)...)
+		all = append(all, asks(batch, first, length-first)...)
 	}
 	return all
 }
 
-// request is a prefill of up to so many rows, and steps after it.
-func request(batch, prompt, steps int) []profiles.Shape {
+// asks is a prefill of up to so many rows, and steps after it.
+func asks(batch, prompt, steps int) []profiles.Shape {
 	all := []profiles.Shape{{Phase: profiles.Prefill, Batch: 1, Batches: batch, Seq: prompt, Count: 1}}
 	if steps > 0 {
 		all = append(all, profiles.Shape{Phase: profiles.Decode, Batch: 1, Batches: batch, Seq: 1, Past: prompt, Run: steps, Count: 1})
@@ -77,17 +77,20 @@ func gapsOf(r *Runnable, demand []profiles.Shape) []profiles.Gap {
 	return profiles.Check(r.Model.Contract, r.Manifest.Profiles, demand, reach)
 }
 
+// Beginning is as much of the text as is sent for what looks at a few stretches of it.
+func (v *Validation) Beginning() []int { return v.IDs[:min(len(v.IDs), 1<<14)] }
+
 // invariance is what can be asked of an engine: padding where its profiles hold
 // shorter prompts, and as many rows at once as they hold. It is nil where they hold
 // one alone.
 func (v *Validation) invariance(r *Runnable) (*jobs.InvarianceRequest, error) {
 	for _, alike := range []bool{false, true} {
 		for rows := 4; rows > 1; rows-- {
-			i, err := jobs.InvarianceRequest{Model: r.Model, IDs: v.IDs, Rows: rows, Alike: alike}.Filled()
+			i, err := jobs.InvarianceRequest{Model: r.Model, IDs: v.Beginning(), Rows: rows, Alike: alike}.Filled()
 			if err != nil {
 				return nil, err
 			}
-			if len(gapsOf(r, append(request(rows, i.Shortest(), i.Steps), request(rows, i.Length, i.Steps)...))) == 0 {
+			if len(gapsOf(r, append(asks(rows, i.Shortest(), i.Steps), asks(rows, i.Length, i.Steps)...))) == 0 {
 				return &i, nil
 			}
 		}

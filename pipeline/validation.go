@@ -249,9 +249,13 @@ func (v *Validation) itself(ctx context.Context, r *Runnable, p progress.Counter
 	if len(r.Model.Contract.Outputs) < 2 { // without a cache nothing is decoded
 		return nil, nil
 	}
-	if g := v.Bundle.Greedy; g != nil && len(gapsOf(r, request(1, g.PromptTokens, g.NewTokens-1))) == 0 {
+	if g := v.Bundle.Greedy; g != nil && len(gapsOf(r, asks(1, g.PromptTokens, g.NewTokens-1))) == 0 {
 		p.Note("greedy")
-		lengths, err := jobs.Greedy(ctx, v.ORT, jobs.GreedyRequest{Model: r.Model, IDs: v.IDs, Greedy: *g}, progress.Noop)
+		request, err := jobs.NewGreedy(r.Model, v.IDs, *g)
+		if err != nil {
+			return nil, err
+		}
+		lengths, err := jobs.Greedy(ctx, v.ORT, request, progress.Noop)
 		if err != nil {
 			return nil, err
 		}

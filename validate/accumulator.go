@@ -84,9 +84,8 @@ func (a *Accumulator) compares(topK int) {
 	a.kl.keep, a.logit.keep = Kept(s.Rows, quantileKL), Kept(s.Rows, quantileLogit)
 }
 
-// Took notes how long it took to get and score the logits, and the part of the
-// runtime in it, in ms.
-func (a *Accumulator) Took(run, total float64) { a.score.RunMS, a.score.TotalMS = run, total }
+// Took notes how long opening the engine and its runs took, in ms.
+func (a *Accumulator) Took(load, run float64) { a.score.LoadMS, a.score.RunMS = load, run }
 
 // row is a position with what it is compared with, and what that came to.
 type row struct {

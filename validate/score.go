@@ -32,9 +32,8 @@ type Score struct {
 	NonFinite int    `json:"non_finite"`    // rows
 	Bad       *Place `json:"bad,omitempty"` // the first of them
 
-	// RunMS of TotalMS are the runtime's own; the rest is feeding it, and scoring.
-	RunMS   float64 `json:"run_ms,omitempty"`
-	TotalMS float64 `json:"total_ms,omitempty"`
+	LoadMS float64 `json:"load_ms,omitempty"` // of opening the engine
+	RunMS  float64 `json:"run_ms,omitempty"`  // in the runtime's runs
 }
 
 // Place is a scored position: the window's index in the text, and the position in it.

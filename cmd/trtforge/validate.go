@@ -319,7 +319,7 @@ func (v *validation) tensors(ctx context.Context, r *pipeline.Runnable, out *val
 	}
 	bar := v.g.bars.open(r.Name + " tensors")
 	length := min(v.bundle.Convention.Length-1, 256)
-	all, err := jobs.Tensors(ctx, v.p.ORT, jobs.TensorsRequest{Model: r.Model, Reference: v.o.Tensors, IDs: v.p.IDs, Length: length, Windows: 4, Dir: v.p.Temp}, bar)
+	all, err := jobs.Tensors(ctx, v.p.ORT, jobs.TensorsRequest{Model: r.Model, Reference: v.o.Tensors, IDs: v.p.Beginning(), Length: length, Windows: 4, Dir: v.p.Temp}, bar)
 	bar.Done(err)
 	if err == nil {
 		out.Tensors = append(out.Tensors, engineTensors{r.Name, all})

@@ -107,31 +107,37 @@ func TestPlansAnswerForThemselves(t *testing.T) {
 	graph := graphOfAll(t, export.All)
 	plan := planOf(t, graph, profiles.Scenario{Name: "a", Batch: 3, PromptTokens: 10, NewTokens: 8}, profiles.Scenario{Name: "b", Batch: 1, PromptTokens: 6, NewTokens: 6})
 	cpu, gpu := client(t), pretended(t)
-	g := GreedyRequest{Model: graph, IDs: text(60), Greedy: validate.Greedy{PromptTokens: 6, NewTokens: 5, Begins: []int{0, 20, 40}, IDs: [][]int{{1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}, {1, 2, 3, 4, 5}}}}
-	for i, at := range g.Greedy.Begins { // the graph's own text, but for one token
-		r := BenchRequest{Model: graph, Engine: "e", Cases: []bench.Case{{Scenario: profiles.Scenario{Name: "a", Batch: 1, PromptTokens: 6, NewTokens: 5}}}, Text: g.IDs[at : at+6], Repetitions: 1, Tokens: true, Warmup: bench.Warmup{Exactly: new(int)}}
+	asked := validate.Greedy{PromptTokens: 6, NewTokens: 5, Begins: []int{0, 20, 40}}
+	for _, at := range asked.Begins {
+		r := BenchRequest{Model: graph, Engine: "e", Cases: []bench.Case{{Scenario: profiles.Scenario{Name: "a", Batch: 1, PromptTokens: 6, NewTokens: 5}}}, Text: text(60)[at : at+6], Repetitions: 1, Tokens: true, Warmup: bench.Warmup{Exactly: new(int)}}
 		own, err := Bench(t.Context(), cpu, r, progress.Noop)
 		if err != nil {
 			t.Fatal(err)
 		}
 		for _, tokens := range own.Tokens {
+			ids := make([]int, len(tokens[0]))
 			for n, id := range tokens[0] {
-				g.Greedy.IDs[i][n] = int(id)
+				ids[n] = int(id)
 			}
+			asked.IDs = append(asked.IDs, ids)
 		}
 	}
-	g.Greedy.IDs[1][3]++
-	want, err := Greedy(t.Context(), cpu, g, progress.Noop)
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.Model = plan
-	got, err := Greedy(t.Context(), gpu, g, progress.Noop)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if !reflect.DeepEqual(got, want) || want[1] != 3 {
-		t.Errorf("greedy text agrees for %v tokens, the graph's for %v", got, want)
+	asked.IDs[1][3]++ // what the graph would not have taken
+	for name, side := range map[string]struct {
+		c Caller
+		m Model
+	}{"graph": {cpu, graph}, "plan": {gpu, plan}} {
+		r, err := NewGreedy(side.m, text(60), asked)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := Greedy(t.Context(), side.c, r, progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !reflect.DeepEqual(got, []int{5, 3, 5}) {
+			t.Errorf("%s: greedy text agrees for %v tokens", name, got)
+		}
 	}
 	v, err := Invariance(t.Context(), gpu, InvarianceRequest{Model: plan, IDs: text(60), Rows: 3, Length: 10, Steps: 8, Alike: true}, progress.Noop)
 	if err != nil {

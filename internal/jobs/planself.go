@@ -33,20 +33,17 @@ func (r logitsRequest) logits(ctx context.Context, c Caller) (lm.Logits, error) 
 // greedyPlan is [Greedy] for a plan. It is fed the reference's own tokens, which
 // changes nothing up to the first that it would not have taken.
 func greedyPlan(ctx context.Context, c Caller, r GreedyRequest, p progress.Counter) ([]int, error) {
-	g := r.Greedy
-	if err := r.check(); err != nil {
-		return nil, err
-	}
-	lengths := make([]int, len(g.Begins))
+	lengths := make([]int, len(r.Prompts))
 	p.SetMax(int64(len(lengths)))
-	for i, at := range g.Begins {
-		window := append(slices.Clone(r.IDs[at:at+g.PromptTokens]), g.IDs[i][:g.NewTokens-1]...)
-		l, err := logitsRequest{Model: r.Model, Windows: [][]int{window}, Prompt: g.PromptTokens}.logits(ctx, c)
+	for i, prompt := range r.Prompts {
+		want := r.Want[i]
+		window := slices.Concat(prompt, want[:len(want)-1])
+		l, err := logitsRequest{Model: r.Model, Windows: [][]int{window}, Prompt: len(prompt)}.logits(ctx, c)
 		if err != nil {
 			return nil, err
 		}
-		for n := range g.NewTokens {
-			if lm.Argmax(l.Row(0, g.PromptTokens-1+n)) != int64(g.IDs[i][n]) {
+		for n, id := range want {
+			if lm.Argmax(l.Row(0, len(prompt)-1+n)) != int64(id) {
 				break
 			}
 			lengths[i]++

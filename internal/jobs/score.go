@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/lm"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -33,7 +35,7 @@ const maxLogits = 256 << 20
 // ScoreRequest asks for the score of a text.
 type ScoreRequest struct {
 	Model
-	IDs        []int               `json:"ids"` // of the whole text
+	IDs        []int               `json:"-"` // of the whole text; they travel beside the request
 	Convention validate.Convention `json:"convention"`
 	Bundle     string              `json:"bundle,omitempty"`  // directory of the reference; empty: negative log likelihoods alone
 	Pipe       string              `json:"pipe,omitempty"`    // FIFO of the live reference's logits, in place of a bundle
@@ -51,10 +53,31 @@ func Score(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*
 		return ScorePlan(ctx, c, r, p)
 	}
 	s := &validate.Score{}
-	if err := c.Call(ctx, scoreJob, r, s, p); err != nil {
+	if _, err := c.CallTensors(ctx, scoreJob, r, []onnx.Tensor{tensorOf(r.IDs)}, s, p); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// tensorOf are token ids as they cross the pipe: a text may have millions.
+func tensorOf(ids []int) onnx.Tensor {
+	raw := make([]byte, 0, 4*len(ids))
+	for _, id := range ids {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(id))
+	}
+	return onnx.Tensor{Name: "ids", Type: onnx.Int32, Dims: []int64{int64(len(ids))}, Bytes: raw}
+}
+
+// idsOf reads what tensorOf wrote.
+func idsOf(all []onnx.Tensor) ([]int, error) {
+	if len(all) != 1 || all[0].Type != onnx.Int32 {
+		return nil, fmt.Errorf("job %s: %d tensors came with the request, not one of token ids", scoreJob, len(all))
+	}
+	ids := make([]int, len(all[0].Bytes)/4)
+	for i := range ids {
+		ids[i] = int(int32(binary.LittleEndian.Uint32(all[0].Bytes[4*i:])))
+	}
+	return ids, nil
 }
 
 // isPlan tells what the worker of plans runs.
@@ -65,6 +88,11 @@ func score(_ context.Context, call *child.Call) (any, error) {
 	if err := call.Decode(&r); err != nil {
 		return nil, err
 	}
+	ids, err := idsOf(call.Tensors)
+	if err != nil {
+		return nil, err
+	}
+	r.IDs, call.Tensors = ids, nil
 	windows, err := r.check()
 	if err != nil {
 		return nil, err
@@ -88,10 +116,10 @@ func score(_ context.Context, call *child.Call) (any, error) {
 		defer func() { _ = pipe.Close() }()
 		a.Live(pipe)
 	}
-	err = r.with(func(s *ort.Session, _ time.Duration) error {
-		start, session := time.Now(), &timed{Session: s}
+	err = r.with(func(s *ort.Session, load time.Duration) error {
+		session := &timed{Session: s}
 		err := (&scorer{r: r, session: session, windows: windows, a: a, p: call.Progress}).all()
-		a.Took(milliseconds(session.run), milliseconds(time.Since(start)))
+		a.Took(milliseconds(load), milliseconds(session.run))
 		return err
 	})
 	if err != nil {
