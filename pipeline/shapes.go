@@ -24,9 +24,10 @@ func (v *Validation) shapes(r *Runnable) (scored, error) {
 		prompts = append(prompts, max(p.Seq.Min, 1))
 	}
 	slices.Sort(prompts)
+	prompts = slices.Compact(prompts)
 	var gaps []profiles.Gap
 	for batch := jobs.Batch(r.Model.Contract, v.Bundle.Convention, 0); batch > 0; batch-- {
-		for _, prompt := range slices.Compact(prompts) {
+		for _, prompt := range prompts {
 			if gaps = gapsOf(r, v.demand(batch, prompt)); len(gaps) == 0 {
 				return scored{batch, prompt}, nil
 			}

@@ -81,7 +81,7 @@ func (a *Accumulator) compares(topK int) {
 	for _, sums := range []*Sums{&s.RefNLL, &s.KL, &s.DProb, &s.DProbSquares} {
 		*sums = newSums(len(s.NLL.Windows), len(s.NLL.Positions))
 	}
-	a.kl.keep, a.logit.keep = Kept(s.Rows, quantileKL), Kept(s.Rows, quantileLogit)
+	a.kl.keep, a.logit.keep = kept(s.Rows, quantileKL), kept(s.Rows, quantileLogit)
 }
 
 // Took notes how long opening the engine and its runs took, in ms.

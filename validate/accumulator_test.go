@@ -264,7 +264,7 @@ func TestAccumulatorRefuses(t *testing.T) {
 func TestWorstAreTheLargest(t *testing.T) {
 	r := rand.New(rand.NewPCG(5, 6))
 	for _, n := range []int{1, 2, 99, 100, 101, 1000, 5000} {
-		w := worst{keep: Kept(n, quantileKL)}
+		w := worst{keep: kept(n, quantileKL)}
 		all := make([]float64, n)
 		for i := range all {
 			all[i] = r.NormFloat64()
@@ -278,7 +278,7 @@ func TestWorstAreTheLargest(t *testing.T) {
 		}
 		slices.Sort(all)
 		got := w.falling()
-		if quantile := got[Kept(n, quantileKL)-1]; quantile != all[rank(n, quantileKL)] || got[0] != all[n-1] || got[Kept(n, 0.999)-1] != all[rank(n, 0.999)] {
+		if quantile := got[kept(n, quantileKL)-1]; quantile != all[rank(n, quantileKL)] || got[0] != all[n-1] || got[kept(n, 0.999)-1] != all[rank(n, 0.999)] {
 			t.Errorf("of %d values: 99 %% %g, most %g, want %g and %g", n, quantile, got[0], all[rank(n, quantileKL)], all[n-1])
 		}
 	}

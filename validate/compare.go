@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/keep"
@@ -29,9 +30,11 @@ const (
 	KLByPosition  = "kl_by_position"       // the same of KL
 )
 
-// FirstPosition is the field of a by-position row that says which position of a
-// window its first sample is about.
-const FirstPosition = "first_position"
+// Fields of rows beside those that all rows have.
+const (
+	FirstPosition   = "first_position" // of a by-position row: which position of a window its first sample is about
+	ConventionField = "convention"     // of every row of a score: figures of different ones are not comparable
+)
 
 // KLName is the name of a row of KL(reference || engine): stat is "mean", "p99",
 // "p999" (nearest rank) or "max". k is how many of the reference's tokens it is a
@@ -118,7 +121,8 @@ type comparison struct {
 
 func (c *comparison) add(name, unit string, v stats.Summary) {
 	c.rows = append(c.rows, rows.Row{Engine: c.options.Engine, Phase: c.score.Phase, Name: name, Unit: unit,
-		Value: v.Value, Lo: v.Lo, Hi: v.Hi, N: c.score.Rows, Warnings: append(slices.Clip(c.warnings), v.Warnings...)})
+		Value: v.Value, Lo: v.Lo, Hi: v.Hi, N: c.score.Rows, Warnings: append(slices.Clip(c.warnings), v.Warnings...),
+		Extra: keep.Fields{ConventionField: json.RawMessage(strconv.Quote(c.score.Convention.String()))}})
 }
 
 func (c *comparison) exact(name, unit string, v float64) {
@@ -150,7 +154,7 @@ func (c *comparison) interval(name, unit string, all []block, of func(float64) f
 // quantile is one by nearest rank, of the largest values.
 func (c *comparison) quantile(name, unit string, falling []float64, q float64) {
 	n := c.score.Rows
-	v := falling[Kept(n, q)-1]
+	v := falling[kept(n, q)-1]
 	s := stats.Summary{Value: v, Lo: v, Hi: v}
 	if least := stats.LeastSamples(q); n < least {
 		s.Warnings = append(s.Warnings, fmt.Sprintf("%d tokens are fewer than the %d that a quantile of %g needs", n, least, q))
@@ -183,7 +187,7 @@ func (c *comparison) positions(name string, of Sums) {
 	c.exact(name, "nats", total/float64(s.Rows))
 	r := &c.rows[len(c.rows)-1]
 	r.Samples = means
-	r.Extra = keep.Fields{FirstPosition: json.RawMessage(fmt.Sprint(first))}
+	r.Extra[FirstPosition] = json.RawMessage(fmt.Sprint(first))
 }
 
 // warnings are the doubts that every row of the score carries.

@@ -78,7 +78,7 @@ func (s *Score) check() error {
 	figures := []Sums{s.NLL}
 	if s.Reference() {
 		figures = append(figures, s.RefNLL, s.KL, s.DProb, s.DProbSquares)
-		if len(s.WorstKL) != Kept(n, quantileKL) || len(s.WorstLogit) != Kept(n, quantileLogit) {
+		if len(s.WorstKL) != kept(n, quantileKL) || len(s.WorstLogit) != kept(n, quantileLogit) {
 			return fmt.Errorf("%d tokens were scored, and the worst %d and %d are given", n, len(s.WorstKL), len(s.WorstLogit))
 		}
 	}

@@ -37,8 +37,8 @@ func rank(n int, q float64) int {
 	return min(max(int(math.Ceil(q*float64(n)))-1, 0), n-1)
 }
 
-// Kept is how many of the largest of n values tell their quantile q.
-func Kept(n int, q float64) int { return n - rank(n, q) }
+// kept is how many of the largest of n values tell their quantile q.
+func kept(n int, q float64) int { return n - rank(n, q) }
 
 // worst keeps the largest of the values that it is shown.
 type worst struct {

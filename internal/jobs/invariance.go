@@ -64,7 +64,10 @@ func invariance(_ context.Context, call *child.Call) (any, error) {
 }
 
 // Filled is the request as it is answered.
-func (r InvarianceRequest) Filled() (InvarianceRequest, error) { return r, r.fill() }
+func (r InvarianceRequest) Filled() (InvarianceRequest, error) {
+	err := r.fill()
+	return r, err
+}
 
 // Shortest is the shortest of its prompts.
 func (r *InvarianceRequest) Shortest() int {
