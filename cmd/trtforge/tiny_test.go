@@ -128,7 +128,10 @@ var breakages = map[string]func(dir string) error{
 	"nan":   func(dir string) error { return endInNaN(filepath.Join(dir, "model.safetensors")) },
 	"data":  func(dir string) error { return endInNaN(filepath.Join(dir, "model.onnx.data")) }, // of a graph
 	"cache": func(dir string) error { return rewrite(dir, func(m *onnx.Model) error { broken.Cache(m); return nil }) },
-	"mask":  func(dir string) error { return rewrite(dir, func(m *onnx.Model) error { broken.Mask(m); return nil }) },
+	"positions": func(dir string) error {
+		return rewrite(dir, func(m *onnx.Model) error { broken.Positions(m); return nil })
+	},
+	"mask": func(dir string) error { return rewrite(dir, func(m *onnx.Model) error { broken.Mask(m); return nil }) },
 	"bias": func(dir string) error {
 		return rewrite(dir, func(m *onnx.Model) error {
 			return broken.Value(m, "transformer.h.2.mlp.c_fc.bias", 5, func(float32) float32 { return float32(math.NaN()) })

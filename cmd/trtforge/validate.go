@@ -301,7 +301,9 @@ func (v *validation) run(ctx context.Context) (*validated, error) {
 			continue
 		}
 		out.rows = append(out.rows, all...)
-		out.rows = append(out.rows, pipeline.Floor(r, all)...)
+		if len(validate.Flaws(all, r.Name)) == 0 {
+			out.rows = append(out.rows, pipeline.Floor(r, all)...)
+		}
 		out.Engines = append(out.Engines, e)
 		if v.o.Tensors != "" {
 			if err := v.tensors(ctx, r, out); err != nil {

@@ -128,6 +128,9 @@ func (v *validated) remarks() string {
 			fmt.Fprintf(&b, "\n%s's ranges come from token ids of sha256 %.12s, another text\n", e.Name, e.Calibrated)
 		}
 	}
+	for _, doubt := range v.doubts() {
+		fmt.Fprintf(&b, "\n%s\n", doubt)
+	}
 	for _, t := range v.Tensors {
 		fmt.Fprintf(&b, "\n%s, tensors against FP32, the most suspicious first:\n", t.Engine)
 		for _, e := range t.Ranked[:min(5, len(t.Ranked))] {
@@ -139,6 +142,26 @@ func (v *validated) remarks() string {
 		}
 	}
 	return b.String()
+}
+
+// doubts are the warnings of the engines' rows, each once with the engines that it is
+// about.
+func (v *validated) doubts() (all []string) {
+	about := map[string][]string{}
+	for _, r := range v.rows {
+		for _, w := range r.Warnings {
+			if about[w] == nil {
+				all = append(all, w)
+			}
+			if !slices.Contains(about[w], r.Engine) {
+				about[w] = append(about[w], r.Engine)
+			}
+		}
+	}
+	for i, w := range all {
+		all[i] = strings.Join(about[w], ", ") + ": " + w
+	}
+	return all
 }
 
 // judged are the verdicts, a line each, with what they rest on.

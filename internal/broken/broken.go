@@ -30,6 +30,24 @@ func Cache(m *onnx.Model) {
 	}
 }
 
+// Positions puts every token that follows a cache one position too far: decode alone
+// shows it, and perplexity hardly.
+func Positions(m *onnx.Model) {
+	m.SetWeight(onnx.Ints("off_one", nil, 1))
+	m.SetWeight(onnx.Ints("off_axis", []int64{1}, 0))
+	past := ""
+	for _, input := range m.Graph().GetInput() {
+		if strings.HasSuffix(input.GetName(), ".key") {
+			past = input.GetName()
+		}
+	}
+	before(m, "position_ids", "position_ids/off",
+		onnx.Node("Shape", "position_ids/past", []string{past}, []string{"position_ids/past"}, "start", 2, "end", 3),
+		onnx.Node("Squeeze", "position_ids/columns", []string{"position_ids/past", "off_axis"}, []string{"position_ids/columns"}),
+		onnx.Node("Min", "position_ids/one", []string{"position_ids/columns", "off_one"}, []string{"position_ids/one"}),
+		onnx.Node("Add", "position_ids/add", []string{"position_ids", "position_ids/one"}, []string{"position_ids/off"}))
+}
+
 // Mask has the graph take every column for a token: fine until a row is padded.
 func Mask(m *onnx.Model) {
 	m.SetWeight(onnx.Ints("one", []int64{1}, 1))

@@ -96,6 +96,11 @@ func TestShiftedCacheFailsDecodeAlone(t *testing.T) {
 	}
 	ratio, _ := rows.Find(all, "e", "", Decode, validate.PPLRatio)
 	t.Logf("decode perplexity is %.3f times the reference's", ratio.Value)
+	m = demoGraph(t)
+	broken.Positions(m)
+	if _, all, _ = judged(t, c, saved(t, m), 2); len(validate.Flaws(all, "e")) != 1 {
+		t.Errorf("with positions one too far: flaws %+v", validate.Flaws(all, "e"))
+	}
 }
 
 // NaN in one layer: the rows say so, and the node is named that makes the first.

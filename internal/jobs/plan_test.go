@@ -2,7 +2,6 @@ package jobs
 
 import (
 	"encoding/json"
-	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
