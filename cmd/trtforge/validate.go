@@ -93,8 +93,9 @@ predicts: perplexity and its ratio with bootstrap intervals over windows, KL div
 (mean, quantiles, largest), agreement of the most likely token, the text's token's
 probability, and errors of logits. The prefill path and cached decode are measured
 apart, since an error in the cache shows in the second only. Greedy text is compared,
-and a row must not change with what runs beside it or with padding on its left. Where
-logits are NaN or infinite the graph is bisected for the node that makes the first.
+a row must not change with what runs beside it or with padding on its left, and cached
+decode must be about as near to PyTorch as prefill is, whatever the limits. Where logits
+are NaN or infinite the graph is bisected for the node that makes the first.
 
 ENGINE is an engine's directory, a key of the store, an .onnx file, or the output
 directory of a pipeline, which stands for all its engines; NAME=ENGINE names one. A
