@@ -29,6 +29,7 @@ type metered struct {
 	m *meter
 }
 
+// Run runs the graph and takes the time.
 func (b *metered) Run() error {
 	start := b.m.clock()
 	err := b.Bound.Run()

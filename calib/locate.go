@@ -9,6 +9,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // Broken is the error of a batch that could not be calibrated on.
@@ -29,7 +30,7 @@ func (e *Broken) Unwrap() error { return e.Err }
 // as an output, so that a run tells which of them is not finite.
 func Everything(m *onnx.Model) *onnx.Model {
 	all := m.Clone()
-	_ = onnx.Infer(all) // what it cannot tell the types of is not looked at
+	_ = shape.Infer(all) // what it cannot tell the types of is not looked at
 	g := all.Graph()
 	known := map[string]*onnxpb.ValueInfoProto{}
 	for _, v := range g.GetValueInfo() {

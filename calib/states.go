@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -13,12 +14,7 @@ import (
 // neither. Names do not matter.
 func States(m *onnx.Model) []string {
 	g := m.Graph()
-	producer := map[string]*onnxpb.NodeProto{}
-	for _, n := range g.GetNode() {
-		for _, out := range n.GetOutput() {
-			producer[out] = n
-		}
-	}
+	producer := graph.NewIndex(g).Producer
 	past := map[string]bool{}
 	for _, v := range g.GetInput() {
 		if t, _ := onnx.TypeOf(v); t.IsFloat() {

@@ -99,7 +99,7 @@ func FuzzCompare(f *testing.F) {
 	f.Add([]byte(`{"kind":"row","schema_version":1,"engine":"e","name":"kl","unit":"nats","value":0,"lo":1,"hi":-1,"n":-5}`), []byte(`{"kind":"row","schema_version":1,"engine":"e","name":"kl","unit":"nats","value":1e308,"lo":-1e308,"hi":1e308,"n":1}`))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
 		if len(a)+len(b) > 4<<10 { // bootstraps take their time
-			t.Skip()
+			return
 		}
 		dir := write(t, map[string]string{"a": string(a), "b": string(b)})
 		old, err := Read(filepath.Join(dir, "a"))

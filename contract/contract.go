@@ -11,7 +11,7 @@
 // It reads the graph first: which input selects rows of the embedding, which is
 // turned into angles, which becomes an output with new keys behind it, what
 // reaches a softmax, and which lengths the nodes force to be the same or a sum
-// ([onnx.Follow]). Names and symbolic dimensions, as PyTorch, transformers,
+// ([shape.Follow]). Names and symbolic dimensions, as PyTorch, transformers,
 // optimum and onnxruntime-genai write them, say the rest, and are held against
 // the graph. What neither says is an error that asks for it by name, with the
 // text to answer it ([Binding]); nothing is guessed.
@@ -26,11 +26,9 @@ package contract
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
 
-	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/keep"
 )
@@ -196,22 +194,14 @@ func Load(path string) (*Contract, error) {
 
 // Read reads a contract; path names it in errors.
 func Read(r io.Reader, path string) (*Contract, error) {
-	bad := func(cause string) error {
-		return fault.New(fault.Input, "reading contract", path, cause, "export the model again")
-	}
-	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
+	f := keep.File{Doing: "reading contract", Path: path, Kind: "contract", Version: SchemaVersion, Max: maxFile, Fix: "export the model again"}
+	b, err := f.Read(r)
 	if err != nil {
-		return nil, fsx.Explain("reading contract", path, err)
-	}
-	if len(b) > maxFile {
-		return nil, bad(fmt.Sprintf("it is larger than %d bytes", maxFile))
+		return nil, err
 	}
 	c := &Contract{}
 	if err := json.Unmarshal(b, c); err != nil {
-		return nil, bad(err.Error())
-	}
-	if c.Kind != "contract" || c.SchemaVersion < 1 || c.SchemaVersion > SchemaVersion {
-		return nil, bad(fmt.Sprintf("kind %q of version %d; this program reads contracts up to version %d", c.Kind, c.SchemaVersion, SchemaVersion))
+		return nil, f.Bad(keep.Explain(err))
 	}
 	return c, nil
 }

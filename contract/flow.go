@@ -3,25 +3,26 @@ package contract
 import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // flow is the main graph with numbers for names, and what one walk forth and one
 // back say of every value. Both are linear in the graph, so that neither 10,000
 // inputs nor a million nodes are a burden. Subgraphs are not looked into.
 type flow struct {
-	trace  *onnx.Trace
+	trace  *shape.Trace
 	inputs []*onnxpb.ValueInfoProto // without weights
 	number map[string]int           // of a value; 0 is one left out
 	nodes  []*step
 	facts  []fact // by number
 
-	tables  [][]table // by input: whose rows it selects
-	counts  []table   // whose rows are selected by a count of the mask
-	cosines []int64   // rows of a fused operator's own table
-	angle   []bool    // by input: it is turned into an angle
-	column  []bool    // by input: it says where to write
-	images  []bool    // by input: a convolution takes it, [batch, channels, sizes...]
-	total   onnx.Size // what an operator is told to be past and sequence together
+	tables  [][]table  // by input: whose rows it selects
+	counts  []table    // whose rows are selected by a count of the mask
+	cosines []int64    // rows of a fused operator's own table
+	angle   []bool     // by input: it is turned into an angle
+	column  []bool     // by input: it says where to write
+	images  []bool     // by input: a convolution takes it, [batch, channels, sizes...]
+	total   shape.Size // what an operator is told to be past and sequence together
 	slots   map[int]Kind
 	pairs   []pair
 }
@@ -64,7 +65,7 @@ type fact struct {
 
 // newFlow walks over m.
 func newFlow(m *onnx.Model) *flow {
-	f := &flow{trace: onnx.Follow(m), number: map[string]int{"": 0}, facts: make([]fact, 1), slots: map[int]Kind{}}
+	f := &flow{trace: shape.Follow(m), number: map[string]int{"": 0}, facts: make([]fact, 1), slots: map[int]Kind{}}
 	for _, v := range m.Graph().GetInput() {
 		if m.Weight(v.GetName()) == nil {
 			f.inputs = append(f.inputs, v)
@@ -101,10 +102,7 @@ func (f *flow) value(name string) int {
 }
 
 func (f *flow) add(n *onnxpb.NodeProto) {
-	s := &step{op: n.GetOpType(), node: n}
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
-		s.op = d + "." + s.op
-	}
+	s := &step{op: onnx.Operator(n), node: n}
 	for _, name := range n.GetInput() {
 		s.in = append(s.in, f.value(name))
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // A typed FP16 graph means the same as the graph it was made of; its cache alone
@@ -25,11 +26,11 @@ func TestHalfPrecisionMeansTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	half, err := quant.Half(m, quant.HalfOptions{})
+	fp16, _, err := half.Convert(m, half.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	want, got := infer(t, m), infer(t, half)
+	want, got := infer(t, m), infer(t, fp16)
 	for _, all := range [][]contract.Tensor{want.Inputs, want.Outputs} {
 		for i, v := range all {
 			switch v.Kind {
@@ -72,7 +73,7 @@ func TestQuantizedGraphsWithoutNames(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both, err := quant.Half(whole, quant.HalfOptions{})
+	both, _, err := half.Convert(whole, half.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // The keys of metadata_props under which an export states what shapes cannot.
@@ -68,8 +69,8 @@ type reader struct {
 	undone  bool    // or may be: neither names nor nodes say
 	cache   *Tensor // the first cache tensor, which all others are like
 
-	sizes  map[Role]onnx.Size // of the roles, in the trace's symbols
-	names  map[Role]string    // of the inputs' dimensions
+	sizes  map[Role]shape.Size // of the roles, in the trace's symbols
+	names  map[Role]string     // of the inputs' dimensions
 	named  map[string]Role
 	holder map[Role]string // the input that has the name
 

@@ -1,6 +1,6 @@
 package contract
 
-import "github.com/trtforge/trtforge/onnx"
+import "github.com/trtforge/trtforge/onnx/shape"
 
 // logits decides whether logits come for all positions or the last: by the size
 // of their middle dimension, as the file states it and as the nodes make it.
@@ -31,7 +31,7 @@ func (r *reader) logits() {
 
 // rows is which positions logits have rows for; "" where nothing says.
 func (r *reader) rows(t *Tensor) string {
-	middle := onnx.Size{}
+	middle := shape.Size{}
 	if dims := r.flow.trace.Dims(t.Name); len(dims) == 3 {
 		middle = dims[1]
 	}

@@ -3,7 +3,7 @@ package contract
 import (
 	"strconv"
 
-	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // positions finds the longest past + seq: what the metadata say, else the rows
@@ -59,7 +59,7 @@ func (r *reader) stated() {
 
 // beyond is how much more than past + seq (without a cache seq) a limit is
 // about; ok is false where it is about something else.
-func (r *reader) beyond(l onnx.Limit) (offset int64, ok bool) {
+func (r *reader) beyond(l shape.Limit) (offset int64, ok bool) {
 	total := r.sizes[Total]
 	if !r.cached {
 		total = r.sizes[Seq]

@@ -1,12 +1,12 @@
 package contract
 
-import "github.com/trtforge/trtforge/onnx"
+import "github.com/trtforge/trtforge/onnx/shape"
 
 // measure finds the sizes that roles stand for, in the symbols of the trace: batch
 // and seq where the ids are, past where new keys are put behind it, and what is
 // bound.
 func (r *reader) measure() {
-	r.sizes = map[Role]onnx.Size{}
+	r.sizes = map[Role]shape.Size{}
 	r.share()
 	for i := range r.c.Inputs {
 		t := &r.c.Inputs[i]
@@ -29,7 +29,7 @@ func (r *reader) measure() {
 
 // size keeps the first size of a role. A constant is no length of its own: other
 // dimensions may be the same by accident.
-func (r *reader) size(role Role, s onnx.Size) {
+func (r *reader) size(role Role, s shape.Size) {
 	if _, fixed := s.Value(); fixed || !s.Known() || role == Static || role == Free || role == "" || role == Total {
 		return
 	}
@@ -127,7 +127,7 @@ func (r *reader) samePresent(past *Tensor, p pair) (same, different bool) {
 
 // measured is the role whose size a dimension has; "" where the trace does not
 // say, or says two.
-func (r *reader) measured(s onnx.Size) Role {
+func (r *reader) measured(s shape.Size) Role {
 	found := Role("")
 	if _, fixed := s.Value(); fixed || !s.Known() {
 		return ""

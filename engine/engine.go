@@ -22,11 +22,13 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/profiles"
@@ -220,17 +222,27 @@ type Phase struct {
 // maxManifest bounds a manifest file: thousands of layers and profiles.
 const maxManifest = 64 << 20
 
+// LoadManifest reads the manifest at path.
+func LoadManifest(path string) (*Manifest, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, fsx.Explain("reading manifest", path, err)
+	}
+	defer func() { _ = f.Close() }()
+	return ReadManifest(f, path)
+}
+
 // ReadManifest reads a manifest; path names it in errors, which are of class
 // input.
 func ReadManifest(r io.Reader, path string) (*Manifest, error) {
-	m := &Manifest{}
-	if err := json.NewDecoder(io.LimitReader(r, maxManifest)).Decode(m); err != nil {
-		return nil, fault.Wrap(fault.Input, "reading manifest", path, err, "build the engine again")
+	f := keep.File{Doing: "reading manifest", Path: path, Kind: "manifest", Version: SchemaVersion, Max: maxManifest, Fix: "build the engine again"}
+	b, err := f.Read(r)
+	if err != nil {
+		return nil, err
 	}
-	if m.Kind != "manifest" || m.SchemaVersion < 1 || m.SchemaVersion > SchemaVersion {
-		return nil, fault.New(fault.Input, "reading manifest", path,
-			fmt.Sprintf("kind %q of version %d; this program reads manifests up to version %d", m.Kind, m.SchemaVersion, SchemaVersion),
-			"build the engine again")
+	m := &Manifest{}
+	if err := json.Unmarshal(b, m); err != nil {
+		return nil, f.Bad(keep.Explain(err))
 	}
 	return m, nil
 }

@@ -42,11 +42,11 @@ func Refused(m *onnx.Model) (reasons []string) {
 
 func refused(m *onnx.Model, n *onnxpb.NodeProto) string {
 	op := n.GetOpType()
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
+	if !onnx.Builtin(n) {
 		if op == "EPContext" {
 			return ""
 		}
-		return d + "." + op + " is no operator of TensorRT"
+		return onnx.Operator(n) + " is no operator of TensorRT"
 	}
 	if slices.Contains(unparsed, op) {
 		return op + " is no operator that TensorRT's parser takes"

@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // Logits says for which positions a graph computes logits.
@@ -71,7 +72,7 @@ func GPT2(dir string, o Options) (*onnx.Model, error) {
 	g := &gpt2{config: cfg, builder: builder{m}, logits: o.Logits, capacity: o.Capacity}
 	g.build()
 	m.Proto.MetadataProps = o.metadata(cfg.Positions)
-	if err := errors.Join(onnx.Check(m), onnx.Infer(m)); err != nil {
+	if err := errors.Join(onnx.Check(m), shape.Infer(m)); err != nil {
 		return nil, errors.Join(err, m.Close())
 	}
 	return m, nil

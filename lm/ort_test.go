@@ -14,7 +14,7 @@ import (
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // TestOnONNXRuntime drives real GPT-2 graphs: decode must give what prefill
@@ -31,12 +31,12 @@ func TestOnONNXRuntime(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer func() { _ = full.Close() }()
-		half, err := quant.Half(full, quant.HalfOptions{})
+		fp16, _, err := half.Convert(full, half.Options{})
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Run(name+"fp32", func(t *testing.T) { drive(t, full, 2e-5) })
-		t.Run(name+"fp16", func(t *testing.T) { drive(t, half, 2e-2) })
+		t.Run(name+"fp16", func(t *testing.T) { drive(t, fp16, 2e-2) })
 	}
 }
 

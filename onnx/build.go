@@ -99,6 +99,20 @@ func attribute(name string, value any) *onnxpb.AttributeProto {
 	return a
 }
 
+// Builtin tells whether a node, or an opset, is of ONNX's own domain.
+func Builtin(x interface{ GetDomain() string }) bool {
+	return x.GetDomain() == "" || x.GetDomain() == "ai.onnx"
+}
+
+// Operator is a node's operator, with its domain before it where that is not ONNX's
+// own: "MatMul", "com.microsoft.GroupQueryAttention".
+func Operator(n *onnxpb.NodeProto) string {
+	if Builtin(n) {
+		return n.GetOpType()
+	}
+	return n.GetDomain() + "." + n.GetOpType()
+}
+
 // Attr is the attribute of that name, or nil; all getters of nil give zero.
 func Attr(n *onnxpb.NodeProto, name string) *onnxpb.AttributeProto {
 	for _, a := range n.GetAttribute() {

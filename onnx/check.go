@@ -114,8 +114,8 @@ func (c *checker) node(i int, n *onnxpb.NodeProto) {
 	if n.GetOpType() == "" {
 		c.bad("node %s has no operator", name)
 	}
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" && !c.functions[d+"."+n.GetOpType()] {
-		c.bad("node %s: operator %s is of domain %q, which TensorRT does not parse", name, n.GetOpType(), d)
+	if !Builtin(n) && !c.functions[Operator(n)] {
+		c.bad("node %s: operator %s is of domain %q, which TensorRT does not parse", name, n.GetOpType(), n.GetDomain())
 	}
 	for _, in := range n.GetInput() {
 		if !c.knows(in) {

@@ -12,11 +12,10 @@
 //	defer m.Close()
 //	err = onnx.Save(m, "copy.onnx", onnx.SaveOptions{})
 //
-// [Check] reports every violation of the format at once, [Infer] computes types
-// and shapes for the operators that trtforge emits, and [Model.Digest]
+// [Check] reports every violation of the format at once, and [Model.Digest]
 // identifies what a model computes, independent of the order of protobuf fields
 // and of where its data lie.
 //
-// It does not run models (lm, internal/ort), does not simplify them, and
-// follows weights only inside the model's own directory: a file is untrusted.
+// It does not run models (lm, internal/ort), does not know their shapes
+// (onnx/shape), does not simplify them, and follows weights only inside the model's own directory: a file is untrusted.
 package onnx

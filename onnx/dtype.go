@@ -24,10 +24,8 @@ const (
 	Float8   = DType(onnxpb.TensorProto_FLOAT8E4M3FN)
 	Int4     = DType(onnxpb.TensorProto_INT4)
 	Uint4    = DType(onnxpb.TensorProto_UINT4)
+	String   = DType(onnxpb.TensorProto_STRING) // no width: such tensors stay in the graph as they are
 )
-
-// stringType has no width: such tensors stay in the graph as they are.
-const stringType = DType(onnxpb.TensorProto_STRING)
 
 // widths are bits per element.
 var widths = map[DType]int64{

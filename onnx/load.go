@@ -143,7 +143,7 @@ var errTwice = errors.New("it has data in two places")
 
 // fits holds a weight's data to its shape.
 func fits(w *Weight, d Data) error {
-	if w.Type == stringType {
+	if w.Type == String {
 		return nil // the strings stay in the graph
 	}
 	want, err := w.Type.Bytes(w.Dims)
@@ -160,6 +160,21 @@ func fits(w *Weight, d Data) error {
 func strip(t *onnxpb.TensorProto) {
 	t.RawData, t.FloatData, t.Int32Data, t.Int64Data, t.DoubleData, t.Uint64Data = nil, nil, nil, nil, nil, nil
 	t.ExternalData, t.DataLocation = nil, onnxpb.TensorProto_DEFAULT
+}
+
+// Constant is the tensor of a Constant node, or of a subgraph, as a weight; one
+// whose bytes stand in another file has no Data.
+func Constant(t *onnxpb.TensorProto) (*Weight, error) {
+	w := &Weight{Name: t.GetName(), Type: DType(t.GetDataType()), Dims: t.GetDims()}
+	data, err := typed(t)
+	if err != nil {
+		return nil, err
+	}
+	if t.GetDataLocation() != onnxpb.TensorProto_EXTERNAL {
+		w.Data = data
+	}
+	_, err = Elements(w.Dims)
+	return w, err
 }
 
 // typed normalises the typed lists of a tensor to little-endian bytes.
@@ -187,7 +202,7 @@ func typed(t *onnxpb.TensorProto) (Data, error) {
 		if t.GetDataType() == int32(onnxpb.TensorProto_UINT32) {
 			b = narrow(b, 8, 4)
 		}
-	case stringType:
+	case String:
 		if len(t.RawData) > 0 {
 			return nil, errors.New("strings cannot be raw data")
 		}

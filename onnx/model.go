@@ -77,7 +77,7 @@ func (m *Model) SetWeight(w *Weight) {
 // where it imports none.
 func (m *Model) Opset() int64 {
 	for _, o := range m.Proto.GetOpsetImport() {
-		if o.GetDomain() == "" || o.GetDomain() == "ai.onnx" {
+		if Builtin(o) {
 			return o.GetVersion()
 		}
 	}

@@ -35,7 +35,7 @@ func Refer(m *Model, path string) (dir string, err error) {
 		if w == nil || w.Data == nil {
 			return "", fault.New(fault.Input, "saving weight", t.GetName(), "it has no data", "export the model again")
 		}
-		if w.Type == stringType {
+		if w.Type == String {
 			continue
 		}
 		at, s, ok := lies(w)

@@ -242,7 +242,7 @@ func located(m *Model, places []place, file string) (*onnxpb.ModelProto, error) 
 	out := proto.Clone(m.Proto).(*onnxpb.ModelProto)
 	for _, t := range out.GetGraph().GetInitializer() {
 		p, external := at[t.GetName()]
-		if w := m.weights[t.GetName()]; !external && w.Type == stringType {
+		if w := m.weights[t.GetName()]; !external && w.Type == String {
 			continue
 		}
 		if !external {

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -10,12 +9,11 @@ import (
 	"strings"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -23,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // Calibration is one calibration of a model, as the stage of a pipeline and the
@@ -89,20 +88,17 @@ func (r Calibration) lock() (unlock func(), err error) {
 	}
 	path := filepath.Join(r.Dir, "."+filepath.Base(r.State)+".lock")
 	for {
-		l := flock.New(path)
-		held, err := l.TryLock()
+		l, err := filelock.Try(path)
 		switch {
 		case err != nil:
-			return nil, fsx.Explain("writing", path, err)
-		case !held:
+			return nil, err
+		case l == nil:
 			return nil, fault.New(fault.Runtime, "calibrating", r.State, "another calibrate writes this file", "wait until it has ended, or name another output")
 		}
-		mine, err1 := l.Stat()
-		there, err2 := os.Stat(path)
-		if err1 == nil && err2 == nil && os.SameFile(mine, there) {
-			return func() { _ = errors.Join(os.Remove(path), l.Unlock()) }, nil
+		if l.Current() {
+			return func() { _ = os.Remove(path); l.Unlock() }, nil
 		}
-		_ = l.Unlock()
+		l.Unlock()
 	}
 }
 
@@ -235,7 +231,7 @@ func Observed(m *onnx.Model, also ...Also) ([]string, error) {
 
 // withRanged adds to names what FP16 is judged by.
 func withRanged(m *onnx.Model, names []string) ([]string, error) {
-	ranged, err := quant.Ranged(m)
+	ranged, err := half.Ranged(m)
 	if err != nil {
 		return nil, err
 	}

@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"os"
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/contract"
@@ -12,7 +11,6 @@ import (
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/engine/store"
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -139,7 +137,7 @@ func (j *job) store() (*store.Store, error) {
 
 // engineModel is an engine as a job runs it.
 func (j *job) engineModel(e *engineStage) (jobs.Model, error) {
-	m, err := readManifest(e.build.path(manifestFile))
+	m, err := engine.LoadManifest(e.build.path(manifestFile))
 	if err != nil {
 		return jobs.Model{}, err
 	}
@@ -148,13 +146,4 @@ func (j *job) engineModel(e *engineStage) (jobs.Model, error) {
 		return jobs.Model{}, err
 	}
 	return jobs.Model{Path: e.build.path(m.File), Contract: c, Threads: j.threads, Optimize: ort.OptimizeAll}, nil
-}
-
-func readManifest(path string) (*engine.Manifest, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fsx.Explain("reading manifest", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	return engine.ReadManifest(f, path)
 }

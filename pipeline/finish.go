@@ -14,6 +14,7 @@ import (
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
@@ -108,7 +109,7 @@ func (j *job) describeModel(d *report.Data) error {
 // gather reads the rows and manifests of the stages.
 func (j *job) gather(d *report.Data) error {
 	for _, e := range j.engines {
-		m, err := readManifest(e.build.path(manifestFile))
+		m, err := engine.LoadManifest(e.build.path(manifestFile))
 		if err != nil {
 			return err
 		}

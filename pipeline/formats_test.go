@@ -260,7 +260,7 @@ func allFormats() []format {
 				return fsx.WriteJSON(join(dir, manifestFile), m)
 			},
 			func(path string) (func() error, error) {
-				m, err := readManifest(path)
+				m, err := engine.LoadManifest(path)
 				return func() error { return fsx.WriteJSON(path, m) }, err
 			}},
 		{"rows.jsonl",

@@ -115,7 +115,7 @@ func (j *job) model(e EngineConfig) *stage { return j.models[typed(e)] }
 func (j *job) layOutModels() {
 	j.models[quant.FP32] = j.export
 	var table, found *stage
-	if j.wants(quant.Precision.Calibrated) || j.wants(half) && j.config.Text.Calibrate != "" {
+	if j.wants(quant.Precision.Calibrated) || j.wants(inHalf) && j.config.Text.Calibrate != "" {
 		table = j.layOutCalibration()
 	}
 	if j.wants(quant.Precision.Calibrated) {
@@ -128,9 +128,9 @@ func (j *job) layOutModels() {
 	}
 }
 
-// half tells of a graph that is FP16 where it is not quantized. What calibration
+// inHalf tells of a graph that is FP16 where it is not quantized. What calibration
 // saw decides what of it stays in FP32.
-func half(p quant.Precision) bool { return p.Float() == onnx.Float16 }
+func inHalf(p quant.Precision) bool { return p.Float() == onnx.Float16 }
 
 // wants tells whether an engine's graph is of such a precision.
 func (j *job) wants(such func(quant.Precision) bool) bool {
@@ -144,7 +144,7 @@ func (j *job) layOutCalibration() *stage {
 		"samples": fmt.Sprint(j.config.Text.Samples), "seed": fmt.Sprint(j.config.Run.Seed), "threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"),
 	}
 	maps.Copy(params, j.quantizeParams())
-	params["int8"], params["fp16"] = fmt.Sprint(j.wants(quant.Precision.Calibrated)), fmt.Sprint(j.wants(half))
+	params["int8"], params["fp16"] = fmt.Sprint(j.wants(quant.Precision.Calibrated)), fmt.Sprint(j.wants(inHalf))
 	return j.add(&stage{name: "calibrate", revision: 4, runtime: "ort", needs: []*stage{j.export}, files: files, params: params, run: j.runCalibrate})
 }
 
@@ -178,7 +178,7 @@ func (j *job) layOutModel(p quant.Precision, table, found *stage) *stage {
 	}
 	if !p.Calibrated() {
 		found = nil
-		if !half(p) {
+		if !inHalf(p) {
 			table = nil
 		}
 	}

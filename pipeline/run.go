@@ -7,12 +7,9 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
-	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/trtforge/trtforge/engine/store"
-	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 )
@@ -184,20 +181,17 @@ func lock(ctx context.Context, dir string, log *slog.Logger) (unlock func(), err
 	if err := fsx.MkdirAll(stages); err != nil {
 		return nil, err
 	}
-	l := flock.New(filepath.Join(dir, ".lock"))
-	held, err := l.TryLock()
-	if err == nil && !held {
+	l, err := filelock.Wait(ctx, filepath.Join(dir, ".lock"), func() {
 		log.Info("another run uses the output directory, waiting", "dir", dir)
-		held, err = l.TryLockContext(ctx, 200*time.Millisecond)
-	}
-	if err != nil || !held {
-		return nil, fault.Wrap(fault.Runtime, "locking", dir, err, "end the other run, or choose another [output] dir")
-	}
-	if err := sweep(dir, stages); err != nil {
-		_ = l.Unlock()
+	})
+	if err != nil {
 		return nil, err
 	}
-	return func() { _ = l.Unlock() }, nil
+	if err := sweep(dir, stages); err != nil {
+		l.Unlock()
+		return nil, err
+	}
+	return l.Unlock, nil
 }
 
 // sweep removes half-written files and stages. Stages lie below stages/ or, like

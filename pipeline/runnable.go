@@ -94,7 +94,7 @@ func stored(s *store.Store, prefix string) (*Runnable, error) {
 
 // engineIn is the engine whose manifest lies in dir.
 func engineIn(dir string) (*Runnable, error) {
-	m, err := readManifest(filepath.Join(dir, manifestFile))
+	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, fault.New(fault.Input, "opening engine", dir, "it has no "+manifestFile, "build an engine with `trtforge build`, or name an .onnx file")
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -87,7 +88,7 @@ func (all *Runnables) pipeline(dir string, threads int) error {
 			continue
 		}
 		path := filepath.Join(dir, e.Name())
-		m, err := readManifest(filepath.Join(path, manifestFile))
+		m, err := engine.LoadManifest(filepath.Join(path, manifestFile))
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			continue // a build that is under way

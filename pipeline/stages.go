@@ -223,7 +223,7 @@ func (j *job) observe(m *onnx.Model) (names []string, err error) {
 		}
 		names = quant.Observe(targets)
 	}
-	if j.wants(half) {
+	if j.wants(inHalf) {
 		return withRanged(m, names)
 	}
 	return names, nil

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -106,7 +107,7 @@ func (j *job) runnables() ([]*Runnable, error) {
 		if e.validate == nil {
 			continue
 		}
-		m, err := readManifest(e.build.path(manifestFile))
+		m, err := engine.LoadManifest(e.build.path(manifestFile))
 		if err != nil {
 			return nil, err
 		}

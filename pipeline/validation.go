@@ -304,7 +304,7 @@ func NotHere(arg string) (r *Runnable, ok bool) {
 	if m := namedArg.FindStringSubmatch(arg); m != nil {
 		name, dir = m[1], m[2]
 	}
-	m, err := readManifest(filepath.Join(dir, manifestFile))
+	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
 	if err != nil || Measurable(m) || isPlan(m.Backend) && idleHere(context.Background(), m.Backend) == "" {
 		return nil, false
 	}

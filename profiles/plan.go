@@ -2,13 +2,10 @@ package profiles
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"syscall"
 
-	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/keep"
 )
@@ -83,28 +80,17 @@ func Load(path string) (*Plan, error) {
 
 // Read reads a plan; path names it in errors.
 func Read(r io.Reader, path string) (*Plan, error) {
-	bad := func(cause string) error {
-		return fault.New(fault.Input, "reading plan", path, cause, "derive the plan again")
-	}
-	b, err := io.ReadAll(io.LimitReader(r, maxFile+1))
-	if errors.Is(err, syscall.EISDIR) {
-		return nil, fault.New(fault.Input, "reading plan", path, "it is a directory", "name the plan file that `trtforge profiles derive -o` wrote")
-	}
+	f := keep.File{Doing: "reading plan", Path: path, Kind: "plan", Version: SchemaVersion, Max: maxFile, Fix: "derive the plan again"}
+	b, err := f.Read(r)
 	if err != nil {
-		return nil, fsx.Explain("reading plan", path, err)
-	}
-	if len(b) > maxFile {
-		return nil, bad(fmt.Sprintf("it is larger than %d bytes", maxFile))
+		return nil, err
 	}
 	p := &Plan{}
 	if err := json.Unmarshal(b, p); err != nil {
-		return nil, bad(err.Error())
-	}
-	if p.Kind != "plan" || p.SchemaVersion < 1 || p.SchemaVersion > SchemaVersion {
-		return nil, bad(fmt.Sprintf("kind %q of version %d; this program reads plans up to version %d", p.Kind, p.SchemaVersion, SchemaVersion))
+		return nil, f.Bad(keep.Explain(err))
 	}
 	if err := p.check(); err != nil {
-		return nil, bad(err.Error())
+		return nil, f.Bad(err)
 	}
 	return p, nil
 }

@@ -16,6 +16,8 @@ import (
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // loaded is the export of a checkpoint, and files of its tokenizer's ids of texts.
@@ -40,7 +42,7 @@ func loaded(t *testing.T, checkpoint string, texts map[string][]byte) (*onnx.Mod
 			t.Fatal(err)
 		}
 	}
-	return opened(t)(export.GPT2(checkpoint, export.Options{})), files
+	return quanttest.Opened(t)(export.GPT2(checkpoint, export.Options{})), files
 }
 
 // lab compares quantized graphs of one model: the same calibration samples, the
@@ -56,7 +58,7 @@ type lab struct {
 
 func newLab(t *testing.T, m *onnx.Model, files map[string]string) *lab {
 	l := &lab{dir: t.TempDir(), calibrate: files["calibrate"], evaluate: files["evaluate"], samples: 32, length: 128, window: 256, most: 64}
-	l.reference = saved(t, m, l.dir, "reference")
+	l.reference = quanttest.Saved(t, m, l.dir, "reference")
 	return l
 }
 
@@ -77,7 +79,7 @@ func (l *lab) ours(t *testing.T, name string, m *onnx.Model, table *calib.Table,
 	if err != nil {
 		t.Fatal(err)
 	}
-	l.add(name, saved(t, q, l.dir, fmt.Sprint("ours", len(l.names))))
+	l.add(name, quanttest.Saved(t, q, l.dir, fmt.Sprint("ours", len(l.names))))
 }
 
 // theirs adds what another tool makes of the reference's products but lm_head.
@@ -88,8 +90,8 @@ func (l *lab) theirs(t *testing.T, python, tool, method string, nodes []string) 
 		t.Fatal(err)
 	}
 	out := filepath.Join(l.dir, tool+method+".onnx")
-	lines := script(t, python, "anchors.py", tool, method, l.reference, out, l.calibrate, itoa(l.samples), itoa(l.length), string(names))
-	if n := decode[int](t, lines[len(lines)-1]); n != len(nodes) {
+	lines := quanttest.Script(t, python, "anchors.py", tool, method, l.reference, out, l.calibrate, itoa(l.samples), itoa(l.length), string(names))
+	if n := quanttest.Decode[int](t, lines[len(lines)-1]); n != len(nodes) {
 		t.Errorf("%s %s quantized %d products of %d", tool, method, n, len(nodes))
 	}
 	l.add(tool+" "+method, out)
@@ -106,7 +108,7 @@ func (l *lab) score(t *testing.T) map[string]result {
 	t.Helper()
 	const block = 64
 	lines := judge(t, append([]string{"score", l.evaluate, itoa(l.window), itoa(block), itoa(l.most), l.reference}, l.graphs...)...)
-	got := decode[struct {
+	got := quanttest.Decode[struct {
 		Perplexity float64
 		Tokens     int
 		Graphs     []result
@@ -192,7 +194,7 @@ func TestDemoAccuracy(t *testing.T) {
 // compare adds our graphs and the other tools' of all products but lm_head.
 func (l *lab) compare(t *testing.T, python string, m *onnx.Model, most bool) (calibrators, modelopt []string) {
 	table := channelled(t, m, full(), l.sample())
-	l.add("fp16", saved(t, halfOf(t, m), l.dir, "fp16"))
+	l.add("fp16", quanttest.Saved(t, halfOf(t, m), l.dir, "fp16"))
 	l.ours(t, "default", m, table, Policy{}, &SmoothOptions{})
 	l.ours(t, "default, not smoothed", m, table, Policy{}, nil)
 	l.ours(t, "all", m, table, full(), &SmoothOptions{})
@@ -247,7 +249,7 @@ func TestOutliers(t *testing.T) {
 		o := outlying(t, m, by)
 		table := channelled(t, o, Policy{}, l.sample())
 		name := fmt.Sprintf(", x %g", by)
-		l.add("fp32"+name, saved(t, o, l.dir, "fp32"+itoa(int(by))))
+		l.add("fp32"+name, quanttest.Saved(t, o, l.dir, "fp32"+itoa(int(by))))
 		l.ours(t, "plain"+name, o, table, Policy{}, nil)
 		l.ours(t, "default"+name, o, table, Policy{}, &SmoothOptions{})
 	}
@@ -266,7 +268,7 @@ func outlying(t *testing.T, m *onnx.Model, by float32) *onnx.Model {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x, r := newIndex(c.Graph()), rand.New(rand.NewPCG(uint64(by), 4))
+	x, r := graph.NewIndex(c.Graph()), rand.New(rand.NewPCG(uint64(by), 4))
 	for _, p := range all {
 		if p.target.Role != QKV && p.target.Role != FC1 {
 			continue
@@ -278,7 +280,7 @@ func outlying(t *testing.T, m *onnx.Model, by float32) *onnx.Model {
 		for _, j := range r.Perm(len(factors))[:4] {
 			factors[j] = by
 		}
-		for _, name := range x.producer[p.target.Activation].GetInput()[1:] {
+		for _, name := range x.Producer[p.target.Activation].GetInput()[1:] {
 			values, err := c.Weight(name).Float32s()
 			if err != nil {
 				t.Fatal(err)

@@ -9,12 +9,13 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // listed is the list of a recipe, and Apply with a table of plausible ranges.
 func listed(t *testing.T, r Recipe) (*Decisions, func(Recipe) (*Result, error)) {
 	t.Helper()
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	all, err := Recipe{Precision: INT8, Roles: Roles}.Targets(m)
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +102,7 @@ func TestDecisionsThatCannotBe(t *testing.T) {
 }
 
 func TestRecipesThatCannotBe(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	table := &calib.Table{Model: "another"}
 	for name, c := range map[string]struct {
 		r     Recipe
@@ -125,7 +126,7 @@ func TestRecipesThatCannotBe(t *testing.T) {
 // TestTrafficCountsWhatAStepReads: the tied embeddings are read as a whole by the
 // head, the positions by row.
 func TestTrafficCountsWhatAStepReads(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	positions := int64(64 * 32 * 4)
 	if got, most := Traffic(m), m.Size(); got >= most || got < most-positions {
 		t.Errorf("%d bytes of %d, positions take %d", got, most, positions)

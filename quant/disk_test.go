@@ -11,6 +11,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // limitedDir tells the child of TestFullDisk where to write.
@@ -44,7 +45,7 @@ func TestFullDisk(t *testing.T) {
 }
 
 func saveLimited(t *testing.T, dir string) {
-	q, _, err := Int8(gpt2(t), nil, Policy{WeightOnly: true})
+	q, _, err := Int8(quanttest.GPT2(t), nil, Policy{WeightOnly: true})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // TestForeignExports quantizes what other exporters write (torch's both, optimum,
@@ -26,7 +27,7 @@ func TestForeignExports(t *testing.T) {
 		if os.Getenv("TRTFORGE_FULL") == "" && !slices.Contains(usual, name) {
 			continue
 		}
-		m := opened(t)(onnx.Load(path))
+		m := quanttest.Opened(t)(onnx.Load(path))
 		// Pictures are fed otherwise; onnxruntime-genai's attention takes one row only.
 		if m.Graph().GetInput()[0].GetName() == "pixel_values" || strings.HasPrefix(name, "genai") {
 			continue
@@ -46,14 +47,14 @@ func TestForeignExports(t *testing.T) {
 			if p.WeightOnly {
 				// The runtime's kernel that reads INT8 weights.
 				ops = map[string]int{"MatMulNBits": len(targets), "DequantizeLinear": 0}
-				graph = opened(t)(first(Int8(m, nil, p)))
+				graph = quanttest.Opened(t)(first(Int8(m, nil, p)))
 			} else {
 				graph = int8Of(t, m, p)
 			}
-			args, want = append(args, saved(t, graph, dir, kind)), append(want, ops)
+			args, want = append(args, quanttest.Saved(t, graph, dir, kind)), append(want, ops)
 		}
-		for i, line := range oracle(t, args...) {
-			got := decode[comparison](t, line)
+		for i, line := range quanttest.Oracle(t, args...) {
+			got := quanttest.Decode[comparison](t, line)
 			for op, n := range want[i] {
 				if got.Ops.Default[op] != n && !alike[name] {
 					t.Errorf("%s, %s: %d %s of %d, operators %v", name, filepath.Base(args[i+2]), got.Ops.Default[op], op, n, got.Ops.Default)
@@ -88,7 +89,7 @@ func TestForeignRoles(t *testing.T) {
 		"opt":             {QKV, QKV, QKV, Scores, Values, AttnOut, FC1, FC2},
 		"optimum-opt":     {QKV, QKV, QKV, Scores, Values, AttnOut, FC1, FC2},
 	} {
-		targets, err := Products(opened(t)(onnx.Load(filepath.Join("..", "contract", "testdata", name+".onnx"))))
+		targets, err := Products(quanttest.Opened(t)(onnx.Load(filepath.Join("..", "contract", "testdata", name+".onnx"))))
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -7,7 +7,9 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // Decision is what became of a matrix product and why.
@@ -88,16 +90,16 @@ func Int8(m *onnx.Model, table *calib.Table, p Policy) (*onnx.Model, []Decision,
 // quantizable refuses what is to be known before any product is looked at.
 func quantizable(m *onnx.Model, table *calib.Table, p Policy) error {
 	const stage = "quantizing"
-	if err := standard(stage, m); err != nil {
+	if err := graph.Standard(stage, m); err != nil {
 		return err
 	}
-	if n := quantized(m); n != nil {
-		return fault.New(fault.Input, stage, label(n), "the model is quantized already", "quantize the float32 model")
+	if n := graph.Quantized(m); n != nil {
+		return fault.New(fault.Input, stage, graph.Label(n), "the model is quantized already", "quantize the float32 model")
 	}
 	if m.Opset() < minPerAxis {
 		return fault.New(fault.Input, stage, "the model",
-			fmt.Sprintf("opset %d has no scale per channel, %d is needed, and %d with FP16 around it", m.Opset(), minPerAxis, minHalfScales),
-			fmt.Sprintf("export it again with opset %d (torch.onnx.export: opset_version=%d, optimum-cli: --opset %d)", minHalfScales, minHalfScales, minHalfScales))
+			fmt.Sprintf("opset %d has no scale per channel, %d is needed, and %d with FP16 around it", m.Opset(), minPerAxis, half.MinScalesOpset),
+			fmt.Sprintf("export it again with opset %d (torch.onnx.export: opset_version=%d, optimum-cli: --opset %d)", half.MinScalesOpset, half.MinScalesOpset, half.MinScalesOpset))
 	}
 	switch {
 	case p.WeightOnly:
@@ -164,7 +166,7 @@ func (q *quantizer) amax(node, tensor string) (float32, error) {
 // account tells where a float weight stays beside its levels, and takes those
 // that go from the bytes of the first product that had them.
 func (q *quantizer) account(decisions []Decision) {
-	x := newIndex(q.m.Graph())
+	x := graph.NewIndex(q.m.Graph())
 	gone := map[string]bool{}
 	for i := range decisions {
 		d := &decisions[i]
@@ -176,8 +178,8 @@ func (q *quantizer) account(decisions []Decision) {
 			d.AddedBytes -= w.Data.Size()
 		default:
 			d.Shared = "the model's output"
-			if users := x.consumers[d.Weight]; len(users) > 0 {
-				d.Shared = label(users[0])
+			if users := x.Consumers[d.Weight]; len(users) > 0 {
+				d.Shared = graph.Label(users[0])
 			}
 		}
 	}
@@ -186,8 +188,8 @@ func (q *quantizer) account(decisions []Decision) {
 // quantizer rewrites chosen nodes of a graph.
 type quantizer struct {
 	m          *onnx.Model
-	x          *index
-	used       names
+	x          *graph.Index
+	used       graph.Names
 	table      *calib.Table
 	policy     Policy
 	pairs      map[string]*pairs       // of each activation
@@ -202,7 +204,7 @@ type quantizer struct {
 }
 
 func newQuantizer(m *onnx.Model, table *calib.Table, p Policy) *quantizer {
-	return &quantizer{m: m, x: newIndex(m.Graph()), used: usedNames(m.Graph()), table: table, policy: p,
+	return &quantizer{m: m, x: graph.NewIndex(m.Graph()), used: graph.UsedNames(m.Graph()), table: table, policy: p,
 		pairs: map[string]*pairs{}, batched: map[string]string{}, weights: map[string]string{}, chosen: map[string][]float32{}, floats: map[string]*onnx.Weight{},
 		replaced: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
 }

@@ -17,7 +17,9 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // TestWeightsAreNumpys quantizes weights of both layouts, with a channel of
@@ -41,12 +43,12 @@ func TestWeightsAreNumpys(t *testing.T) {
 	}
 	dir := t.TempDir()
 	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out")
-	if err := os.WriteFile(in, raw(values), 0o600); err != nil {
+	if err := os.WriteFile(in, quanttest.Raw(values), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	w := onnx.Floats("w", []int64{rows, cols}, values...)
 	for axis := range 2 {
-		oracle(t, "int8", in, out, strconv.Itoa(rows), strconv.Itoa(cols), strconv.Itoa(axis))
+		quanttest.Oracle(t, "int8", in, out, strconv.Itoa(rows), strconv.Itoa(cols), strconv.Itoa(axis))
 		want, err := os.ReadFile(out)
 		if err != nil {
 			t.Fatal(err)
@@ -60,7 +62,7 @@ func TestWeightsAreNumpys(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if !slices.Equal(append(raw(scale), levels...), want) {
+		if !slices.Equal(append(quanttest.Raw(scale), levels...), want) {
 			t.Errorf("axis %d differs from numpy", axis)
 		}
 		turned, err := transpose(q).Bytes()
@@ -100,7 +102,7 @@ func checkRoles(t *testing.T, all map[string]*onnx.Model) {
 }
 
 func TestInt8Refusals(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	targets, err := Targets(m, Policy{})
 	if err != nil {
 		t.Fatal(err)
@@ -141,7 +143,7 @@ func TestInt8Refusals(t *testing.T) {
 		c.Graph().Node = append(c.Graph().Node, nodes...)
 		return c
 	}
-	in := slices.IndexFunc(m.Graph().GetNode(), func(n *onnxpb.NodeProto) bool { return nodeName(n) == targets[0].Node })
+	in := slices.IndexFunc(m.Graph().GetNode(), func(n *onnxpb.NodeProto) bool { return graph.NodeName(n) == targets[0].Node })
 	product := m.Graph().GetNode()[in].GetOutput()[0]
 	for name, c := range map[string]struct {
 		m     *onnx.Model
@@ -157,7 +159,7 @@ func TestInt8Refusals(t *testing.T) {
 		"missing ranges": {m, table(func(r map[string]calib.Range) { delete(r, first); delete(r, last) }), []string{first, last, "missing"}},
 		"zero range":     {m, table(func(r map[string]calib.Range) { r[first] = calib.Range{} }), []string{first, "zero"}},
 		"infinite range": {m, table(func(r map[string]calib.Range) { r[last] = calib.Range{Amax: float32(math.Inf(1))} }), []string{last, "not finite"}},
-		"quantized":      {int8Like(), table(nothing), []string{"quantized already"}},
+		"quantized":      {quanttest.Quantized(), table(nothing), []string{"quantized already"}},
 		"old opset":      {old, table(nothing), []string{"opset 11", "13 is needed", "opset_version=19"}},
 		"other model":    {m, other, []string{other.Model, digest}},
 		"control flow":   {branch, table(nothing), []string{"control flow", "/maybe"}},
@@ -201,7 +203,7 @@ func TestInt8Refusals(t *testing.T) {
 // for them, and the decision says by how much the file grows; where all of its
 // users are quantized, in one layout, it is stored once.
 func TestSharedWeights(t *testing.T) {
-	m := gpt2(t) // lm_head is tied to the embedding: 97 x 32
+	m := quanttest.GPT2(t) // lm_head is tied to the embedding: 97 x 32
 	q, decisions, err := Int8(m, nil, Policy{Roles: []Role{LMHead}, WeightOnly: true})
 	if err != nil {
 		t.Fatal(err)
@@ -300,15 +302,15 @@ func TestDemoKeepsItsPerplexity(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	m := opened(t)(export.GPT2(model, export.Options{}))
+	m := quanttest.Opened(t)(export.GPT2(model, export.Options{}))
 	q, _, err := Int8(m, calibrated(t, m, Policy{}, filepath.Join(dir, "calibrate")), Policy{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	args := []string{"perplexity", filepath.Join(dir, "evaluate"), saved(t, m, dir, "fp32"), saved(t, halfOf(t, m), dir, "fp16"), saved(t, q, dir, "int8"), saved(t, halfOf(t, q), dir, "both")}
+	args := []string{"perplexity", filepath.Join(dir, "evaluate"), quanttest.Saved(t, m, dir, "fp32"), quanttest.Saved(t, halfOf(t, m), dir, "fp16"), quanttest.Saved(t, q, dir, "int8"), quanttest.Saved(t, halfOf(t, q), dir, "both")}
 	var ppl []float64
-	for _, line := range oracle(t, args...) {
-		ppl = append(ppl, decode[float64](t, line))
+	for _, line := range quanttest.Oracle(t, args...) {
+		ppl = append(ppl, quanttest.Decode[float64](t, line))
 	}
 	for i, limit := range []float64{0, 0.0005, 0.002, 0.002} {
 		cost := ppl[i]/ppl[0] - 1

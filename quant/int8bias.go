@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -32,7 +33,7 @@ func (q *quantizer) correct(l linearNode, scale []float32) {
 	}
 	b, w := held(q.m, q.x, n.GetInput()[input]), l.as()
 	corrected := *b
-	corrected.Name = q.used.take(b.Name + "/corrected")
+	corrected.Name = q.used.Take(b.Name + "/corrected")
 	corrected.Data = onnx.Generated{Length: b.Data.Size(), Write: func(out io.Writer) error {
 		sums, err := b.Float32s()
 		if err != nil {
@@ -57,7 +58,7 @@ func (q *quantizer) correct(l linearNode, scale []float32) {
 
 // bias is the node that adds a constant to each output channel of a product, and
 // which of its inputs that is; nil where there is none.
-func bias(m *onnx.Model, x *index, l linearNode) (*onnxpb.NodeProto, int) {
+func bias(m *onnx.Model, x *graph.Index, l linearNode) (*onnxpb.NodeProto, int) {
 	fits := func(n *onnxpb.NodeProto, i int) bool {
 		w := held(m, x, n.GetInput()[i])
 		return w != nil && w.Type == onnx.Float32 && slices.Equal(w.Dims, []int64{l.target.Out})
@@ -69,8 +70,8 @@ func bias(m *onnx.Model, x *index, l linearNode) (*onnxpb.NodeProto, int) {
 		return nil, 0
 	}
 	product := l.node.GetOutput()[0]
-	users := x.consumers[product]
-	if len(users) != 1 || x.outputs[product] || users[0].GetOpType() != "Add" {
+	users := x.Consumers[product]
+	if len(users) != 1 || x.Outputs[product] || users[0].GetOpType() != "Add" {
 		return nil, 0
 	}
 	for i := range 2 {
@@ -83,9 +84,9 @@ func bias(m *onnx.Model, x *index, l linearNode) (*onnxpb.NodeProto, int) {
 
 // held is the weight that a value is, as it is: PyTorch's exporter stores equal
 // constants once and lays an Identity to the others. nil where it is computed.
-func held(m *onnx.Model, x *index, value string) *onnx.Weight {
+func held(m *onnx.Model, x *graph.Index, value string) *onnx.Weight {
 	for m.Weight(value) == nil {
-		p := x.producer[value]
+		p := x.Producer[value]
 		if p == nil || p.GetOpType() != "Identity" {
 			return nil
 		}

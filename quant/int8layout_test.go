@@ -12,7 +12,9 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // layout is a product of x [n, 4] and a weight of 24 elements.
@@ -143,10 +145,10 @@ func numpys(t *testing.T, name string, w *onnx.Weight, l layout, stored, scale *
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(in, raw(values), 0o600); err != nil {
+	if err := os.WriteFile(in, quanttest.Raw(values), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	oracle(t, "int8", in, out, strconv.FormatInt(l.matrix[0], 10), strconv.FormatInt(l.matrix[1], 10), strconv.Itoa(l.axis))
+	quanttest.Oracle(t, "int8", in, out, strconv.FormatInt(l.matrix[0], 10), strconv.FormatInt(l.matrix[1], 10), strconv.Itoa(l.axis))
 	want, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
@@ -162,7 +164,7 @@ func numpys(t *testing.T, name string, w *onnx.Weight, l layout, stored, scale *
 	if err != nil {
 		t.Fatal(err)
 	}
-	if !slices.Equal(append(raw(s), levels...), want) {
+	if !slices.Equal(append(quanttest.Raw(s), levels...), want) {
 		t.Errorf("%s: levels or scales differ from numpy's", name)
 	}
 }
@@ -229,7 +231,7 @@ func TestWeightsThatAreComputed(t *testing.T) {
 		p := everything()
 		p.Exclude = map[string]bool{"product": true}
 		q, decisions, err := Int8(m, table, p)
-		if err != nil || decisions[0].Quantized || quantized(q) != nil {
+		if err != nil || decisions[0].Quantized || graph.Quantized(q) != nil {
 			t.Errorf("%s, excluded: %v, %v", name, decisions, err)
 		}
 	}

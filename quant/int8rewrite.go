@@ -62,22 +62,22 @@ func (q *quantizer) gemm(l linearNode, amax float32) (int64, error) {
 	name := t.Node
 	batched, known := q.batched[t.Activation]
 	if !known {
-		batched = q.used.take(t.Activation + "/batched")
-		nodes = append(nodes, onnx.Node("Unsqueeze", q.used.take(name+"/Unsqueeze"), []string{t.Activation, q.axis0()}, []string{batched}))
+		batched = q.used.Take(t.Activation + "/batched")
+		nodes = append(nodes, onnx.Node("Unsqueeze", q.used.Take(name+"/Unsqueeze"), []string{t.Activation, q.axis0()}, []string{batched}))
 		q.batched[t.Activation] = batched
 	}
 	activation := batched
 	if !q.policy.WeightOnly {
 		activation = q.activation(batched, amax, &nodes)
 	}
-	value := q.used.take(name + "/product")
+	value := q.used.Take(name + "/product")
 	nodes = append(nodes, onnx.Node("MatMul", n.GetName(), []string{activation, weight}, []string{value}))
 	if len(n.GetInput()) > 2 && n.GetInput()[2] != "" {
-		sum := q.used.take(name + "/sum")
-		nodes = append(nodes, onnx.Node("Add", q.used.take(name+"/Add"), []string{value, n.GetInput()[2]}, []string{sum}))
+		sum := q.used.Take(name + "/sum")
+		nodes = append(nodes, onnx.Node("Add", q.used.Take(name+"/Add"), []string{value, n.GetInput()[2]}, []string{sum}))
 		value = sum
 	}
-	nodes = append(nodes, onnx.Node("Squeeze", q.used.take(name+"/Squeeze"), []string{value, q.axis0()}, n.GetOutput()))
+	nodes = append(nodes, onnx.Node("Squeeze", q.used.Take(name+"/Squeeze"), []string{value, q.axis0()}, n.GetOutput()))
 	q.replaced[n] = nodes
 	return bytes, nil
 }
@@ -85,7 +85,7 @@ func (q *quantizer) gemm(l linearNode, amax float32) (int64, error) {
 // axis0 is the constant that names the first axis.
 func (q *quantizer) axis0() string {
 	if q.axes == "" {
-		q.axes = q.used.take("int8_axes")
+		q.axes = q.used.Take("int8_axes")
 		q.m.SetWeight(onnx.Ints(q.axes, []int64{1}, 0))
 	}
 	return q.axes
@@ -112,22 +112,22 @@ var apart = [][]any{nil, {"axis", 0}, {"axis", -1}, {"axis", -2}}
 // three at once.
 func (q *quantizer) activation(value string, amax float32, nodes *[]*onnxpb.NodeProto) string {
 	if q.zero == "" {
-		q.zero = q.used.take("int8_zero")
+		q.zero = q.used.Take("int8_zero")
 		q.m.SetWeight(&onnx.Weight{Name: q.zero, Type: onnx.Int8, Data: onnx.Memory{0}})
 	}
 	p := q.pairs[value]
 	if p == nil {
-		p = &pairs{scale: q.used.take(value + "/scale")}
+		p = &pairs{scale: q.used.Take(value + "/scale")}
 		q.pairs[value] = p
 		q.m.SetWeight(onnx.Floats(p.scale, nil, amax/127))
 	}
 	if p.made == len(apart) {
 		return p.last
 	}
-	level, name := q.used.take(value+"/int8"), q.used.take(value+"/dequantized")
+	level, name := q.used.Take(value+"/int8"), q.used.Take(value+"/dequantized")
 	*nodes = append(*nodes,
-		onnx.Node("QuantizeLinear", q.used.take(value+"/QuantizeLinear"), []string{value, p.scale, q.zero}, []string{level}, apart[p.made]...),
-		onnx.Node("DequantizeLinear", q.used.take(value+"/DequantizeLinear"), []string{level, p.scale, q.zero}, []string{name}, apart[p.made]...))
+		onnx.Node("QuantizeLinear", q.used.Take(value+"/QuantizeLinear"), []string{value, p.scale, q.zero}, []string{level}, apart[p.made]...),
+		onnx.Node("DequantizeLinear", q.used.Take(value+"/DequantizeLinear"), []string{level, p.scale, q.zero}, []string{name}, apart[p.made]...))
 	p.made, p.last = p.made+1, name
 	return name
 }
@@ -151,15 +151,15 @@ func (q *quantizer) weight(l linearNode, transposed bool, nodes *[]*onnxpb.NodeP
 	scale := m.scale
 	q.chosen[key] = scale
 	q.correct(l, scale)
-	level := quantize(w, q.used.take(t.Weight+"/int8"), t.Axis, scale)
+	level := quantize(w, q.used.Take(t.Weight+"/int8"), t.Axis, scale)
 	axis := t.Axis
 	if transposed {
 		level, axis = transpose(level), 1-axis
 	}
 	q.m.SetWeight(level)
-	scaleName, name := q.used.take(t.Weight+"/scale"), q.used.take(t.Weight+"/dequantized")
+	scaleName, name := q.used.Take(t.Weight+"/scale"), q.used.Take(t.Weight+"/dequantized")
 	q.m.SetWeight(onnx.Floats(scaleName, []int64{int64(len(scale))}, scale...))
-	*nodes = append(*nodes, onnx.Node("DequantizeLinear", q.used.take(t.Weight+"/DequantizeLinear"),
+	*nodes = append(*nodes, onnx.Node("DequantizeLinear", q.used.Take(t.Weight+"/DequantizeLinear"),
 		[]string{level.Name, scaleName}, []string{name}, "axis", axis))
 	q.weights[key], q.floats[t.Weight] = name, l.Weight
 	return name, level.Data.Size() + 4*int64(len(scale)), nil

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -50,15 +51,15 @@ func constants(m *onnx.Model) map[string]bool {
 // trace follows a constant value back to the weight that it is. Moves of data
 // are folded into the view; where something else computes the value, obstacle
 // says what.
-func trace(m *onnx.Model, x *index, value string) (v view, obstacle string) {
+func trace(m *onnx.Model, x *graph.Index, value string) (v view, obstacle string) {
 	var path []*onnxpb.NodeProto
 	for m.Weight(value) == nil {
-		p := x.producer[value]
+		p := x.Producer[value]
 		if p == nil || len(p.GetInput()) == 0 {
 			return view{}, "its weight is not a float32 tensor"
 		}
-		if !builtin(p) || !slices.Contains(followed, p.GetOpType()) {
-			return view{}, "its weight is computed by " + label(p)
+		if !onnx.Builtin(p) || !slices.Contains(followed, p.GetOpType()) {
+			return view{}, "its weight is computed by " + graph.Label(p)
 		}
 		path = append(path, p)
 		value = p.GetInput()[0]
@@ -89,18 +90,18 @@ const computes = "it computes in "
 var followed = []string{"Identity", "Cast", "Transpose", "Reshape"}
 
 // through moves the view past a node.
-func (v *view) through(m *onnx.Model, x *index, n *onnxpb.NodeProto) (obstacle string) {
+func (v *view) through(m *onnx.Model, x *graph.Index, n *onnxpb.NodeProto) (obstacle string) {
 	switch n.GetOpType() {
 	case "Cast":
 		// From a narrower float nothing is lost, and the levels are made of what is
 		// stored. To a narrower one it would round.
 		if to := onnx.DType(onnx.AttrInt(n, "to", 0)); to != onnx.Float32 {
-			return fmt.Sprintf("its weight is rounded to %s by %s", to, label(n))
+			return fmt.Sprintf("its weight is rounded to %s by %s", to, graph.Label(n))
 		}
 	case "Transpose":
 		perm := onnx.Attr(n, "perm").GetInts()
 		if len(v.dims) != 2 || len(perm) > 0 && !slices.Equal(perm, []int64{0, 1}) && !slices.Equal(perm, []int64{1, 0}) {
-			return fmt.Sprintf("its weight has rank %d in %s", len(v.dims), label(n))
+			return fmt.Sprintf("its weight has rank %d in %s", len(v.dims), graph.Label(n))
 		}
 		if len(perm) == 0 || perm[0] == 1 {
 			v.transposed = !v.transposed
@@ -108,10 +109,10 @@ func (v *view) through(m *onnx.Model, x *index, n *onnxpb.NodeProto) (obstacle s
 	case "Reshape":
 		to, err := shapeOf(m, x, n, v.dims)
 		if err != nil {
-			return fmt.Sprintf("its weight's shape cannot be told behind %s: %v", label(n), err)
+			return fmt.Sprintf("its weight's shape cannot be told behind %s: %v", graph.Label(n), err)
 		}
 		if v.transposed && !slices.Equal(to, []int64{v.dims[1], v.dims[0]}) {
-			return "its weight is turned and then cut anew by " + label(n)
+			return "its weight is turned and then cut anew by " + graph.Label(n)
 		}
 		if !v.transposed {
 			v.dims = to
@@ -121,7 +122,7 @@ func (v *view) through(m *onnx.Model, x *index, n *onnxpb.NodeProto) (obstacle s
 }
 
 // shapeOf is what a Reshape with a constant shape makes of dims.
-func shapeOf(m *onnx.Model, x *index, n *onnxpb.NodeProto, dims []int64) ([]int64, error) {
+func shapeOf(m *onnx.Model, x *graph.Index, n *onnxpb.NodeProto, dims []int64) ([]int64, error) {
 	if len(n.GetInput()) < 2 {
 		return nil, errors.New("it has no shape")
 	}
@@ -159,7 +160,7 @@ func shapeOf(m *onnx.Model, x *index, n *onnxpb.NodeProto, dims []int64) ([]int6
 }
 
 // ints are the values of a constant of int64 that can be a shape.
-func ints(m *onnx.Model, x *index, name string) ([]int64, error) {
+func ints(m *onnx.Model, x *graph.Index, name string) ([]int64, error) {
 	const most = 16 // no shape has a higher rank
 	var raw []byte
 	if w := m.Weight(name); w != nil && w.Type == onnx.Int64 && w.Data.Size() <= 8*most {
@@ -168,7 +169,7 @@ func ints(m *onnx.Model, x *index, name string) ([]int64, error) {
 			return nil, err
 		}
 		raw = b
-	} else if p := x.producer[name]; p.GetOpType() == "Constant" {
+	} else if p := x.Producer[name]; p.GetOpType() == "Constant" {
 		if a := onnx.Attr(p, "value_ints"); a != nil {
 			return slices.Clone(a.GetInts()), nil
 		}

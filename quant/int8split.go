@@ -5,6 +5,7 @@ import (
 
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // partial are the operators between a joint projection and the Split of its
@@ -19,7 +20,7 @@ var partial = []string{"Add", "Squeeze", "Unsqueeze", "Reshape", "Identity"}
 // split right behind it into its parts, and multiplies them in float; behind the
 // transpose it keeps the product whole, in INT8 (seen with TensorRT-RTX 1.7).
 func (q *quantizer) lay(n *onnxpb.NodeProto, out int64) {
-	todo, seen := q.x.users(n), map[*onnxpb.NodeProto]bool{}
+	todo, seen := q.x.Users(n), map[*onnxpb.NodeProto]bool{}
 	for len(todo) > 0 {
 		u := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -30,7 +31,7 @@ func (q *quantizer) lay(n *onnxpb.NodeProto, out int64) {
 				q.replaced[u] = q.beside(u, parts, out/parts)
 			}
 		case slices.Contains(partial, u.GetOpType()):
-			todo = append(todo, q.x.users(u)...)
+			todo = append(todo, q.x.Users(u)...)
 		}
 		seen[u] = true
 	}
@@ -67,12 +68,12 @@ func (q *quantizer) beside(n *onnxpb.NodeProto, parts, width int64) []*onnxpb.No
 			perm = append(perm, i)
 		}
 	}
-	to := q.used.take(name + "/beside")
+	to := q.used.Take(name + "/beside")
 	q.m.SetWeight(onnx.Ints(to, []int64{int64(len(shape))}, shape...))
-	cut, turned := q.used.take(name+"/cut"), q.used.take(name+"/turned")
+	cut, turned := q.used.Take(name+"/cut"), q.used.Take(name+"/turned")
 	nodes := []*onnxpb.NodeProto{
-		onnx.Node("Reshape", q.used.take(name+"/Reshape"), []string{n.GetInput()[0], to}, []string{cut}),
-		onnx.Node("Transpose", q.used.take(name+"/Transpose"), []string{cut}, []string{turned}, "perm", perm),
+		onnx.Node("Reshape", q.used.Take(name+"/Reshape"), []string{n.GetInput()[0], to}, []string{cut}),
+		onnx.Node("Transpose", q.used.Take(name+"/Transpose"), []string{cut}, []string{turned}, "perm", perm),
 	}
 	split := onnx.Node("Split", n.GetName(), []string{turned}, nil, "axis", 0)
 	if q.m.Opset() >= 18 {
@@ -80,9 +81,9 @@ func (q *quantizer) beside(n *onnxpb.NodeProto, parts, width int64) []*onnxpb.No
 	}
 	nodes = append(nodes, split)
 	for _, out := range n.GetOutput() {
-		part := q.used.take(out + "/part")
+		part := q.used.Take(out + "/part")
 		split.Output = append(split.Output, part)
-		nodes = append(nodes, onnx.Node("Squeeze", q.used.take(out+"/Squeeze"), []string{part, q.axis0()}, []string{out}))
+		nodes = append(nodes, onnx.Node("Squeeze", q.used.Take(out+"/Squeeze"), []string{part, q.axis0()}, []string{out}))
 	}
 	return nodes
 }
@@ -93,7 +94,7 @@ func (q *quantizer) shape(value string) []onnx.Dim {
 	if q.shapes == nil {
 		q.shapes = map[string][]onnx.Dim{}
 		c := q.m.Clone()
-		_ = onnx.Infer(c) // what it cannot infer stays unknown
+		_ = shape.Infer(c) // what it cannot infer stays unknown
 		for _, v := range c.Graph().GetValueInfo() {
 			_, q.shapes[v.GetName()] = onnx.TypeOf(v)
 		}

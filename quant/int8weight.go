@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // scales are the symmetric per-channel scales of a weight of shape [rows,
@@ -37,6 +38,24 @@ func scales(w *onnx.Weight, axis int) ([]float32, error) {
 		}
 	}
 	return amax, nil
+}
+
+// RoundScales is choose (for [Policy]; nil means absmax/127) with scales that t,
+// float16 or bfloat16, holds exactly ([half.RoundScale]), for an INT8 graph that
+// becomes a graph of that type: levels made with one scale and read with its
+// rounding would be off by up to a sixteenth of a level in float16 and half a level
+// in bfloat16.
+func RoundScales(t onnx.DType, choose func(*onnx.Weight, int) ([]float32, error)) func(*onnx.Weight, int) ([]float32, error) {
+	if choose == nil {
+		choose = scales
+	}
+	return func(w *onnx.Weight, axis int) ([]float32, error) {
+		all, err := choose(w, axis)
+		for i, s := range all {
+			all[i] = half.RoundScale(s, t)
+		}
+		return all, err
+	}
 }
 
 // eachRow visits the elements of a matrix in order, in pieces of one row each:

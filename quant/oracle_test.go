@@ -1,77 +1,15 @@
 package quant
 
 import (
-	"bytes"
-	"encoding/json"
-	"os"
-	"os/exec"
 	"path/filepath"
 	"testing"
 
 	"github.com/trtforge/trtforge/calib"
-	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/half"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
-
-// oracle runs testdata/oracle.py and returns its lines.
-func oracle(t *testing.T, args ...string) [][]byte {
-	t.Helper()
-	return script(t, testenv.Python(t, "oracle"), "oracle.py", args...)
-}
-
-func script(t *testing.T, python, file string, args ...string) [][]byte {
-	t.Helper()
-	cmd := exec.Command(python, append([]string{filepath.Join("testdata", file)}, args...)...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("%s %v: %v\n%s", file, args, err, stderr.Bytes())
-	}
-	return bytes.Split(bytes.TrimSpace(out), []byte("\n"))
-}
-
-func decode[T any](t *testing.T, line []byte) T {
-	t.Helper()
-	var v T
-	if err := json.Unmarshal(line, &v); err != nil {
-		t.Fatalf("%s: %v", line, err)
-	}
-	return v
-}
-
-// gpt2 is a small random GPT-2 of our own export.
-func gpt2(t *testing.T) *onnx.Model {
-	t.Helper()
-	dir := t.TempDir()
-	if err := export.Random(dir, export.Shape{Layers: 2, Width: 32, Heads: 4, Vocab: 97, Positions: 64, Std: 0.1}, 1); err != nil {
-		t.Fatal(err)
-	}
-	return opened(t)(export.GPT2(dir, export.Options{}))
-}
-
-// opened closes a model at the end of the test.
-func opened(t *testing.T) func(*onnx.Model, error) *onnx.Model {
-	return func(m *onnx.Model, err error) *onnx.Model {
-		t.Helper()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = m.Close() })
-		return m
-	}
-}
-
-// saved writes m below dir and returns the path.
-func saved(t *testing.T, m *onnx.Model, dir, name string) string {
-	t.Helper()
-	path := filepath.Join(dir, name+".onnx")
-	if err := onnx.Save(m, path, onnx.SaveOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // calibrated is the table that ONNX Runtime and numpy make of random ids, or of
 // those in a file, for the products that the policy takes.
@@ -81,33 +19,17 @@ func calibrated(t *testing.T, m *onnx.Model, p Policy, ids ...string) *calib.Tab
 	if err != nil {
 		t.Fatal(err)
 	}
-	return observed(t, m, Observe(targets), ids...)
+	return quanttest.Observed(t, m, Observe(targets), ids...)
 }
 
 // ranged is the table of what float16 is judged by.
 func ranged(t *testing.T, m *onnx.Model, ids ...string) *calib.Table {
 	t.Helper()
-	observe, err := Ranged(m)
+	observe, err := half.Ranged(m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return observed(t, m, observe, ids...)
-}
-
-func observed(t *testing.T, m *onnx.Model, observe []string, ids ...string) *calib.Table {
-	t.Helper()
-	cut, err := calib.Cut(m, observe)
-	if err != nil {
-		t.Fatal(err)
-	}
-	dir := t.TempDir()
-	out := filepath.Join(dir, "ranges.json")
-	oracle(t, append([]string{"ranges", saved(t, cut, dir, "cut"), out}, ids...)...)
-	b, err := os.ReadFile(out)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &calib.Table{Ranges: decode[map[string]calib.Range](t, b)}
+	return quanttest.Observed(t, m, observe, ids...)
 }
 
 // everything is the policy that takes all roles.
@@ -122,11 +44,11 @@ func int8Of(t *testing.T, m *onnx.Model, p Policy) *onnx.Model {
 	return q
 }
 
-func halfOf(t *testing.T, m *onnx.Model) *onnx.Model { return typed(t, m, HalfOptions{}) }
+func halfOf(t *testing.T, m *onnx.Model) *onnx.Model { return typed(t, m, half.Options{}) }
 
-func typed(t *testing.T, m *onnx.Model, o HalfOptions) *onnx.Model {
+func typed(t *testing.T, m *onnx.Model, o half.Options) *onnx.Model {
 	t.Helper()
-	h, err := Half(m, o)
+	h, _, err := half.Convert(m, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -139,11 +61,11 @@ func typed(t *testing.T, m *onnx.Model, o HalfOptions) *onnx.Model {
 func decoders(t *testing.T) map[string]*onnx.Model {
 	t.Helper()
 	dir := t.TempDir()
-	all := map[string]*onnx.Model{"ours": gpt2(t)}
+	all := map[string]*onnx.Model{"ours": quanttest.GPT2(t)}
 	foreign := []string{"gpt2", "opt", "llama"}
-	oracle(t, append([]string{"torch", dir}, foreign...)...)
+	quanttest.Oracle(t, append([]string{"torch", dir}, foreign...)...)
 	for _, name := range foreign {
-		all[name] = opened(t)(onnx.Load(filepath.Join(dir, name+".onnx")))
+		all[name] = quanttest.Opened(t)(onnx.Load(filepath.Join(dir, name+".onnx")))
 	}
 	return all
 }
@@ -189,12 +111,12 @@ func checkNumerics(t *testing.T, all map[string]*onnx.Model) {
 		}{
 			{halfOf(t, m), 0.002, 0}, {some, 0.03, len(targets)}, {halfOf(t, some), 0.03, 0}, {full, 0.25, len(most)}, {halfOf(t, full), 0.25, 0},
 		}
-		args := []string{"compare", saved(t, m, dir, "fp32")}
+		args := []string{"compare", quanttest.Saved(t, m, dir, "fp32")}
 		for i, c := range cases {
-			args = append(args, saved(t, c.model, dir, string(rune('a'+i))))
+			args = append(args, quanttest.Saved(t, c.model, dir, string(rune('a'+i))))
 		}
-		for i, line := range oracle(t, args...) {
-			got := decode[comparison](t, line)
+		for i, line := range quanttest.Oracle(t, args...) {
+			got := quanttest.Decode[comparison](t, line)
 			for _, rms := range got.RMS {
 				if !(rms <= cases[i].limit) || rms == 0 {
 					t.Errorf("%s, case %d: relative RMS %v, limit %v", name, i, got.RMS, cases[i].limit)
@@ -236,7 +158,7 @@ func checkBuilder(t *testing.T, all map[string]*onnx.Model) {
 		some := int8Of(t, m, Policy{})
 		for kind, graph := range map[string]*onnx.Model{
 			"fp16": halfOf(t, m), "int8": some, "int8+fp16": halfOf(t, some),
-			"bf16": typed(t, m, HalfOptions{Type: onnx.BFloat16}), "int8+bf16": typed(t, some, HalfOptions{Type: onnx.BFloat16}),
+			"bf16": typed(t, m, half.Options{Type: onnx.BFloat16}), "int8+bf16": typed(t, some, half.Options{Type: onnx.BFloat16}),
 		} {
 			ints := 0
 			if kind != "fp16" && kind != "bf16" {
@@ -244,15 +166,15 @@ func checkBuilder(t *testing.T, all map[string]*onnx.Model) {
 				// input are one layer.
 				ints = 2 * 2 * 2
 			}
-			args = append(args, saved(t, graph, dir, name+"-"+kind))
+			args = append(args, quanttest.Saved(t, graph, dir, name+"-"+kind))
 			want = append(want, struct {
 				name string
 				ints int
 			}{name + " " + kind, ints})
 		}
 	}
-	for i, line := range script(t, python, "rtx.py", args...) {
-		got := decode[struct {
+	for i, line := range quanttest.Script(t, python, "rtx.py", args...) {
+		got := quanttest.Decode[struct {
 			Error                 string
 			Profiles, Gemms, Int8 int
 			Bytes                 int64

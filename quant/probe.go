@@ -12,6 +12,7 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -33,8 +34,8 @@ const (
 // weights twice, in float32. A nil table leaves activations as they are whatever
 // is fed. Errors are those of Int8.
 func Probe(m *onnx.Model, table *calib.Table, candidates []Target) (*onnx.Model, error) {
-	if n := quantized(m); n != nil {
-		return nil, fault.New(fault.Input, "making the probe", label(n), "the model is quantized already", "probe the float32 model")
+	if n := graph.Quantized(m); n != nil {
+		return nil, fault.New(fault.Input, "making the probe", graph.Label(n), "the model is quantized already", "probe the float32 model")
 	}
 	c, found, err := products(m)
 	if err != nil {
@@ -118,50 +119,50 @@ func (p *prober) bias(l linearNode, scale []float32, flag string) {
 	if n == l.node || corrected == before { // the copies of a Gemm have their own
 		return
 	}
-	n.Input[input] = p.used.take(corrected + "/switched")
+	n.Input[input] = p.used.Take(corrected + "/switched")
 	p.nodes = append(p.nodes, onnx.Node("Where", n.Input[input]+"/Where", []string{flag, corrected, before}, []string{n.Input[input]}))
 }
 
 // product is a copy of a node with other operands.
 func (p *prober) product(n *onnxpb.NodeProto, first, second, name string) *onnxpb.NodeProto {
 	c := proto.Clone(n).(*onnxpb.NodeProto)
-	c.Name = p.used.take(n.GetOutput()[0] + "/" + name + "/node")
+	c.Name = p.used.Take(n.GetOutput()[0] + "/" + name + "/node")
 	c.Input[0], c.Input[1] = first, second
-	c.Output = []string{p.used.take(n.GetOutput()[0] + "/" + name)}
+	c.Output = []string{p.used.Take(n.GetOutput()[0] + "/" + name)}
 	return c
 }
 
 // activation is a value that is rounded where flag i says so.
 func (p *prober) activation(i int, name, value string, amax float32) string {
-	scale, zero := p.used.take(name+"/scale"), p.used.take(name+"/zero")
+	scale, zero := p.used.Take(name+"/scale"), p.used.Take(name+"/zero")
 	p.m.SetWeight(onnx.Floats(scale, nil, amax/127))
 	p.m.SetWeight(&onnx.Weight{Name: zero, Type: onnx.Int8, Data: onnx.Memory{0}})
-	level, rounded, same := p.used.take(name+"/level"), p.used.take(name+"/rounded"), p.used.take(name+"/same")
+	level, rounded, same := p.used.Take(name+"/level"), p.used.Take(name+"/rounded"), p.used.Take(name+"/same")
 	then := subgraph(
 		onnx.Node("QuantizeLinear", level+"/Q", []string{value, scale, zero}, []string{level}),
 		onnx.Node("DequantizeLinear", level+"/DQ", []string{level, scale, zero}, []string{rounded}))
 	other := subgraph(onnx.Node("Identity", same+"/Identity", []string{value}, []string{same}))
-	out := p.used.take(name + "/switched")
+	out := p.used.Take(name + "/switched")
 	p.choose(p.flag(ProbeActivations, i, name), name, out, then, other)
 	return out
 }
 
 // flag is element i of an input, a scalar.
 func (p *prober) flag(flags string, i int, name string) string {
-	index, flag := p.used.take(name+"/index"), p.used.take(name+"/flag")
+	index, flag := p.used.Take(name+"/index"), p.used.Take(name+"/flag")
 	p.m.SetWeight(onnx.Ints(index, nil, int64(i)))
-	p.nodes = append(p.nodes, onnx.Node("Gather", p.used.take(name+"/Gather"), []string{flags, index}, []string{flag}))
+	p.nodes = append(p.nodes, onnx.Node("Gather", p.used.Take(name+"/Gather"), []string{flags, index}, []string{flag}))
 	return flag
 }
 
 // choose adds an If.
 func (p *prober) choose(flag, name, out string, then, other *onnxpb.GraphProto) {
-	node := onnx.Node("If", p.used.take(name+"/If"), []string{flag}, []string{out})
+	node := onnx.Node("If", p.used.Take(name+"/If"), []string{flag}, []string{out})
 	for _, b := range []struct {
 		name string
 		g    *onnxpb.GraphProto
 	}{{"then_branch", then}, {"else_branch", other}} {
-		b.g.Name = p.used.take(name + "/" + b.name)
+		b.g.Name = p.used.Take(name + "/" + b.name)
 		node.Attribute = append(node.Attribute, &onnxpb.AttributeProto{Name: b.name, Type: onnxpb.AttributeProto_GRAPH, G: b.g})
 	}
 	p.nodes = append(p.nodes, node)
@@ -186,7 +187,7 @@ func (p *prober) weight(l linearNode) (string, []float32, error) {
 	if err != nil {
 		return "", nil, err
 	}
-	level, axis := quantize(w, p.used.take(t.Weight+"/rounded"), t.Axis, scale), t.Axis
+	level, axis := quantize(w, p.used.Take(t.Weight+"/rounded"), t.Axis, scale), t.Axis
 	if l.transposed {
 		level, axis = transpose(level), 1-axis
 	}

@@ -11,46 +11,8 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/quant/half"
 )
-
-// Precision is what a typed graph computes in.
-type Precision string
-
-// The precisions. The name before the plus is that of the quantized products,
-// the one behind it that of everything else, which is float32 where none stands.
-const (
-	FP32     Precision = "fp32"
-	FP16     Precision = "fp16"
-	BF16     Precision = "bf16"
-	INT8     Precision = "int8"
-	INT8FP16 Precision = "int8+fp16"
-	INT8BF16 Precision = "int8+bf16"
-	W8       Precision = "w8" // weights in INT8, products in float
-	W8FP16   Precision = "w8+fp16"
-)
-
-// Precisions are all of them, in the order in which help shows them.
-var Precisions = []Precision{FP32, FP16, BF16, INT8, INT8FP16, INT8BF16, W8, W8FP16}
-
-// Quantizes tells whether the products' weights become INT8.
-func (p Precision) Quantizes() bool { return p.Calibrated() || p.WeightOnly() }
-
-// Calibrated tells whether activations become INT8, which needs a table.
-func (p Precision) Calibrated() bool { return p == INT8 || p == INT8FP16 || p == INT8BF16 }
-
-// WeightOnly tells whether weights alone become INT8.
-func (p Precision) WeightOnly() bool { return p == W8 || p == W8FP16 }
-
-// Float is the type of what is not quantized.
-func (p Precision) Float() onnx.DType {
-	switch p {
-	case FP16, INT8FP16, W8FP16:
-		return onnx.Float16
-	case BF16, INT8BF16:
-		return onnx.BFloat16
-	}
-	return onnx.Float32
-}
 
 // Roles are all roles, in the order in which a decoder has them.
 var Roles = []Role{QKV, Scores, Values, AttnOut, FC1, FC2, LMHead, Other}
@@ -65,18 +27,6 @@ func (r Role) Check() error {
 		names[i] = string(known)
 	}
 	return fault.New(fault.Usage, "choosing roles", string(r), "not one that trtforge knows", "want some of "+strings.Join(names, ", "))
-}
-
-// Check refuses what is no precision.
-func (p Precision) Check() error {
-	if slices.Contains(Precisions, p) {
-		return nil
-	}
-	names := make([]string, len(Precisions))
-	for i, known := range Precisions {
-		names[i] = string(known)
-	}
-	return fault.New(fault.Usage, "choosing the precision", string(p), "not one that trtforge knows", "want one of "+strings.Join(names, ", "))
 }
 
 // Recipe is every choice of a quantization: the steps Smooth, Int8 and Half with
@@ -127,7 +77,7 @@ type Result struct {
 	Targets   []Target     // all matrix products; nil where nothing was to be quantized
 	Decisions []Decision   // what became of each of them
 	Folds     []Fold       // what smoothing did for each input of those that are quantized
-	Single    []Kept       // what computes in float32 inside a narrow graph, and why
+	Single    []half.Kept  // what computes in float32 inside a narrow graph, and why
 	Notes     []string     // what whoever uses the graph must know
 }
 
@@ -254,11 +204,11 @@ func (r Recipe) narrow(out *Result) error {
 	if float == onnx.Float32 {
 		return nil
 	}
-	io, err := IOTypes(out.Model, r.IO...)
+	io, err := half.IOTypes(out.Model, r.IO...)
 	if err != nil {
 		return err
 	}
-	out.Model, out.Single, err = Narrow(out.Model, HalfOptions{Type: float, Table: out.Table, IO: io})
+	out.Model, out.Single, err = half.Convert(out.Model, half.Options{Type: float, Table: out.Table, IO: io})
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -40,13 +41,13 @@ var norms = []string{
 //	a norm; the result reaches another linear     -> fc1
 //	a norm; the result reaches an output only     -> lm_head
 //	another linear, no norm between               -> fc2
-func classify(x *index, n *onnxpb.NodeProto, linear map[*onnxpb.NodeProto]bool, states []string) Role {
-	before := reach(x.sources(n), linear, func(n *onnxpb.NodeProto) []*onnxpb.NodeProto { return x.sources(n) })
+func classify(x *graph.Index, n *onnxpb.NodeProto, linear map[*onnxpb.NodeProto]bool, states []string) Role {
+	before := reach(x.Sources(n), linear, func(n *onnxpb.NodeProto) []*onnxpb.NodeProto { return x.Sources(n) })
 	switch {
 	case before.attention && !before.norm:
 		return AttnOut
 	case before.norm:
-		after := reach(x.users(n), linear, x.users)
+		after := reach(x.Users(n), linear, x.Users)
 		switch {
 		case after.attention:
 			return QKV
@@ -100,10 +101,10 @@ func reach(from []*onnxpb.NodeProto, linear map[*onnxpb.NodeProto]bool, next fun
 }
 
 // outputs tells whether one of the nodes makes a graph output that is no KV.
-func outputs(x *index, nodes []*onnxpb.NodeProto, states []string) bool {
+func outputs(x *graph.Index, nodes []*onnxpb.NodeProto, states []string) bool {
 	for _, n := range nodes {
 		for _, out := range n.GetOutput() {
-			if x.outputs[out] && !slices.Contains(states, out) {
+			if x.Outputs[out] && !slices.Contains(states, out) {
 				return true
 			}
 		}
@@ -132,7 +133,7 @@ func layers(found []linearNode) {
 }
 
 // assign gives all products but attention's their roles, and all their layers.
-func assign(m *onnx.Model, x *index, found []linearNode) {
+func assign(m *onnx.Model, x *graph.Index, found []linearNode) {
 	linear := map[*onnxpb.NodeProto]bool{}
 	for _, l := range found {
 		linear[l.node] = !l.target.Role.batched()
@@ -155,11 +156,11 @@ var between = []string{
 
 // batched is the role of a product of two activations: Scores where a Softmax
 // follows, Values where one is its left operand, else Other.
-func batched(x *index, n *onnxpb.NodeProto) Role {
+func batched(x *graph.Index, n *onnxpb.NodeProto) Role {
 	if weights(x, n.GetInput()[0]) {
 		return Values
 	}
-	todo, seen := x.users(n), map[*onnxpb.NodeProto]bool{}
+	todo, seen := x.Users(n), map[*onnxpb.NodeProto]bool{}
 	for len(todo) > 0 {
 		u := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
@@ -168,7 +169,7 @@ func batched(x *index, n *onnxpb.NodeProto) Role {
 		}
 		if !seen[u] && slices.Contains(between, u.GetOpType()) {
 			seen[u] = true
-			todo = append(todo, x.users(u)...)
+			todo = append(todo, x.Users(u)...)
 		}
 	}
 	return Other
@@ -176,16 +177,16 @@ func batched(x *index, n *onnxpb.NodeProto) Role {
 
 // weights tells whether value is a Softmax's, moved or with its NaN replaced by
 // zeros (PyTorch's safe softmax) but not scaled: it lies in [0, 1].
-func weights(x *index, value string) bool {
+func weights(x *graph.Index, value string) bool {
 	for range 8 { // the way is short
-		p := x.producer[value]
+		p := x.Producer[value]
 		switch {
 		case p == nil || len(p.GetInput()) == 0:
 			return false
 		case p.GetOpType() == "Softmax":
 			return true
 		case p.GetOpType() == "Where" && len(p.GetInput()) == 3:
-			test := x.producer[p.GetInput()[0]]
+			test := x.Producer[p.GetInput()[0]]
 			if test.GetOpType() != "IsNaN" || test.GetInput()[0] != p.GetInput()[2] {
 				return false
 			}

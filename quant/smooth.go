@@ -8,7 +8,9 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // SmoothOptions are choices for [Smooth]; the zero value smooths what the default
@@ -68,8 +70,8 @@ func Smooth(m *onnx.Model, t *calib.Table, o SmoothOptions) (*onnx.Model, *calib
 			return nil, nil, nil, fault.New(fault.Usage, stage, fmt.Sprintf("alpha %g", a), "it is not from 0 to 1", "0.5 to 0.9 are usual")
 		}
 	}
-	if n := quantized(m); n != nil {
-		return nil, nil, nil, fault.New(fault.Input, stage, label(n), "the model is quantized already", "smooth the float32 model")
+	if n := graph.Quantized(m); n != nil {
+		return nil, nil, nil, fault.New(fault.Input, stage, graph.Label(n), "the model is quantized already", "smooth the float32 model")
 	}
 	c, linears, err := products(m)
 	if err != nil {
@@ -100,9 +102,9 @@ func Smooth(m *onnx.Model, t *calib.Table, o SmoothOptions) (*onnx.Model, *calib
 // smoother rewrites a graph.
 type smoother struct {
 	m       *onnx.Model
-	x       *index
-	trace   *onnx.Trace
-	used    names
+	x       *graph.Index
+	trace   *shape.Trace
+	used    graph.Names
 	table   *calib.Table
 	o       SmoothOptions
 	linears []linearNode
@@ -117,7 +119,7 @@ type smoother struct {
 const maxWalk = 64
 
 func newSmoother(m *onnx.Model, linears []linearNode, t *calib.Table, o SmoothOptions) *smoother {
-	s := &smoother{m: m, x: newIndex(m.Graph()), trace: onnx.Follow(m), used: usedNames(m.Graph()), table: t, o: o,
+	s := &smoother{m: m, x: graph.NewIndex(m.Graph()), trace: shape.Follow(m), used: graph.UsedNames(m.Graph()), table: t, o: o,
 		linears: linears, linear: map[*onnxpb.NodeProto]int{}, states: calib.States(m), added: map[*onnxpb.NodeProto][]*onnxpb.NodeProto{}}
 	for i, l := range linears {
 		if l.target.Weight != "" {
@@ -166,7 +168,7 @@ func (s *smoother) takes(t Target) bool {
 // root follows a value back through reshapes that keep its channels.
 func (s *smoother) root(value string) string {
 	for range maxWalk {
-		p := s.x.producer[value]
+		p := s.x.Producer[value]
 		if p == nil || !s.reshapes(p) {
 			break
 		}
@@ -202,10 +204,10 @@ func (s *smoother) width(value string) int64 {
 
 // collect finds what takes a value.
 func (s *smoother) collect(g *group, value string) {
-	if s.x.outputs[value] {
+	if s.x.Outputs[value] {
 		g.other = "the graph's output"
 	}
-	for _, n := range s.x.consumers[value] {
+	for _, n := range s.x.Consumers[value] {
 		i, linear := s.linear[n]
 		switch {
 		case linear && n.GetInput()[0] == value && !slices.Contains(n.GetInput()[1:], value) && onnx.AttrInt(n, "transA", 0) == 0:
@@ -216,7 +218,7 @@ func (s *smoother) collect(g *group, value string) {
 		case s.reshapes(n) && n.GetInput()[0] == value:
 			s.collect(g, n.GetOutput()[0])
 		case !sizes[n.GetOpType()]:
-			g.other = label(n)
+			g.other = graph.Label(n)
 		}
 	}
 }
@@ -235,7 +237,7 @@ func (s *smoother) fold(g *group) (Fold, error) {
 	}
 	s.left = maxWalk
 	p, why := s.absorb(g.root, nil)
-	if p == nil && (!s.inserts(f.Role) || s.x.producer[g.root] == nil) {
+	if p == nil && (!s.inserts(f.Role) || s.x.Producer[g.root] == nil) {
 		f.Reason = why
 		return f, nil
 	}
@@ -300,10 +302,10 @@ func (s *smoother) private(l linearNode) bool {
 	}
 	value := l.node.GetInput()[1]
 	for {
-		if len(s.x.consumers[value]) != 1 || s.x.outputs[value] {
+		if len(s.x.Consumers[value]) != 1 || s.x.Outputs[value] {
 			return false
 		}
-		p := s.x.producer[value]
+		p := s.x.Producer[value]
 		if p == nil {
 			return true
 		}
@@ -324,10 +326,10 @@ func (s *smoother) apply(g *group, p *path, b balanced) (added []string) {
 	}
 	value := g.root
 	insert := func(op, suffix string, values []float32) {
-		constant, out := s.used.take(g.root+"/"+suffix), s.used.take(g.root+"/smoothed")
+		constant, out := s.used.Take(g.root+"/"+suffix), s.used.Take(g.root+"/smoothed")
 		s.m.SetWeight(onnx.Floats(constant, []int64{int64(len(values))}, values...))
-		n := onnx.Node(op, s.used.take(g.root+"/smooth/"+op), []string{value, constant}, []string{out})
-		behind := s.x.producer[g.root]
+		n := onnx.Node(op, s.used.Take(g.root+"/smooth/"+op), []string{value, constant}, []string{out})
+		behind := s.x.Producer[g.root]
 		s.added[behind] = append(s.added[behind], n)
 		added = append(added, n.GetName())
 		value = out

@@ -15,7 +15,9 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/quant/quanttest"
 )
 
 // full takes all products but lm_head.
@@ -23,7 +25,7 @@ func full() Policy { return Policy{Roles: []Role{QKV, AttnOut, FC1, FC2}} }
 
 func judge(t *testing.T, args ...string) [][]byte {
 	t.Helper()
-	return script(t, testenv.Python(t, "oracle"), "smooth.py", args...)
+	return quanttest.Script(t, testenv.Python(t, "oracle"), "smooth.py", args...)
 }
 
 // sample is where windows come from: a file of ids, how many and how long;
@@ -49,7 +51,7 @@ func seen(t *testing.T, m *onnx.Model, tensors []string, s sample) *calib.Table 
 	}
 	dir := t.TempDir()
 	out := filepath.Join(dir, "table.json")
-	judge(t, append([]string{"channels", saved(t, cut, dir, "cut"), out}, s...)...)
+	judge(t, append([]string{"channels", quanttest.Saved(t, cut, dir, "cut"), out}, s...)...)
 	b, err := os.ReadFile(out)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +60,7 @@ func seen(t *testing.T, m *onnx.Model, tensors []string, s sample) *calib.Table 
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &calib.Table{Model: digest, Ranges: decode[map[string]calib.Range](t, b)}
+	return &calib.Table{Model: digest, Ranges: quanttest.Decode[map[string]calib.Range](t, b)}
 }
 
 func smoothed(t *testing.T, m *onnx.Model, table *calib.Table, o SmoothOptions) (*onnx.Model, *calib.Table, []Fold) {
@@ -89,7 +91,7 @@ func checkSmooth(t *testing.T, all map[string]*onnx.Model) {
 		}
 		ops := map[string]string{}
 		for _, n := range m.Graph().GetNode() {
-			ops[label(n)] = n.GetOpType()
+			ops[graph.Label(n)] = n.GetOpType()
 		}
 		added := 0
 		for i, f := range folds {
@@ -108,7 +110,7 @@ func checkSmooth(t *testing.T, all map[string]*onnx.Model) {
 			t.Errorf("%s: %v", name, err)
 		}
 		dir := t.TempDir()
-		got := decode[struct{ Logits, Cache float64 }](t, judge(t, "same", saved(t, m, dir, "before"), saved(t, s, dir, "after"), "200")[0])
+		got := quanttest.Decode[struct{ Logits, Cache float64 }](t, judge(t, "same", quanttest.Saved(t, m, dir, "before"), quanttest.Saved(t, s, dir, "after"), "200")[0])
 		t.Logf("%s: logits differ by %.2g of the largest, the cache by %.2g", name, got.Logits, got.Cache)
 		if !(got.Logits <= 1e-5) || got.Cache < 1e-3 {
 			t.Errorf("%s: logits differ by %g of the largest; the cache by %g, which a fold into values must show", name, got.Logits, got.Cache)
@@ -137,14 +139,14 @@ func checkSmooth(t *testing.T, all map[string]*onnx.Model) {
 // floats are all values of float32 that nodes of m make and that are no outputs.
 func floats(t *testing.T, m *onnx.Model) (names []string) {
 	t.Helper()
-	types, err := elementTypes("testing", m)
+	types, err := graph.ElementTypes("testing", m)
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := newIndex(m.Graph())
+	x := graph.NewIndex(m.Graph())
 	for _, n := range m.Graph().GetNode() {
 		for _, out := range n.GetOutput() {
-			if n.GetOpType() != "Constant" && types[out] == onnx.Float32 && !x.outputs[out] {
+			if n.GetOpType() != "Constant" && types[out] == onnx.Float32 && !x.Outputs[out] {
 				names = append(names, out)
 			}
 		}
@@ -218,8 +220,8 @@ func TestPredictedError(t *testing.T) {
 			t.Fatal(err)
 		}
 		var got []float64
-		for _, line := range judge(t, append([]string{"errors", saved(t, m, dir, "m"), filepath.Join(dir, "products")}, s...)...) {
-			got = append(got, decode[float64](t, line))
+		for _, line := range judge(t, append([]string{"errors", quanttest.Saved(t, m, dir, "m"), filepath.Join(dir, "products")}, s...)...) {
+			got = append(got, quanttest.Decode[float64](t, line))
 		}
 		return got
 	}
@@ -343,7 +345,7 @@ func TestSmoothRefuses(t *testing.T) {
 
 // TestKeepKV: the default leaves the cache as it is, and so does whoever asks for it.
 func TestKeepKV(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	table := channelled(t, m, full(), nil)
 	for name, o := range map[string]SmoothOptions{"default": {}, "all, kept": {Policy: full(), KeepKV: true}} {
 		s, _, folds := smoothed(t, m, table, o)
@@ -358,7 +360,7 @@ func TestKeepKV(t *testing.T) {
 // TestFirstPassKV: the values that a graph without a past gives out are a cache,
 // too (optimum's decoder_model.onnx).
 func TestFirstPassKV(t *testing.T) {
-	m := gpt2(t)
+	m := quanttest.GPT2(t)
 	g := m.Graph()
 	past := func(name string) bool { return strings.HasPrefix(name, "past_key_values") }
 	for _, n := range g.GetNode() {

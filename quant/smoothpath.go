@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -42,7 +43,7 @@ func (s *smoother) absorb(value string, via *onnxpb.NodeProto) (p *path, why str
 			}
 		}()
 	}
-	n := s.x.producer[value]
+	n := s.x.Producer[value]
 	if s.left--; n == nil || s.left < 0 {
 		return nil, "what makes " + value + " cannot be followed"
 	}
@@ -52,8 +53,8 @@ func (s *smoother) absorb(value string, via *onnxpb.NodeProto) (p *path, why str
 	if s.attended(value) {
 		return s.values(value)
 	}
-	if !builtin(n) || len(n.GetInput()) == 0 || n.GetOutput()[0] != value {
-		return nil, label(n) + " is not looked into"
+	if !onnx.Builtin(n) || len(n.GetInput()) == 0 || n.GetOutput()[0] != value {
+		return nil, graph.Label(n) + " is not looked into"
 	}
 	switch op := n.GetOpType(); {
 	case op == "LayerNormalization" || op == "RMSNormalization":
@@ -65,28 +66,28 @@ func (s *smoother) absorb(value string, via *onnxpb.NodeProto) (p *path, why str
 	case op == "Add":
 		return s.sum(n)
 	}
-	return nil, label(n) + " does not commute with factors"
+	return nil, graph.Label(n) + " does not commute with factors"
 }
 
 // seen is what else takes a value on the way, or "".
 func (s *smoother) seen(value string, via *onnxpb.NodeProto) string {
-	if s.x.outputs[value] {
+	if s.x.Outputs[value] {
 		return "the graph gives out " + value
 	}
-	for _, n := range s.x.consumers[value] {
+	for _, n := range s.x.Consumers[value] {
 		if n != via && !sizes[n.GetOpType()] {
-			return value + " also goes to " + label(n)
+			return value + " also goes to " + graph.Label(n)
 		}
 	}
 	if in := via.GetInput(); slices.Contains(in[slices.Index(in, value)+1:], value) {
-		return value + " goes to " + label(via) + " twice" // a square
+		return value + " goes to " + graph.Label(via) + " twice" // a square
 	}
 	return ""
 }
 
 // ending is a path that ends at a node.
 func ending(n *onnxpb.NodeProto, edits ...func([]float32)) *path {
-	return &path{into: label(n), edits: edits, inside: map[string][]int{}}
+	return &path{into: graph.Label(n), edits: edits, inside: map[string][]int{}}
 }
 
 // norm is the gain and bias of a layer norm over the last axis.
@@ -94,11 +95,11 @@ func (s *smoother) norm(n *onnxpb.NodeProto) (*path, string) {
 	p := ending(n)
 	in := n.GetInput()
 	if len(in) < 2 || in[1] == "" {
-		return nil, label(n) + " has no gain"
+		return nil, graph.Label(n) + " has no gain"
 	}
 	d := s.width(in[0])
 	if axis := onnx.AttrInt(n, "axis", -1); axis != -1 && axis != int64(len(s.trace.Dims(in[0])))-1 {
-		return nil, label(n) + " does not stand on the last axis"
+		return nil, graph.Label(n) + " does not stand on the last axis"
 	}
 	for i := 1; i < len(in); i++ {
 		if in[i] == "" {
@@ -106,7 +107,7 @@ func (s *smoother) norm(n *onnxpb.NodeProto) (*path, string) {
 		}
 		e := s.vector(n, i, d)
 		if e == nil {
-			return nil, label(n) + " has no constant gain and bias"
+			return nil, graph.Label(n) + " has no constant gain and bias"
 		}
 		p.edits = append(p.edits, e)
 	}
@@ -145,7 +146,7 @@ func (s *smoother) sum(n *onnxpb.NodeProto) (*path, string) {
 		}
 		return p, why
 	}
-	return nil, label(n) + " adds two computed values"
+	return nil, graph.Label(n) + " adds two computed values"
 }
 
 // columns are the output columns of a matrix product, and a Gemm's bias.
@@ -158,7 +159,7 @@ func (s *smoother) columns(i int) (*path, string) {
 	if in := l.node.GetInput(); len(in) > 2 && in[2] != "" {
 		e := s.vector(l.node, 2, l.target.Out)
 		if e == nil || !plainGemm(l.node) {
-			return nil, label(l.node) + " has no constant bias"
+			return nil, graph.Label(l.node) + " has no constant bias"
 		}
 		p.edits = append(p.edits, e)
 	}
@@ -190,7 +191,7 @@ func (s *smoother) vector(n *onnxpb.NodeProto, input int, d int64) func([]float3
 		if size == 1 {
 			dims = []int64{d}
 		}
-		name := s.used.take(w.Name + "/smoothed")
+		name := s.used.Take(w.Name + "/smoothed")
 		s.m.SetWeight(onnx.Floats(name, dims, divided...))
 		n.Input[input] = name
 	}

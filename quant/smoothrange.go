@@ -28,7 +28,7 @@ func (s *smoother) rerange(g *group, value string, b balanced, absorbed bool) {
 	if known { // float16 is judged by it
 		s.table.Ranges[g.root] = root
 	}
-	for _, n := range s.x.consumers[g.root] {
+	for _, n := range s.x.Consumers[g.root] {
 		for i, in := range n.GetInput() {
 			if in == g.root {
 				n.Input[i] = value

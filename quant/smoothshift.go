@@ -26,7 +26,7 @@ func (s *smoother) shiftBias(l linearNode, c []float32) {
 	w := *s.m.Weight(l.target.Weight)
 	w.Dims = l.dims
 	shifted := *b
-	shifted.Name = s.used.take(b.Name + "/shifted")
+	shifted.Name = s.used.Take(b.Name + "/shifted")
 	shifted.Data = onnx.Generated{Length: b.Data.Size(), Write: func(out io.Writer) error {
 		values, err := b.Float32s()
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -18,13 +19,6 @@ import (
 // through the operators that only move data, for one token of one sequence
 // without a past: every axis that is not of channels then has size 1, and a
 // Reshape is no more than another shape for the same labels.
-
-// laid is a value whose elements are columns of a projection.
-type laid struct {
-	dims []int64
-	at   []int // column of each element
-	from int   // the projection, an index of linears
-}
 
 // mover follows the columns of projections.
 type mover struct {
@@ -45,13 +39,13 @@ type step struct {
 // attended tells whether a value is a product of two computed values, moved.
 func (s *smoother) attended(value string) bool {
 	for range 8 {
-		n := s.x.producer[value]
+		n := s.x.Producer[value]
 		switch {
 		case n == nil || len(n.GetInput()) == 0:
 			return false
 		case n.GetOpType() == "MatMul" && len(n.GetInput()) == 2:
 			_, linear := s.linear[n]
-			return !linear && s.x.producer[n.GetInput()[1]] != nil
+			return !linear && s.x.Producer[n.GetInput()[1]] != nil
 		case !slices.Contains([]string{"Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze"}, n.GetOpType()):
 			return false
 		}
@@ -112,7 +106,7 @@ func (m *mover) find(value string, to *onnxpb.NodeProto) *laid {
 	if l := m.laid[value]; l != nil {
 		return l
 	}
-	n := m.s.x.producer[value]
+	n := m.s.x.Producer[value]
 	if n == nil || len(m.steps) > maxSteps {
 		return m.lost(value)
 	}
@@ -130,8 +124,8 @@ const maxSteps = 64
 func (m *mover) lost(value string) *laid {
 	if m.why == "" {
 		m.why = "what attention makes cannot be followed to its values: " + value
-		if n := m.s.x.producer[value]; n != nil {
-			m.why += ", which " + label(n) + " makes"
+		if n := m.s.x.Producer[value]; n != nil {
+			m.why += ", which " + graph.Label(n) + " makes"
 		}
 	}
 	return nil
@@ -156,7 +150,7 @@ func (m *mover) node(n *onnxpb.NodeProto, value string) *laid {
 	}
 	switch n.GetOpType() {
 	case "MatMul":
-		if s.x.producer[in[0]] != nil && s.x.producer[in[1]] != nil && in[0] != in[1] {
+		if s.x.Producer[in[0]] != nil && s.x.Producer[in[1]] != nil && in[0] != in[1] {
 			if l := m.find(in[1], n); l != nil && len(l.dims) > 1 && l.dims[len(l.dims)-2] == 1 { // sums over tokens, not columns
 				return l
 			}
@@ -205,7 +199,7 @@ func (m *mover) biased(n *onnxpb.NodeProto, input int, l *laid) bool {
 // without a past, the new ones.
 func (m *mover) cache(n *onnxpb.NodeProto) *laid {
 	in := n.GetInput()
-	if len(in) < 2 || !m.s.x.inputs[in[0]] || m.s.seen(in[0], n) != "" || n.GetOpType() == "Concat" && len(in) != 2 {
+	if len(in) < 2 || !m.s.x.Inputs[in[0]] || m.s.seen(in[0], n) != "" || n.GetOpType() == "Concat" && len(in) != 2 {
 		return m.lost(n.GetOutput()[0])
 	}
 	l := m.find(in[len(in)-1], n)
@@ -297,13 +291,13 @@ func (m *mover) dims(value string) []int64 {
 // its columns, or it is an output that carries no cache.
 func (m *mover) alone(st step, mine map[int]bool) (why string) {
 	s := m.s
-	if s.x.outputs[st.value] {
+	if s.x.Outputs[st.value] {
 		if !slices.Contains(s.states, st.value) {
 			return "the graph gives out " + st.value
 		}
 		m.kv = true // of a first pass, which has no past
 	}
-	for _, n := range s.x.consumers[st.value] {
+	for _, n := range s.x.Consumers[st.value] {
 		cuts := n.GetOpType() == "Split" || n.GetOpType() == "Slice"
 		if n == st.to && !cuts || sizes[n.GetOpType()] {
 			continue
@@ -313,97 +307,11 @@ func (m *mover) alone(st step, mine map[int]bool) (why string) {
 				continue // it is on the way itself
 			}
 			if l := (&mover{s: s, laid: m.laid}).node(n, out); !cuts || l == nil || l.touches(mine) {
-				return st.value + " also goes to " + label(n)
+				return st.value + " also goes to " + graph.Label(n)
 			}
 		}
 	}
 	return ""
-}
-
-// whole is l where its labels fill its shape.
-func (l *laid) whole() *laid {
-	n, err := onnx.Elements(l.dims)
-	if err != nil || l.dims == nil || n != int64(len(l.at)) {
-		return nil
-	}
-	return l
-}
-
-func (l *laid) touches(mine map[int]bool) bool {
-	return slices.ContainsFunc(l.at, func(column int) bool { return mine[column] })
-}
-
-// cut is size indices of an axis from start.
-func (l *laid) cut(axis, start, size int64) *laid {
-	if start < 0 || size < 0 || start+size > l.dims[axis] {
-		return nil
-	}
-	dims := slices.Clone(l.dims)
-	dims[axis] = size
-	return l.gather(dims, func(index []int64) { index[axis] += start })
-}
-
-// transposed is l with its axes in another order.
-func (l *laid) transposed(perm []int64) *laid {
-	if l == nil || len(perm) != len(l.dims) {
-		return nil
-	}
-	dims := make([]int64, len(perm))
-	for i, p := range perm {
-		if p < 0 || p >= int64(len(perm)) {
-			return nil
-		}
-		dims[i] = l.dims[p]
-	}
-	from := make([]int64, len(perm))
-	return l.gather(dims, func(index []int64) {
-		for i, p := range perm {
-			from[p] = index[i]
-		}
-		copy(index, from)
-	})
-}
-
-// expanded is l repeated along axes of size 1.
-func (l *laid) expanded(dims []int64) *laid {
-	if l == nil || len(dims) != len(l.dims) {
-		return nil
-	}
-	for i, d := range dims {
-		if l.dims[i] != d && l.dims[i] != 1 {
-			return nil
-		}
-	}
-	return l.gather(slices.Clone(dims), func(index []int64) {
-		for i := range index {
-			if l.dims[i] == 1 {
-				index[i] = 0
-			}
-		}
-	})
-}
-
-// gather is a value of the given shape whose elements l has where move says.
-func (l *laid) gather(dims []int64, move func(index []int64)) *laid {
-	n, err := onnx.Elements(dims)
-	if err != nil || n > maxLabels {
-		return nil
-	}
-	out := &laid{dims: dims, from: l.from, at: make([]int, n)}
-	index := make([]int64, len(dims))
-	for i := range out.at {
-		rest := int64(i)
-		for a := len(dims) - 1; a >= 0; a-- {
-			index[a], rest = rest%dims[a], rest/dims[a]
-		}
-		move(index)
-		at := int64(0)
-		for a, d := range l.dims {
-			at = at*d + index[a]
-		}
-		out.at[i] = l.at[at]
-	}
-	return out
 }
 
 // maxLabels bounds a value that is followed: the widest projection times the

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/graph"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
@@ -130,25 +131,25 @@ type linearNode struct {
 // products are a copy of m that can be changed, and its matrix products in
 // graph order, those that cannot be quantized among them.
 func products(m *onnx.Model) (*onnx.Model, []linearNode, error) {
-	if err := standard("looking for matrix products", m); err != nil {
+	if err := graph.Standard("looking for matrix products", m); err != nil {
 		return nil, nil, err
 	}
 	c := m.Clone()
-	if err := hoist(c); err != nil {
+	if err := graph.Hoist(c); err != nil {
 		return nil, nil, err
 	}
-	x := newIndex(c.Graph())
+	x := graph.NewIndex(c.Graph())
 	all := linears(c, x)
 	assign(c, x, all)
 	return c, all, nil
 }
 
-func linears(m *onnx.Model, x *index) []linearNode {
+func linears(m *onnx.Model, x *graph.Index) []linearNode {
 	var all []linearNode
 	known := constants(m)
 	for _, n := range m.Graph().GetNode() {
 		op := n.GetOpType()
-		if !builtin(n) || (op != "MatMul" && op != "Gemm") || len(n.GetInput()) < 2 || known[n.GetInput()[0]] {
+		if !onnx.Builtin(n) || (op != "MatMul" && op != "Gemm") || len(n.GetInput()) < 2 || known[n.GetInput()[0]] {
 			continue
 		}
 		name := n.GetName()

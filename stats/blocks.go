@@ -1,7 +1,5 @@
 package stats
 
-import "slices"
-
 // Blocks is a bootstrap of whole blocks (windows of a text, rounds of a benchmark)
 // for samples that depend on their neighbours. All figures of the same Blocks are
 // drawn alike, so they may be set against each other.
@@ -15,15 +13,6 @@ type Blocks struct {
 // blocks.
 func (b Blocks) Interval(figure func(draw []int) float64) Summary {
 	return BCa(b.N, figure, b.Resamples, b.Seed)
-}
-
-// BlockMeans is the mean of each stretch of size values; the last may be shorter.
-func BlockMeans(values []float64, size int) []float64 {
-	var all []float64
-	for block := range slices.Chunk(values, size) {
-		all = append(all, mean(block))
-	}
-	return all
 }
 
 // MeanOf is the mean of the drawn values. Of blocks of equal length it is the

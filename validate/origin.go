@@ -7,6 +7,7 @@ import (
 
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
+	"github.com/trtforge/trtforge/onnx/shape"
 )
 
 // Fault is what is wrong with a tensor's values, the worst of them.
@@ -52,7 +53,7 @@ type Cuts struct {
 // NewCuts reads a graph, whose nodes are in topological order.
 func NewCuts(m *onnx.Model) *Cuts {
 	all := m.Clone()
-	_ = onnx.Infer(all) // a value whose type is not known may be a float
+	_ = shape.Infer(all) // a value whose type is not known may be a float
 	g := all.Graph()
 	c := &Cuts{nodes: g.GetNode(), made: map[string]int{}, used: map[string]int{}, infos: map[string]*onnxpb.ValueInfoProto{}}
 	for _, v := range g.GetValueInfo() {

@@ -13,7 +13,6 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 )
 
 // comparedEngines is what engines diff prints as JSON.
@@ -78,12 +77,7 @@ func manifestOf(arg string, open opener) (*engine.Manifest, error) {
 		}
 		arg = filepath.Join(arg, "manifest.json")
 	}
-	f, err := os.Open(arg)
-	if err != nil {
-		return nil, fsx.Explain("reading manifest", arg, err)
-	}
-	defer func() { _ = f.Close() }()
-	return engine.ReadManifest(f, arg)
+	return engine.LoadManifest(arg)
 }
 
 func (c comparedEngines) write(w io.Writer) error {

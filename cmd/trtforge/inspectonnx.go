@@ -68,16 +68,12 @@ func describeONNX(m *onnx.Model) *inspected {
 	x := &inspected{Kind: "onnx", Producer: m.Proto.GetProducerName(), Opset: m.Opset(), Domains: map[string]int64{}, Nodes: map[string]int{}, Types: map[string]int64{}, Refused: engine.Refused(m),
 		Bytes: m.Size(), External: m.External()}
 	for _, o := range m.Proto.GetOpsetImport() {
-		if d := o.GetDomain(); d != "" && d != "ai.onnx" {
-			x.Domains[d] = o.GetVersion()
+		if !onnx.Builtin(o) {
+			x.Domains[o.GetDomain()] = o.GetVersion()
 		}
 	}
 	for _, n := range m.Graph().GetNode() {
-		op := n.GetOpType()
-		if d := n.GetDomain(); d != "" && d != "ai.onnx" {
-			op = d + "." + op
-		}
-		x.Nodes[op]++
+		x.Nodes[onnx.Operator(n)]++
 	}
 	_ = m.Weights(func(w *onnx.Weight) error {
 		if n, err := onnx.Elements(w.Dims); err == nil {

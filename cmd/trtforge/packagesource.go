@@ -146,13 +146,7 @@ func (s *source) result(dir, name string) error {
 // could build it: of one that needs a GPU only its graph is there.
 func (s *source) made(dir string) (*engine.Manifest, error) {
 	if !store.IsEngine(dir) {
-		path := filepath.Join(dir, "manifest.json")
-		f, err := os.Open(path)
-		if err != nil {
-			return nil, fsx.Explain("reading manifest", path, err)
-		}
-		defer func() { _ = f.Close() }()
-		return engine.ReadManifest(f, path)
+		return engine.LoadManifest(filepath.Join(dir, "manifest.json"))
 	}
 	var err error
 	if s.entry, err = store.Look(dir); err != nil {

@@ -25,6 +25,7 @@ type around struct {
 	build build
 }
 
+// Build builds through the function around.
 func (a around) Build(ctx context.Context, r engine.Request, dir string, p progress.Counter) (*engine.Manifest, error) {
 	return a.build(ctx, r, dir, p)
 }

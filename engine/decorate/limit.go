@@ -5,10 +5,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/trtforge/trtforge/engine"
-	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/progress"
 )
 
@@ -39,23 +37,13 @@ func GPU(lock string) Admission { return gpu(lock) }
 
 type gpu string
 
+// Enter waits for the lock.
 func (g gpu) Enter(ctx context.Context, _ engine.Request, waiting func()) (func(), error) {
-	l := flock.New(string(g))
-	got, err := l.TryLock()
-	if err == nil && !got {
-		waiting()
-		got, err = l.TryLockContext(ctx, poll)
+	l, err := filelock.Wait(ctx, string(g), waiting)
+	if err != nil {
+		return nil, err
 	}
-	if ctx.Err() != nil {
-		if got {
-			_ = l.Unlock()
-		}
-		return nil, context.Cause(ctx)
-	}
-	if err != nil || !got {
-		return nil, fault.Wrap(fault.Runtime, "waiting for the GPU with", string(g), err, "keep the lock on a local file system that you may write to")
-	}
-	return func() { _ = l.Unlock() }, nil
+	return l.Unlock, nil
 }
 
 // Memory admits builds of this process while what they need fits into what is

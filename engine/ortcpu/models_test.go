@@ -15,6 +15,7 @@ import (
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/half"
 )
 
 // TestMain lets the test binary be the ONNX Runtime child.
@@ -54,7 +55,7 @@ func models(t *testing.T) map[string]string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = m.Close() })
-	half, err := quant.Half(m, quant.HalfOptions{})
+	fp16, _, err := half.Convert(m, half.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,12 +71,12 @@ func models(t *testing.T) map[string]string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	odd, err := quant.Half(q, quant.HalfOptions{})
+	odd, _, err := half.Convert(q, half.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	paths := map[string]string{}
-	for name, m := range map[string]*onnx.Model{"fp32": m, "fp16": half, "int8": q, "int8 in fp16": odd} {
+	for name, m := range map[string]*onnx.Model{"fp32": m, "fp16": fp16, "int8": q, "int8 in fp16": odd} {
 		paths[name] = filepath.Join(dir, name+".onnx")
 		if err := onnx.Save(m, paths[name], onnx.SaveOptions{}); err != nil {
 			t.Fatal(err)

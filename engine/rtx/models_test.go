@@ -16,6 +16,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	quanthalf "github.com/trtforge/trtforge/quant/half"
 )
 
 // nvidia is a builder whose worker is started once, at the first build, and
@@ -74,7 +75,7 @@ func decoder(t *testing.T) *onnx.Model {
 
 func half(t *testing.T, m *onnx.Model) *onnx.Model {
 	t.Helper()
-	m, err := quant.Half(m, quant.HalfOptions{})
+	m, _, err := quanthalf.Convert(m, quanthalf.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}

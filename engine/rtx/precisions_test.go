@@ -14,6 +14,7 @@ import (
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
+	quanthalf "github.com/trtforge/trtforge/quant/half"
 )
 
 // every is all of a decoder's linear layers.
@@ -121,7 +122,7 @@ func quantize(t *testing.T, m *onnx.Model, p quant.Policy) *onnx.Model {
 
 func brain(t *testing.T, m *onnx.Model) *onnx.Model {
 	t.Helper()
-	m, err := quant.Half(m, quant.HalfOptions{Type: onnx.BFloat16})
+	m, _, err := quanthalf.Convert(m, quanthalf.Options{Type: onnx.BFloat16})
 	if err != nil {
 		t.Fatal(err)
 	}

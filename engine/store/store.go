@@ -9,11 +9,9 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"time"
-
-	"github.com/gofrs/flock"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
 
@@ -129,34 +127,24 @@ func (s *Store) keys() ([]string, error) {
 	return keys, nil
 }
 
-// poll is how often a waiting process asks for a lock.
-const poll = 100 * time.Millisecond
-
-// lock takes the lock of a key and waits for it. The file stays: removing it
-// would let two hold "the" lock.
+// lock takes the lock of a key and waits for it.
 func (s *Store) lock(ctx context.Context, key string) (unlock func(), err error) {
-	l := flock.New(filepath.Join(s.locks(), key))
-	got, err := l.TryLock()
-	if err == nil && !got {
+	l, err := filelock.Wait(ctx, filepath.Join(s.locks(), key), func() {
 		if s.Waiting != nil {
 			s.Waiting(key)
 		}
-		got, err = l.TryLockContext(ctx, poll)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("waiting for the build of %.12s: %w", key, err)
 	}
-	switch {
-	case got:
-		return func() { _ = l.Unlock() }, nil
-	case ctx.Err() != nil:
-		return nil, fmt.Errorf("waiting for the build of %.12s: %w", key, context.Cause(ctx))
-	}
-	return nil, fault.Wrap(fault.Runtime, "locking", l.Path(), err, "keep the store on a local file system that you may write to (TRTFORGE_HOME)")
+	return l.Unlock, nil
 }
 
 // tryLock takes the lock of a key where nobody holds it.
 func (s *Store) tryLock(key string) (unlock func(), got bool) {
-	l := flock.New(filepath.Join(s.locks(), key))
-	if got, err := l.TryLock(); err != nil || !got {
+	l, err := filelock.Try(filepath.Join(s.locks(), key))
+	if err != nil || l == nil {
 		return nil, false
 	}
-	return func() { _ = l.Unlock() }, true
+	return l.Unlock, true
 }

@@ -9,12 +9,11 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/gofrs/flock"
-
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
@@ -83,15 +82,14 @@ func (w *workshop) lock() error {
 	if err := fsx.MkdirAll(dir); err != nil {
 		return err
 	}
-	l := flock.New(filepath.Join(dir, ".lock"))
-	held, err := l.TryLock()
+	l, err := filelock.Try(filepath.Join(dir, ".lock"))
 	if err != nil {
-		return fsx.Explain("writing", dir, err)
+		return err
 	}
-	if !held {
+	if l == nil {
 		return fault.New(fault.Runtime, "running the study", dir, "another run is at work there", "wait for it, or name another directory with -o")
 	}
-	w.ends = append(w.ends, l.Unlock)
+	w.ends = append(w.ends, func() error { l.Unlock(); return nil })
 	family, err := filepath.Glob(filepath.Join(dir, "family", "*"))
 	for _, m := range append(family, dir) {
 		err = errors.Join(err, fsx.Sweep(m))

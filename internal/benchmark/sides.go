@@ -91,12 +91,7 @@ func withModel(path string, use func(*contract.Contract)) error {
 }
 
 func engineBytes(path string) (int64, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return 0, err
-	}
-	defer func() { _ = f.Close() }()
-	m, err := engine.ReadManifest(f, path)
+	m, err := engine.LoadManifest(path)
 	if err != nil {
 		return 0, err
 	}

@@ -21,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/quant/half"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -166,11 +167,11 @@ func sumsApart(t *testing.T, a, b validate.Sums) (most float64) {
 
 func TestScoreOfHalfPrecision(t *testing.T) {
 	c := client(t)
-	half, err := quant.Half(gpt2(t, export.All), quant.HalfOptions{})
+	fp16, _, err := half.Convert(gpt2(t, export.All), half.Options{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := ScoreRequest{Model: saved(t, half), IDs: text(64), Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 16}, Phase: Prefill}
+	r := ScoreRequest{Model: saved(t, fp16), IDs: text(64), Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 16}, Phase: Prefill}
 	whole, err := Score(t.Context(), c, r, progress.Noop)
 	if err != nil {
 		t.Fatal(err)

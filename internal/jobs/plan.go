@@ -3,9 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"os"
 
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/validate"
 )
@@ -21,37 +19,16 @@ type logitsRequest struct {
 // has the device and gives logits, and what they are worth is found here, by the
 // code that judges every engine. A batch of windows crosses the pipe at a time.
 func ScorePlan(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*validate.Score, error) {
-	windows, err := r.check()
-	if err != nil {
-		return nil, err
-	}
-	var bundle *validate.Bundle
-	if r.Bundle != "" {
-		if bundle, err = validate.Read(r.Bundle); err != nil {
-			return nil, err
+	return r.judged(func(windows []validate.Window, a *validate.Accumulator) error {
+		p.SetMax(int64(len(windows)))
+		for _, g := range Groups(r.Convention, len(r.IDs), len(windows), r.Batch) {
+			if err := r.planGroup(ctx, c, windows, g, a); err != nil {
+				return fmt.Errorf("scoring windows %d to %d: %w", g[0], g[len(g)-1], err)
+			}
+			p.Set(int64(g[len(g)-1] + 1))
 		}
-		defer func() { _ = bundle.Close() }()
-	}
-	a, err := validate.NewAccumulator(windows, r.Convention, len(r.IDs), bundle, r.Phase)
-	if err != nil {
-		return nil, err
-	}
-	if r.Pipe != "" {
-		pipe, err := os.Open(r.Pipe)
-		if err != nil {
-			return nil, fsx.Explain("reading the live reference from", r.Pipe, err)
-		}
-		defer func() { _ = pipe.Close() }()
-		a.Live(pipe)
-	}
-	p.SetMax(int64(len(windows)))
-	for _, g := range Groups(r.Convention, len(r.IDs), len(windows), r.Batch) {
-		if err := r.planGroup(ctx, c, windows, g, a); err != nil {
-			return nil, fmt.Errorf("scoring windows %d to %d: %w", g[0], g[len(g)-1], err)
-		}
-		p.Set(int64(g[len(g)-1] + 1))
-	}
-	return a.Score()
+		return nil
+	})
 }
 
 // planGroup scores windows that run together.

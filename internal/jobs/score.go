@@ -93,6 +93,19 @@ func score(_ context.Context, call *child.Call) (any, error) {
 		return nil, err
 	}
 	r.IDs, call.Tensors = ids, nil
+	return r.judged(func(windows []validate.Window, a *validate.Accumulator) error {
+		return r.with(func(s *ort.Session, load time.Duration) error {
+			session := &timed{Session: s}
+			err := (&scorer{r: r, session: session, windows: windows, a: a, p: call.Progress}).all()
+			a.Took(milliseconds(load), milliseconds(session.run))
+			return err
+		})
+	})
+}
+
+// judged opens what the windows are held against, and is the score once run has
+// given the accumulator the logits of each.
+func (r *ScoreRequest) judged(run func(windows []validate.Window, a *validate.Accumulator) error) (*validate.Score, error) {
 	windows, err := r.check()
 	if err != nil {
 		return nil, err
@@ -116,13 +129,7 @@ func score(_ context.Context, call *child.Call) (any, error) {
 		defer func() { _ = pipe.Close() }()
 		a.Live(pipe)
 	}
-	err = r.with(func(s *ort.Session, load time.Duration) error {
-		session := &timed{Session: s}
-		err := (&scorer{r: r, session: session, windows: windows, a: a, p: call.Progress}).all()
-		a.Took(milliseconds(load), milliseconds(session.run))
-		return err
-	})
-	if err != nil {
+	if err := run(windows, a); err != nil {
 		return nil, err
 	}
 	return a.Score()

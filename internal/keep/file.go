@@ -2,8 +2,10 @@ package keep
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
+	"syscall"
 
 	"github.com/trtforge/trtforge/internal/fault"
 )
@@ -28,6 +30,9 @@ func (f File) Bad(err error) error { return fault.Wrap(fault.Input, f.Doing, f.P
 // another kind.
 func (f File) Read(r io.Reader) ([]byte, error) {
 	b, err := io.ReadAll(io.LimitReader(r, f.Max+1))
+	if errors.Is(err, syscall.EISDIR) {
+		return nil, fault.New(fault.Input, f.Doing, f.Path, "it is a directory", "name the file itself")
+	}
 	if err != nil {
 		return nil, f.Bad(err)
 	}

@@ -14,16 +14,18 @@ const module = "github.com/trtforge/trtforge/"
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
 	{"internal/annotation", "internal/beside", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
-	{"internal/keep"},
+	{"internal/keep", "internal/filelock"},
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
 	{"onnx", "internal/testenv"},
+	{"onnx/shape", "onnx/graph"},
 	{"internal/epoptions"},
 	{"contract", "export", "internal/child"},
 	{"profiles", "internal/doctor", "internal/ort", "internal/worker"},
 	{"profiles/syntax", "profiles/sidecar"},
 	{"profiles/explain", "profiles/lint"},
 	{"calib"},
+	{"quant/half", "quant/quanttest"},
 	{"quant", "calib/tableio"},
 	{"engine", "engine/planfile"},
 	{"engine/enginetest", "engine/decorate"},
@@ -43,7 +45,7 @@ var floors = [][]string{
 }
 
 // pure rooms hold the knowledge: no cgo, no processes, no network.
-var pure = []string{"onnx", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/search", "validate", "bench", "bench/format", "gate", "report", "rows", "stats", "safetensors", "export", "lm", "compare", "engine/planfile"}
+var pure = []string{"onnx", "onnx/shape", "onnx/graph", "contract", "profiles", "profiles/syntax", "profiles/sidecar", "profiles/explain", "profiles/lint", "calib", "calib/tableio", "quant", "quant/half", "quant/search", "validate", "bench", "bench/format", "gate", "report", "rows", "stats", "safetensors", "export", "lm", "compare", "engine/planfile"}
 
 // only says who may import a library that must not spread.
 var only = map[string][]string{
@@ -53,6 +55,7 @@ var only = map[string][]string{
 	"github.com/BurntSushi/toml":         {"pipeline", "profiles/explain", "gate", "examples/tr118"},
 	"github.com/NVIDIA/go-nvml/pkg/nvml": {"internal/doctor"},
 	"github.com/google/flatbuffers/go":   {"calib/tableio"},
+	"github.com/gofrs/flock":             {"internal/filelock"},
 }
 
 type pkg struct {

@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/trtforge/trtforge/internal/child"
@@ -30,9 +29,7 @@ type Client struct {
 	Start, Silence, Run time.Duration
 	Memory              int64
 
-	mu   sync.Mutex
-	c    *child.Child
-	peak int64 // of the children before c
+	child.Keeper
 }
 
 // Call runs a job; see child.Child.Call for its errors.
@@ -73,72 +70,15 @@ func (c *Client) Version(ctx context.Context) (string, error) {
 	return f.Version, err
 }
 
-// Peak is the largest memory of a child's process tree so far, in bytes.
-func (c *Client) Peak() int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.c == nil {
-		return c.peak
-	}
-	return max(c.peak, c.c.Peak())
-}
-
-// Stop halts the child until Continue; see child.Child.Stop. Where there is none
-// it does nothing.
-func (c *Client) Stop() { c.each((*child.Child).Stop) }
-
-// Continue lets the child go on.
-func (c *Client) Continue() { c.each((*child.Child).Continue) }
-
-func (c *Client) each(do func(*child.Child)) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.c != nil {
-		do(c.c)
-	}
-}
-
-// PID is the child's process id; 0 where there is none.
-func (c *Client) PID() (pid int) {
-	c.each(func(running *child.Child) { pid = running.PID() })
-	return pid
-}
-
-// Close ends the child. The client may be used again afterwards.
-func (c *Client) Close() error {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.drop()
-}
-
-// drop closes the child that there is.
-func (c *Client) drop() error {
-	if c.c == nil {
-		return nil
-	}
-	c.peak = max(c.peak, c.c.Peak())
-	err := c.c.Close()
-	c.c = nil
-	return err
-}
-
-// running is a child that takes jobs: the present one, or a new one where that
-// has died.
+// running is a child that takes jobs.
 func (c *Client) running(ctx context.Context) (*child.Child, error) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.c != nil && c.c.Alive() {
-		return c.c, nil
-	}
-	if err := c.drop(); err != nil {
-		return nil, err
-	}
-	spec, err := c.spec()
-	if err != nil {
-		return nil, err
-	}
-	c.c, err = child.Start(ctx, spec)
-	return c.c, err
+	return c.Running(ctx, func(ctx context.Context) (*child.Child, error) {
+		spec, err := c.spec()
+		if err != nil {
+			return nil, err
+		}
+		return child.Start(ctx, spec)
+	})
 }
 
 func (c *Client) spec() (child.Spec, error) {

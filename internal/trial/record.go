@@ -12,10 +12,9 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/gofrs/flock"
-
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/rows"
@@ -86,11 +85,14 @@ func (t *Trial) open() (*record, error) {
 	if err := fsx.MkdirAll(t.Dir); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(t.Dir, ".lock"))
-	if held, err := lock.TryLock(); err != nil || !held {
-		return nil, fault.Wrap(fault.Runtime, "locking", t.Dir, errors.Join(err, errors.New("another benchmark writes there")), "wait for it, or choose another directory")
+	lock, err := filelock.Try(filepath.Join(t.Dir, ".lock"))
+	if err != nil {
+		return nil, err
 	}
-	r.unlock = func() { _ = lock.Unlock() }
+	if lock == nil {
+		return nil, fault.New(fault.Runtime, "locking", t.Dir, "another benchmark writes there", "wait for it, or choose another directory")
+	}
+	r.unlock = lock.Unlock
 	if err := r.begin(); err != nil {
 		r.close()
 		return nil, err

@@ -53,7 +53,7 @@ func Facts(m *onnx.Model) *Graph {
 		}
 	}
 	for _, n := range m.Graph().GetNode() {
-		g.nodes = append(g.nodes, node{qualified(n), n.GetInput(), n.GetOutput()})
+		g.nodes = append(g.nodes, node{onnx.Operator(n), n.GetInput(), n.GetOutput()})
 	}
 	c := constants(m)
 	g.ShapeInputs = g.shapeInputs()
@@ -64,17 +64,10 @@ func Facts(m *onnx.Model) *Graph {
 
 const maxNested = 32 // branches inside branches that are counted
 
-func qualified(n *onnxpb.NodeProto) string {
-	if d := n.GetDomain(); d != "" && d != "ai.onnx" {
-		return d + "." + n.GetOpType()
-	}
-	return n.GetOpType()
-}
-
 func (g *Graph) count(graph *onnxpb.GraphProto, depth int) {
 	for _, n := range graph.GetNode() {
 		g.Nodes++
-		g.Ops[qualified(n)]++
+		g.Ops[onnx.Operator(n)]++
 		if n.GetOpType() == "If" {
 			g.Branches = append(g.Branches, n.GetName())
 		}
