@@ -85,9 +85,13 @@ func (v *Validation) Beginning() []int { return v.IDs[:min(len(v.IDs), 1<<14)] }
 // shorter prompts, and as many rows at once as they hold. It is nil where they hold
 // one alone.
 func (v *Validation) invariance(r *Runnable) (*jobs.InvarianceRequest, error) {
+	length := 0 // as the job likes
+	if profiled(r) {
+		length = min(32, max(2, v.Bundle.Convention.Length-9)) // within a window, with steps after it
+	}
 	for _, alike := range []bool{false, true} {
 		for rows := 4; rows > 1; rows-- {
-			i, err := jobs.InvarianceRequest{Model: r.Model, IDs: v.Beginning(), Rows: rows, Alike: alike}.Filled()
+			i, err := jobs.InvarianceRequest{Model: r.Model, IDs: v.Beginning(), Rows: rows, Length: length, Alike: alike}.Filled()
 			if err != nil {
 				return nil, err
 			}

@@ -47,7 +47,7 @@ func TestShapesAreThoseOfTheProfiles(t *testing.T) {
 		asks   int  // rows of invariance
 		padded bool // and padding
 	}{
-		"two rows":      {built("phase", long, short), scored{2, 4}, 2, false},
+		"two rows":      {built("phase", long, short), scored{2, 4}, 2, true},
 		"one row":       {built("phase", profiles.Scenario{Name: "long", Batch: 1, PromptTokens: 15, NewTokens: 40}, short), scored{1, 4}, 0, false},
 		"any":           {&Runnable{Backend: "ortcpu", Model: jobs.Model{Contract: c}}, scored{}, 4, true},
 		"short prompts": {built("phase", short), scored{}, 0, false},
