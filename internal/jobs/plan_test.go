@@ -138,7 +138,7 @@ func TestPlansAnswerForThemselves(t *testing.T) {
 			t.Errorf("%s: greedy text agrees for %v tokens", name, got)
 		}
 	}
-	v, err := Invariance(t.Context(), gpu, InvarianceRequest{Model: plan, IDs: text(60), Rows: 3, Length: 10, Steps: 8, Alike: true}, progress.Noop)
+	v, err := Invariance(t.Context(), gpu, InvarianceRequest{Model: plan, IDs: text(60), Rows: 3, Length: 10, Steps: 7, Alike: true}, progress.Noop)
 	if err != nil {
 		t.Fatal(err)
 	}
