@@ -209,3 +209,21 @@ func TestRowsTellModesApart(t *testing.T) {
 		t.Errorf("warnings %v and %v", uncached.Warnings, cached.Warnings)
 	}
 }
+
+// The 99 % quantile of gaps is that of all requests together, and one slow token in a
+// hundred shows in it where no request's median has it.
+func TestGapsOfAllRequests(t *testing.T) {
+	if _, found := rows.Find(Rows(samples(9, 20, 5)), "a", "short", Decode, GapP99); found {
+		t.Error("36 gaps have a 99 % quantile")
+	}
+	all := samples(200, 20, 5)
+	for i := range all {
+		if i%20 == 0 {
+			all[i].Gaps[2] = 50
+		}
+	}
+	r, _ := rows.Find(Rows(all), "a", "short", Decode, GapP99)
+	if r.N != 800 || r.Value < 5 || r.Lo != 5 || r.Hi != 50 {
+		t.Errorf("%+v", r)
+	}
+}

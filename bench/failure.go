@@ -16,7 +16,7 @@ const (
 	Timeout    Class = "timeout"    // took longer than allowed
 	NonFinite  Class = "non_finite" // the logits hold NaN, or an infinity was chosen
 	Died       Class = "died"       // the process ended
-	Backwards  Class = "clock"      // the clock ran back
+	Backwards  Class = "clock"      // the clock ran back or stood still
 	Vocabulary Class = "vocabulary" // the tokens are another model's
 	Other      Class = "other"      // anything else; the cause says it
 )

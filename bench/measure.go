@@ -37,19 +37,21 @@ func NewTimer(s lm.Session, of *contract.Contract, c Case, text []int64, seed ui
 	if err := c.Check(); err != nil {
 		return nil, err
 	}
-	prompts, err := c.Prompts(text, of.Vocab, seed)
-	if err != nil {
-		return nil, err
-	}
 	t := &Timer{c: c, m: &meter{Session: s, clock: clock}, clock: clock, next: make([]int64, c.Batch), marks: make([]time.Duration, c.NewTokens)}
 	t.made = make([]int64, c.Batch*c.NewTokens)
+	var err error // the decoder comes first: what has no room fails at once
 	if t.d, err = lm.NewDecoder(t.m, of, lm.Options{Batch: c.Batch, Capacity: c.Capacity(), Uncached: c.mode() == Uncached}); err != nil {
 		return nil, fmt.Errorf("scenario %s: %w", c.Name, err)
+	}
+	prompts, err := c.Prompts(text, of.Vocab, seed)
+	if err != nil {
+		_ = t.d.Close() // nothing was run
+		return nil, err
 	}
 	columns, untimed := c.columns()
 	t.pieces, t.untimed = cut(prompts, columns), untimed
 	if err := t.d.PreparePieces(columns, c.NewTokens); err != nil {
-		_ = t.d.Close() // nothing was run
+		_ = t.d.Close()
 		return nil, fmt.Errorf("preparing scenario %s: %w", c.Name, err)
 	}
 	return t, nil
@@ -148,9 +150,12 @@ func finite(l lm.Logits, chosen []int64) bool {
 	return true
 }
 
-// backwards is the failure of a request during which the clock ran back; nil where
-// it did not.
+// backwards is the failure of a request during which the clock ran back, or stood
+// still for a whole prompt; nil where it did not.
 func backwards(start time.Duration, marks []time.Duration) *Failure {
+	if marks[0] == start {
+		return &Failure{Class: Backwards, Cause: "the clock stood still until the first token"}
+	}
 	for _, m := range marks {
 		if m < start {
 			return &Failure{Class: Backwards, Cause: fmt.Sprintf("the clock ran back by %s", start-m)}

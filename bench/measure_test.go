@@ -181,6 +181,9 @@ func TestMeasureFails(t *testing.T) {
 			t.Errorf("want a failure of class %s, got %+v", want, s)
 		}
 	}
+	if s := timer(t, &fakeSession{clock: &fakeClock{}}, scenario(1, 4, 3)).Measure(); s.Failure == nil || s.Failure.Class != Backwards {
+		t.Errorf("the clock stands still: %+v", s)
+	}
 	if s := timer(t, &fakeSession{value: inf}, scenario(1, 4, 3)).Measure(); s.Failure == nil || s.Failure.Class != NonFinite {
 		t.Errorf("an infinite logit is chosen: %+v", s)
 	}

@@ -20,6 +20,7 @@ const (
 	PrefillRate  = "prefill_tok_s" // phase prefill
 	TPOT         = "tpot"          // phase decode
 	GapP90       = "itl_p90"       // phase decode: median over requests of the 90 % quantile of gaps between tokens
+	GapP99       = "itl_p99"       // phase decode: the 99 % quantile of all gaps of all requests, from 100 gaps on
 	DecodeRate   = "decode_tok_s"  // phase decode
 	E2E          = "e2e"
 	E2EP99       = "e2e_p99"       // from 100 requests on
@@ -39,8 +40,8 @@ const (
 	Decode  = "decode"
 )
 
-// tailFrom is the least number of requests of which a 99 % quantile is made; below
-// 368 it has no interval and says so.
+// tailFrom is the least number of requests, or gaps, of which a 99 % quantile is made;
+// below 368 it has no interval and says so.
 const tailFrom = 100
 
 // Rows summarises samples, engine by engine, scenario by scenario and mode by mode
@@ -142,6 +143,9 @@ func times(good []Sample, add adder) {
 		// Gaps of one request are not independent, so the sample is the request.
 		tails := each(decodes, func(s Sample) float64 { return stats.Quantile(s.Gaps, 0.9).Value })
 		add(Decode, GapP90, "ms", stats.Median(tails), nil)
+		if gaps := gapsOf(decodes); gaps != nil {
+			add(Decode, GapP99, "ms", stats.GroupedQuantile(gaps, 0.99), nil)
+		}
 		rate := each(decodes, func(s Sample) float64 { return 1000 * float64(s.Batch) / s.TPOT() })
 		add(Decode, DecodeRate, "tok/s", stats.Median(rate), nil)
 	}
@@ -150,6 +154,20 @@ func times(good []Sample, add adder) {
 	if len(e2e) >= tailFrom {
 		add("", E2EP99, "ms", stats.Quantile(e2e, 0.99), nil)
 	}
+}
+
+// gapsOf are the gaps between tokens, those of each request; nil where they are
+// fewer than a 99 % quantile is made of.
+func gapsOf(decodes []Sample) (all [][]float64) {
+	n := 0
+	for _, s := range decodes {
+		all = append(all, s.Gaps)
+		n += len(s.Gaps)
+	}
+	if n < tailFrom {
+		return nil
+	}
+	return all
 }
 
 // use adds the rows of what requests needed beside time. What nobody measured has

@@ -151,6 +151,9 @@ func (s Sample) check() error {
 	if len(s.Gaps) > 0 && len(s.Gaps) != s.NewTokens-1 {
 		return fmt.Errorf("%d gaps between %d tokens", len(s.Gaps), s.NewTokens)
 	}
+	if s.TTFT == 0 {
+		return errors.New("a first token after 0 ms: the clock stood still")
+	}
 	for _, v := range append([]float64{s.TTFT, s.E2E - s.TTFT, s.Run, s.Load}, s.Gaps...) {
 		if v < 0 || math.IsNaN(v) || math.IsInf(v, 0) {
 			return fmt.Errorf("%g ms is no time", v)

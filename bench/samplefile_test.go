@@ -59,6 +59,7 @@ func TestSamplesThatCannotBe(t *testing.T) {
 		"no engine":          {`"a"`, `""`},
 		"a batch of 0":       {`"batch":1`, `"batch":0`},
 		"backwards":          {`"e2e_ms":3`, `"e2e_ms":0.5`},
+		"a clock that stood": {`"ttft_ms":1`, `"ttft_ms":0`},
 		"a gap too many":     {`[1,1]`, `[1,1,1]`},
 		"a gap of no time":   {`[1,1]`, `[1,-1]`},
 		"lengths of no rows": {`"batch":1`, `"batch":1,"lengths":[1,2]`},

@@ -1,6 +1,10 @@
 package calib
 
-import "math"
+import (
+	"cmp"
+	"math"
+	"slices"
+)
 
 // The figures of TensorRT's entropy calibration. Its histogram has 2,048 bins or
 // more over the observed range: as many as a range of a power of two is divided
@@ -45,14 +49,13 @@ func (h *Histogram) leastDivergence() float32 {
 		return 0
 	}
 	d := newDivergences(h.entropyBins())
-	n := len(d.bins)
-	best, least := n, math.Inf(1)
-	for i := n; i >= entropyLevels; i-- {
-		if d.atLeast(i) > least {
-			continue
+	best, least := len(d.bins), math.Inf(1)
+	for _, b := range d.bounds() {
+		if b.atLeast > least {
+			break
 		}
-		if kl := d.of(i); kl < least {
-			best, least = i, kl
+		if kl := d.of(b.i); kl < least || kl == least && b.i > best {
+			best, least = b.i, kl
 		}
 	}
 	width := math.Ldexp(1, h.Exp) / entropyBins
@@ -107,10 +110,26 @@ func xlogx(x float64) float64 {
 	return x * math.Log(x)
 }
 
+// bound is what the divergence of i is not less than.
+type bound struct {
+	i       int
+	atLeast float64
+}
+
+// bounds are those of all i, the least first: nearly all i are ruled out by the
+// divergences of the first few, each in a sixtieth of the time.
+func (d *divergences) bounds() []bound {
+	all := make([]bound, 0, len(d.bins))
+	for i := len(d.bins); i >= entropyLevels; i-- {
+		all = append(all, bound{i, d.atLeast(i)})
+	}
+	slices.SortFunc(all, func(a, b bound) int { return cmp.Compare(a.atLeast, b.atLeast) })
+	return all
+}
+
 // atLeast is less than the divergence when the first i bins are kept: that of P and
 // Q in two parts, the last bin, which the outliers are added to, and the others (no
-// division can have a greater divergence than a finer one). Nearly all i
-// are ruled out by it, each in a sixtieth of the time.
+// division can have a greater divergence than a finer one).
 func (d *divergences) atLeast(i int) float64 {
 	all, kept, last := d.count[len(d.count)-1], d.count[i], float64(d.bins[i-1])
 	from := ((entropyLevels-1)*i + entropyLevels - 1) / entropyLevels

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestNoThresholdIsRuledOutWrongly holds the bound against each divergence, of
-// values with and without a heavy tail.
+// TestNoThresholdIsRuledOutWrongly holds the bound against each divergence, and the
+// threshold against that of all divergences, of values with and without a heavy tail.
 func TestNoThresholdIsRuledOutWrongly(t *testing.T) {
 	r := rand.New(rand.NewPCG(3, 3))
 	for name, value := range map[string]func() float64{
@@ -18,10 +18,19 @@ func TestNoThresholdIsRuledOutWrongly(t *testing.T) {
 	} {
 		h := histogramOf(t, value, 100000)
 		d := newDivergences(h.entropyBins())
-		for i := entropyLevels; i <= len(d.bins); i++ {
-			if kl, bound := d.of(i), d.atLeast(i); bound > kl+1e-12 {
+		best, least := len(d.bins), math.Inf(1)
+		for i := len(d.bins); i >= entropyLevels; i-- {
+			kl, bound := d.of(i), d.atLeast(i)
+			if kl < least {
+				best, least = i, kl
+			}
+			if bound > kl+1e-12 {
 				t.Fatalf("%s: the divergence of %d bins is %g, the bound %g", name, i, kl, bound)
 			}
+		}
+		want := min(h.Amax(), float32((float64(best)+0.5)*math.Ldexp(1, h.Exp)/entropyBins))
+		if got := h.leastDivergence(); got != want {
+			t.Errorf("%s: the threshold is %g, that of all divergences %g", name, got, want)
 		}
 	}
 }

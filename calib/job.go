@@ -35,7 +35,7 @@ type Keeper struct {
 	From *Observations             // of the same job, to go on from; nil begins anew
 	Save func(*Observations) error // is given the observations now and then; nil = never
 	// Every is how long it waits at least between two saves; 0 means 5 s. Saving
-	// takes a twentieth of the time at most.
+	// takes a fiftieth of the time at most.
 	Every time.Duration
 }
 

@@ -17,7 +17,7 @@ type saver struct {
 }
 
 // savingShare is the part of the time that saving may take, one in so many.
-const savingShare = 20
+const savingShare = 50
 
 func newSaver(k Keeper) *saver {
 	if k.Every == 0 {

@@ -359,8 +359,12 @@ func TestRoundsThatDiffer(t *testing.T) {
 		if got.Class != want || !strings.Contains(got.Warnings[0], "rounds differ") {
 			t.Errorf("%d rounds: %+v", rounds, got)
 		}
-		if rounds == 5 && len((Limits{{Share: 0.03}}).Broken(c)) > 0 {
+		limits := Limits{{Share: 0.03}}
+		if rounds == 5 && len(limits.Broken(c)) > 0 {
 			t.Error("a gate failed on what five rounds say")
+		}
+		if open := limits.Open(c); (len(open) > 0) != (rounds == 5) {
+			t.Errorf("%d rounds: the gate could not judge %q", rounds, open)
 		}
 	}
 }

@@ -96,6 +96,18 @@ func rank(c Class) int {
 	return 0
 }
 
+// Open are the names of held figures that got worse by more than their limit as far as
+// so few samples tell: the gate lets them pass, and whoever leans on it must know.
+func (ls Limits) Open(c *Comparison) (names []string) {
+	for _, one := range c.Changes {
+		l, held := ls.of(one.Name)
+		if share, lo, _, ok := one.Worse(); held && ok && notFinite(lo) && share > l.Share {
+			names = append(names, one.Label())
+		}
+	}
+	return names
+}
+
 // breaks says why the figure is beyond its limit; empty where it is not.
 func (c Change) breaks(limit float64) string {
 	switch {

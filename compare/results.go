@@ -156,7 +156,10 @@ func (r *Results) of(engine, as string) *Results {
 }
 
 // shape is what a scenario asks for.
-type shape struct{ batch, prompt, tokens, depth, chunk int }
+type shape struct {
+	batch, prompt, tokens, depth, chunk int
+	ragged                              bool
+}
 
 func (s shape) String() string {
 	text := fmt.Sprintf("%dx%d+%d", s.batch, s.prompt, s.tokens)
@@ -165,6 +168,9 @@ func (s shape) String() string {
 	}
 	if s.chunk > 0 {
 		text += fmt.Sprintf(" in chunks of %d", s.chunk)
+	}
+	if s.ragged {
+		text += " with rows of different length"
 	}
 	return text
 }
@@ -175,7 +181,7 @@ func (r *Results) shapes() map[[2]string]shape {
 	for _, s := range r.Samples {
 		at := [2]string{s.Scenario, string(s.Mode)}
 		if _, known := all[at]; !known {
-			all[at] = shape{s.Batch, s.PromptTokens, s.NewTokens, s.Depth, s.Chunk}
+			all[at] = shape{s.Batch, s.PromptTokens, s.NewTokens, s.Depth, s.Chunk, len(s.Lengths) > 0}
 		}
 	}
 	return all

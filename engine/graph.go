@@ -17,29 +17,22 @@ func PrecisionOf(m *onnx.Model) Precision {
 	for _, w := range m.Graph().GetInitializer() {
 		seen[onnx.DType(w.GetDataType())] = true
 	}
-	dequantized := map[string]bool{}
 	weights := false
 	for _, n := range m.Graph().GetNode() {
-		switch op := n.GetOpType(); op {
+		switch n.GetOpType() {
 		case "MatMulInteger", "QLinearMatMul", "MatMulIntegerToFloat", "DynamicQuantizeMatMul", "QGemm", "QAttention", "QLinearConv", "ConvInteger":
 			return INT8
 		case "MatMulNBits":
 			weights = true
-		case "MatMul", "Gemm":
-			a, b := from(dequantized, n, 0), from(dequantized, n, 1)
-			if a && b {
-				return INT8
-			}
-			weights = weights || b
 		case "Constant":
 			seen[onnx.DType(onnx.Attr(n, "value").GetT().GetDataType())] = true
-		case "DequantizeLinear":
-			mark(dequantized, n)
-		case "Transpose", "Reshape", "Cast", "Identity": // what is between is moved, not computed
-			if from(dequantized, n, 0) {
-				mark(dequantized, n)
-			}
 		}
+	}
+	for _, p := range multiplied(m) {
+		if p.left && p.right {
+			return INT8
+		}
+		weights = weights || p.right
 	}
 	switch {
 	case weights:
@@ -52,14 +45,47 @@ func PrecisionOf(m *onnx.Model) Precision {
 	return FP32
 }
 
-func from(made map[string]bool, n *onnxpb.NodeProto, input int) bool {
-	return len(n.GetInput()) > input && made[n.Input[input]]
+// product is a matrix product, and which of its operands are dequantized.
+type product struct {
+	node        *onnxpb.NodeProto
+	left, right bool
 }
 
-func mark(made map[string]bool, n *onnxpb.NodeProto) {
-	for _, out := range n.GetOutput() {
-		made[out] = true
+// multiplied are the matrix products of a graph.
+func multiplied(m *onnx.Model) (all []product) {
+	dequantized := map[string]bool{}
+	from := func(n *onnxpb.NodeProto, input int) bool {
+		return len(n.GetInput()) > input && dequantized[n.Input[input]]
 	}
+	for _, n := range m.Graph().GetNode() {
+		switch n.GetOpType() {
+		case "DequantizeLinear":
+		case "Transpose", "Reshape", "Cast", "Identity": // what is between is moved, not computed
+			if !from(n, 0) {
+				continue
+			}
+		case "MatMul", "Gemm":
+			all = append(all, product{n, from(n, 0), from(n, 1)})
+			continue
+		default:
+			continue
+		}
+		for _, out := range n.GetOutput() {
+			dequantized[out] = true
+		}
+	}
+	return all
+}
+
+// Quantized are the matrix products of a graph whose two operands are both
+// dequantized: those that an INT8 engine computes in integers.
+func Quantized(m *onnx.Model) (nodes []*onnxpb.NodeProto) {
+	for _, p := range multiplied(m) {
+		if p.left && p.right {
+			nodes = append(nodes, p.node)
+		}
+	}
+	return nodes
 }
 
 // named is how many matrix products an error names.
@@ -68,20 +94,10 @@ const named = 5
 // unquantized says which matrix products of a graph have no quantized operand; ""
 // where every one has.
 func unquantized(m *onnx.Model) string {
-	dequantized := map[string]bool{}
 	var plain []string
-	for _, n := range m.Graph().GetNode() {
-		switch n.GetOpType() {
-		case "DequantizeLinear":
-			mark(dequantized, n)
-		case "Transpose", "Reshape", "Cast", "Identity":
-			if from(dequantized, n, 0) {
-				mark(dequantized, n)
-			}
-		case "MatMul", "Gemm":
-			if !from(dequantized, n, 0) && !from(dequantized, n, 1) {
-				plain = append(plain, n.GetName())
-			}
+	for _, p := range multiplied(m) {
+		if !p.left && !p.right {
+			plain = append(plain, p.node.GetName())
 		}
 	}
 	text := strings.Join(plain[:min(named, len(plain))], ", ")

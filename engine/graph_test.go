@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -39,5 +40,28 @@ func TestPrecisionOf(t *testing.T) {
 		if err := CheckGraph(m, "fp8"); fault.Classify(err) != fault.Input {
 			t.Errorf("%s as fp8: %v", name, err)
 		}
+	}
+}
+
+// TestQuantized finds the products of integers, whatever only moves their operands.
+func TestQuantized(t *testing.T) {
+	m := onnx.New("g")
+	m.Graph().Node = []*onnxpb.NodeProto{
+		onnx.Node("DequantizeLinear", "", []string{"q", "s"}, []string{"a"}),
+		onnx.Node("DequantizeLinear", "", []string{"w", "s"}, []string{"b"}),
+		onnx.Node("Transpose", "", []string{"b"}, []string{"c"}),
+		onnx.Node("Cast", "", []string{"c"}, []string{"d"}),
+		onnx.Node("Relu", "", []string{"a"}, []string{"e"}),
+		onnx.Node("MatMul", "direct", []string{"a", "b"}, []string{"y0"}),
+		onnx.Node("Gemm", "moved", []string{"a", "d"}, []string{"y1"}),
+		onnx.Node("MatMul", "weights alone", []string{"x", "d"}, []string{"y2"}),
+		onnx.Node("MatMul", "computed", []string{"e", "d"}, []string{"y3"}),
+	}
+	var names []string
+	for _, n := range Quantized(m) {
+		names = append(names, n.GetName())
+	}
+	if !slices.Equal(names, []string{"direct", "moved"}) {
+		t.Errorf("%q", names)
 	}
 }

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
@@ -39,9 +40,19 @@ func (m *Model) Digest() (string, error) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	// Weights that are made on the spot may hold a copy meanwhile: hence few hashers.
 	sums, errs := make([]string, len(names)), make([]error, len(names))
-	beside.Do(len(names), hashers, func(i int) { sums[i], errs[i] = m.weights[names[i]].digest() })
+	largest := make([]int, len(names)) // or one hasher would end with a table of embeddings, and the others wait
+	for i := range largest {
+		largest[i] = i
+	}
+	slices.SortStableFunc(largest, func(a, b int) int {
+		return cmp.Compare(m.weights[names[b]].Data.Size(), m.weights[names[a]].Data.Size())
+	})
+	// Weights that are made on the spot may hold a copy meanwhile: hence few hashers.
+	beside.Do(len(names), hashers, func(k int) {
+		i := largest[k]
+		sums[i], errs[i] = m.weights[names[i]].digest()
+	})
 	for _, err := range errs {
 		if err != nil {
 			return "", err

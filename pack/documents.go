@@ -1,8 +1,11 @@
 package pack
 
 import (
+	"fmt"
 	"path/filepath"
+	"strings"
 
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 )
@@ -24,12 +27,9 @@ func Documents(dir string, all map[string]any) error {
 	return nil
 }
 
-// WriteChecksums writes the sha256 of every file below dir into [Checksums] there.
-func WriteChecksums(dir string) error { return checksums(dir) }
-
 // Engine is an engine that is packed for a machine without a network.
 type Engine struct {
-	Name      string
+	Manifest  *engine.Manifest
 	Copy      func(dir string) error // puts the engine, its manifest and its seal into dir
 	Documents map[string]any         // written beside as JSON: verdicts
 	Notes     []string               // of the README, a paragraph each
@@ -49,14 +49,22 @@ func (e Engine) Pack(dir string) error {
 		if err := Documents(tmp, e.Documents); err != nil {
 			return err
 		}
-		text := "# " + e.Name + "\n\nAn engine with its manifest and its seal. On a machine that has trtforge,\n\n" +
+		m := e.Manifest
+		text := fmt.Sprintf("# %s\n\nThe engine %s,\nbuilt by %s", strings.TrimSpace(m.Backend+" "+string(m.Achieved)), m.Key, m.Builder)
+		if m.ModelDigest != "" {
+			text += " of the graph\n" + m.ModelDigest
+		}
+		text += ",\nwith its manifest and its seal. On a machine that has trtforge,\n\n" +
 			"    trtforge engines adopt engine\n\nproves it and takes it into the store.\n"
-		for _, n := range append(e.Notes, Redistribution, "`sha256sum -c "+Checksums+"` proves the files.") {
+		if m.Licence != "" {
+			text += "\nIt was " + m.Licence + ".\n"
+		}
+		for _, n := range append(e.Notes, Redistribution, provesFiles) {
 			text += "\n" + n + "\n"
 		}
 		if err := write(filepath.Join(tmp, "README.md"), text); err != nil {
 			return err
 		}
-		return checksums(tmp)
+		return WriteChecksums(tmp)
 	})
 }

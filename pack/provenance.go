@@ -2,39 +2,33 @@ package pack
 
 import (
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
-
-	"github.com/trtforge/trtforge/internal/fsx"
 )
-
-// Checksums is the file of checksums, as `sha256sum -c` reads it.
-const Checksums = "checksums.sha256"
-
-// checksums writes the sha256 of every file below dir.
-func checksums(dir string) error {
-	sums, err := fsx.Digests(dir)
-	if err != nil {
-		return err
-	}
-	var lines []string
-	for name, sum := range sums {
-		lines = append(lines, fmt.Sprintf("%s  %s\n", sum, name))
-	}
-	slices.Sort(lines)
-	return write(filepath.Join(dir, Checksums), strings.Join(lines, ""))
-}
 
 // readme says what the repository is and where it comes from.
 func (m Model) readme() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# %s\n\nA model repository for Triton %s, written by trtforge. In NVIDIA's container of that release:\n\n", m.Name, m.Release)
-	fmt.Fprintf(&b, "    docker run --gpus all -v $PWD:/models -v trt-cache:%s IMAGE tritonserver --model-repository=/models\n\n", cachePath)
+	fmt.Fprintf(&b, "# %s\n\nA model repository for Triton %s, written by trtforge. In NVIDIA's container of that release, here:\n\n", m.Name, m.Release)
 	if m.Graph != "" {
-		b.WriteString("The server builds the TensorRT engine from the graph when it loads the model, and keeps it in the\nvolume trt-cache: remove that when the graph changes. Every request must lie inside the one profile:\n\n")
+		fmt.Fprintf(&b, `    docker run --rm --gpus all -p 8000-8002:8000-8002 -e NVIDIA_TF32_OVERRIDE=0 \
+        -v "$PWD":/models:ro -v trt-cache:%s \
+        IMAGE tritonserver --model-repository=/models
+
+The server builds the TensorRT engine of the graph when it first loads the model, and
+keeps it in the volume trt-cache, under the release and the graph's digest. The variable
+keeps float32 products from being rounded to TF32. Every request must lie inside the one
+profile:
+
+`, cachePath)
 	} else {
-		b.WriteString("The plan belongs to the TensorRT version and the GPU that it was built for. It holds these profiles:\n\n")
+		b.WriteString(`    docker run --rm --gpus all -p 8000-8002:8000-8002 -v "$PWD":/models:ro \
+        IMAGE tritonserver --model-repository=/models
+
+The plan belongs to the TensorRT version and the GPU that it was built for. It holds these
+profiles:
+
+`)
 	}
 	b.WriteString("| profile | input | min | opt | max |\n|---|---|---|---|---|\n")
 	for _, p := range m.Profiles {
@@ -42,15 +36,26 @@ func (m Model) readme() string {
 			fmt.Fprintf(&b, "| %s | %s | %s | %s | %s |\n", p.Name, r.Input, list(r.Min), list(r.Opt), list(r.Max))
 		}
 	}
-	if m.Manifest != nil {
-		fmt.Fprintf(&b, "\nkey %s, %s, built by %s from the graph %s.\n", m.Manifest.Key, m.Manifest.Achieved, m.Manifest.Builder, m.Manifest.ModelDigest)
-		if m.Manifest.Licence != "" {
-			fmt.Fprintf(&b, "The engine was %s.\n", m.Manifest.Licence)
+	if m.Graph != "" {
+		fmt.Fprintf(&b, "\nThe graph has the digest %s.\n", m.Digest)
+	}
+	if e := m.Manifest; e != nil {
+		what := "The plan is"
+		if m.Graph != "" {
+			what = "What was verified of it is"
+		}
+		fmt.Fprintf(&b, "\n%s the engine %s (manifest.json): %s, built by %s", what, e.Key, e.Achieved, e.Builder)
+		if e.ModelDigest != "" {
+			fmt.Fprintf(&b, " from the graph %s", e.ModelDigest)
+		}
+		b.WriteString(".\n")
+		if e.Licence != "" && m.Plan != "" {
+			fmt.Fprintf(&b, "It was %s.\n", e.Licence)
 		}
 	}
 	for _, n := range append(slices.Clone(m.Notes), Redistribution) {
 		fmt.Fprintf(&b, "\n%s\n", n)
 	}
-	fmt.Fprintf(&b, "\n`sha256sum -c %s` proves the files.\n", Checksums)
+	fmt.Fprintf(&b, "\n%s\n", provesFiles)
 	return b.String()
 }

@@ -24,7 +24,8 @@ type Model struct {
 	Profiles []profiles.Profile
 	// Graph is the typed ONNX graph for the onnxruntime backend. Only the first
 	// profile can run there.
-	Graph string
+	Graph  string
+	Digest string // of the graph; onnx.Model.Digest
 	// Data are the files of the graph's weights, which lie in its directory or below
 	// ([onnx.Model.DataFiles]).
 	Data []string
@@ -52,6 +53,9 @@ func (m Model) check() error {
 	if m.Contract == nil || len(m.Profiles) == 0 {
 		bad("the server must know inputs and profiles", "give the contract and the plan of profiles")
 	}
+	if m.Graph != "" && m.Digest == "" {
+		bad("the graph has no digest, which its engines are kept under", "give that of the graph")
+	}
 	if m.Graph != "" && len(m.Profiles) > 1 {
 		bad(fmt.Sprintf("%d profiles, and the onnxruntime backend only ever runs the first", len(m.Profiles)), "derive one wide profile (`trtforge profiles derive --backend orttrt`)")
 	}
@@ -62,13 +66,15 @@ func (m Model) check() error {
 const cachePath = "/opt/tritonserver/trt-cache"
 
 // accelerator are the parameters beside the profile: engines are kept, and in a
-// directory of this model alone, for the provider names them after nodes.
+// directory of this graph and release alone. The provider names them after nodes, and
+// one that another TensorRT wrote stops the load.
 func (m Model) accelerator() map[string]string {
 	if m.Graph == "" {
 		return nil
 	}
 	return map[string]string{
-		"trt_engine_cache_enable": "true", "trt_engine_cache_path": cachePath + "/" + m.Name, "trt_engine_cache_prefix": m.Name,
+		"trt_engine_cache_enable": "true", "trt_engine_cache_prefix": m.Name,
+		"trt_engine_cache_path":   fmt.Sprintf("%s/%s-%s-%.12s", cachePath, m.Name, m.Release, m.Digest),
 		"trt_timing_cache_enable": "true", "trt_timing_cache_path": cachePath,
 	}
 }
@@ -111,7 +117,7 @@ func Triton(dir string, m Model) error {
 		if err := write(filepath.Join(tmp, "README.md"), m.readme()); err != nil {
 			return err
 		}
-		return checksums(tmp)
+		return WriteChecksums(tmp)
 	})
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -112,6 +113,8 @@ type RunConfig struct {
 	Seed        uint64 `toml:"seed"`         // of sampling and of the order of measurements
 	Timeout     string `toml:"timeout"`      // of one job, "10m"
 	Repetitions int    `toml:"repetitions"`  // timed runs of each engine and scenario; 0 = 10
+	Until       string `toml:"until"`        // further runs until each median's interval is within this share of it, "1%"; empty = none
+	Warmup      *int   `toml:"warmup"`       // runs before each turn that do not count; absent = until they are steady
 }
 
 // OutputConfig says where results go.
@@ -282,6 +285,12 @@ func (c *Config) check() []error {
 	if c.Run.Threads < 0 || c.Run.Repetitions < 1 || c.Text.Samples < 1 || c.Text.Window < 0 || c.Profiles.MaxProfiles < 0 {
 		bad("[run] threads, repetitions, [text] window, samples and [profiles] max_profiles must not be negative")
 	}
+	if _, err := trial.ParseUntil(c.Run.Until); err != nil {
+		bad("[run] until %w", err)
+	}
+	if c.Run.Warmup != nil && *c.Run.Warmup < 0 {
+		bad("[run] warmup %d: want 0 or more, or leave it out", *c.Run.Warmup)
+	}
 	if _, err := c.Run.timeout(); err != nil {
 		bad("[run] timeout: %w", err)
 	}
@@ -363,6 +372,13 @@ func (r RunConfig) timeout() (time.Duration, error) {
 		err = fmt.Errorf("%s is not a limit", r.Timeout)
 	}
 	return d, err
+}
+
+// Precision is the share within which medians are to come, 0 for none, of a file that
+// was checked.
+func (r RunConfig) Precision() float64 {
+	share, _ := trial.ParseUntil(r.Until)
+	return share
 }
 
 var memorySize = regexp.MustCompile(`^([0-9]{1,9})(MiB|GiB|TiB)$`)

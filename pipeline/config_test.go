@@ -112,6 +112,8 @@ func TestLoadRefuses(t *testing.T) {
 		"memory":               {"[text]", "[run]\nmemory_limit = \"8 GB\"\n[text]", "MiB, GiB or TiB"},
 		"timeout":              {"[text]", "[run]\ntimeout = \"ten\"\n[text]", "[run] timeout"},
 		"timeout of nothing":   {"[text]", "[run]\ntimeout = \"0s\"\n[text]", "0s is not a limit"},
+		"precision of nothing": {"[text]", "[run]\nuntil = \"0%\"\n[text]", "[run] until \"0%\": want a share"},
+		"warmup":               {"[text]", "[run]\nwarmup = -1\n[text]", "[run] warmup -1"},
 		"no role":              {"[text]", "[inputs]\ninput_ids = [\"batch\", \"length\"]\n[text]", `p.toml:10: input_ids: dimension 1: "length" is no role`},
 		"no shape":             {"[text]", "[inputs]\ninput_ids = [1.5]\n[text]", `p.toml:10: input_ids: dimension 0: 1.5 is neither`},
 		"a range upside down":  {"[text]", "[inputs]\nx = [\"9..3\"]\n[text]", "p.toml:10: x: dimension 0"},

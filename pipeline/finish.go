@@ -92,7 +92,7 @@ func (j *job) data(reference validate.Header) (report.Data, error) {
 func (j *job) describeModel(d *report.Data) error {
 	return j.open(j.graph(j.export), func(m *onnx.Model) error {
 		d.Runs[0].Model = report.Model{
-			Name: filepath.Base(j.config.Model.Path), Digest: j.export.sidecar.Key, Bytes: m.Size(),
+			Name: modelName(j.config.Model.Path), Digest: j.export.sidecar.Key, Bytes: m.Size(),
 			Hidden: d.Contract.Heads * d.Contract.HeadDim, Positions: d.Contract.MaxPositions,
 		}
 		return m.Weights(func(w *onnx.Weight) error {
@@ -104,6 +104,22 @@ func (j *job) describeModel(d *report.Data) error {
 			return nil
 		})
 	})
+}
+
+// modelName is what people call a checkpoint: its directory, or the one above where
+// that is called by what it holds.
+func modelName(path string) string {
+	if full, err := filepath.Abs(path); err == nil {
+		path = full
+	}
+	name := filepath.Base(path)
+	for name == "model" || name == "checkpoint" {
+		path = filepath.Dir(path)
+		if name = filepath.Base(path); name == "/" || name == "." {
+			return "model"
+		}
+	}
+	return name
 }
 
 // gather reads the rows and manifests of the stages.

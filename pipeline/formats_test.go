@@ -442,7 +442,7 @@ func TestPipelineFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(c.Engines) != 2 || len(c.Workload.Scenarios) != 1 || c.Gates["int8"]["ppl_ratio_max"] != 1.1 || c.Output.Dir != filepath.Join(dir, "build") {
+	if len(c.Engines) != 2 || len(c.Workload.Scenarios) != 1 || c.Gates["int8"]["ppl_ratio_max"] != 1.1 || c.Run.Precision() != 0.02 || *c.Run.Warmup != 3 || c.Output.Dir != filepath.Join(dir, "build") {
 		t.Errorf("read %+v", c)
 	}
 }

@@ -61,10 +61,17 @@ func (j *job) layOutMeasurements() {
 			texts = maps.Clone(texts) // validation does not read it
 			texts["trace"] = trace
 		}
-		j.bench = j.add(&stage{name: "bench", revision: 2, runtime: "ort", needs: timed, files: texts, params: map[string]string{
+		settings := map[string]string{
 			"workload": encode(j.config.Workload), "repetitions": fmt.Sprint(j.config.Run.Repetitions), "seed": fmt.Sprint(j.config.Run.Seed),
 			"threads": fmt.Sprint(j.threads), "onnxruntime": runtimes.VersionOf("ort"), "cpu": ort.CPU(),
-		}, run: j.runBench})
+		}
+		if j.config.Run.Until != "" {
+			settings["until"] = j.config.Run.Until
+		}
+		if n := j.config.Run.Warmup; n != nil {
+			settings["warmup"] = fmt.Sprint(*n)
+		}
+		j.bench = j.add(&stage{name: "bench", revision: 3, runtime: "ort", needs: timed, files: texts, params: settings, run: j.runBench})
 	}
 }
 

@@ -47,7 +47,8 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 	}
 	turns := filepath.Join(j.config.Output.Dir, turnsDir)
 	t := trial.Trial{
-		Systems: systems, Cases: cases, Repetitions: j.config.Run.Repetitions, Text: text, Seed: j.config.Run.Seed, Timeout: timeout,
+		Systems: systems, Cases: cases, Repetitions: j.config.Run.Repetitions, Until: j.config.Run.Precision(),
+		Warmup: bench.Warmup{Exactly: j.config.Run.Warmup}, Text: text, Seed: j.config.Run.Seed, Timeout: timeout,
 		Dir: turns, Afresh: true, CreatedBy: j.options.CreatedBy, Versions: map[string]string{"onnxruntime": runtimes.VersionOf("ort")},
 	}
 	out, err := t.Run(ctx, p)

@@ -38,7 +38,7 @@ func (c Calibration) curves() *picture {
 		return template.HTML(curvePicture{id, width, curve, names, settled}.draw())
 	}
 	return &picture{Wide: draw("curves-w", wide), Narrow: []template.HTML{draw("curves-n", narrow)},
-		Caption: fmt.Sprintf("Each line is a tensor's amax (%s) after so many samples, in percent of its last value. Named are those that took longest to stay within %g %%.", curve.Method, c.percent())}
+		Caption: fmt.Sprintf("Each line is the range of a tensor (%s) after so many samples, in percent of its last value. Named are those that took longest to stay within %g %%.", curve.Method, c.percent())}
 }
 
 type curvePicture struct {

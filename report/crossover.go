@@ -144,34 +144,44 @@ func crossings(all []system, phase string, p *linePanel) (sentences []string) {
 			}
 		}
 		c, err := stats.Crossover(groups, fitResamples, ratioSeed)
-		if err != nil {
+		if err != nil || c.Beyond {
+			sentences = append(sentences, fmt.Sprintf("In %s, %s.", phase, beside(a.name, b.name, groups)))
 			continue
 		}
-		at := c.At
-		measured := at.Value >= slices.Min(a.size) && at.Value <= slices.Max(a.size)
-		side, k := "below", c.Law.K.Value
+		at, side, k := c.At, "below", c.Law.K.Value
 		if k > 0 {
 			side = "above"
 		}
 		size := large(int64(math.Round(at.Value)))
-		if !measured {
-			faster, ratio := "slower", c.Law.At(math.Sqrt(slices.Min(a.size)*slices.Max(a.size)))
-			if ratio > 1 {
-				faster = "faster"
-			}
-			sentences = append(sentences, fmt.Sprintf("In %s, %s is %s than %s at every size that was measured.", phase, a.name, faster, b.name))
-			continue
-		}
 		s := fmt.Sprintf("In %s, %s is faster than %s %s %s parameters", phase, a.name, b.name, side, size)
 		if at.HasInterval() {
 			s += fmt.Sprintf(" (95 %%: %s – %s)", large(int64(math.Round(at.Lo))), large(int64(math.Round(at.Hi))))
 		}
 		sentences = append(sentences, s+fmt.Sprintf("; their ratio goes with the %s power of the size.", minus(fmt.Sprintf("%.3f", k))))
 		if p.band == nil {
-			p.band = &bandAt{at: at.Value, lo: at.Lo, hi: at.Hi, label: size}
+			p.band = &bandAt{at: at.Value, lo: at.Lo, hi: at.Hi, label: size, class: a.class}
 		}
 	}
 	return sentences
+}
+
+// beside says which of two systems is faster where no size is known at which they
+// are equal: by what was measured, for a law would be its own word alone.
+func beside(a, b string, groups []stats.Group) string {
+	faster := 0
+	for _, g := range groups {
+		if g.A[0] > g.B[0] {
+			faster++
+		}
+	}
+	switch n := len(groups); faster {
+	case n:
+		return fmt.Sprintf("%s is faster than %s at every size that was measured", a, b)
+	case 0:
+		return fmt.Sprintf("%s is slower than %s at every size that was measured", a, b)
+	default:
+		return fmt.Sprintf("%s is faster than %s at %d of %d sizes, without a trend that crosses between them", a, b, faster, n)
+	}
 }
 
 // isNoise tells the rows that say how far apart two right answers are.

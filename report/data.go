@@ -20,9 +20,10 @@ type Data struct {
 	SchemaVersion int    `json:"schema_version"`
 	CreatedBy     string `json:"created_by"` // name and version of the program
 
-	Title     string                 `json:"title"`             // the pipeline's name
-	Created   string                 `json:"created,omitempty"` // when, as it should be read
-	Runs      []Run                  `json:"runs"`              // where the figures come from, one for each results directory
+	Title     string                 `json:"title"`              // the pipeline's name
+	Created   string                 `json:"created,omitempty"`  // when, as it should be read
+	FirstLine string                 `json:"headline,omitempty"` // the writer's own first line, in the place of one about gates
+	Runs      []Run                  `json:"runs"`               // where the figures come from, one for each results directory
 	Contract  *contract.Contract     `json:"contract,omitempty"`
 	Scenarios []profiles.Scenario    `json:"scenarios,omitempty"` // in the order of the workload
 	Plan      *profiles.Plan         `json:"plan,omitempty"`
@@ -39,7 +40,8 @@ type Data struct {
 
 	Rows []rows.Row `json:"-"`
 
-	extra keep.Fields // of writers that know more
+	extra  keep.Fields // of writers that know more
+	prefix string      // of the ids of pictures, where the page has several of a kind
 }
 
 // Run is one command that gave figures.

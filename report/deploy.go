@@ -181,9 +181,10 @@ func shapeOf(s profiles.Scenario) string {
 
 // matrixTable is the deployment matrix in words.
 type matrixTable struct {
-	Backends []string
+	Backends []string // those with a figure
 	Lines    []matrixLine
-	Models   bool // lines are of several models
+	Models   bool     // lines are of several models
+	Absent   []string // the other backends, with the reason
 }
 
 type matrixLine struct {
@@ -200,7 +201,20 @@ func (d *Data) matrixTable() *matrixTable {
 	if len(d.Matrix.Lines) == 0 || len(d.Matrix.Backends) < 2 && len(models) < 2 {
 		return nil
 	}
-	t := &matrixTable{Backends: d.Matrix.Backends, Models: len(models) > 1}
+	t := &matrixTable{Models: len(models) > 1}
+	shown := make([]bool, len(d.Matrix.Backends))
+	for i, name := range d.Matrix.Backends {
+		reason := ""
+		for _, l := range d.Matrix.Lines {
+			shown[i] = shown[i] || l.Cells[i].Rate != nil
+			reason = or(reason, l.Cells[i].Reason)
+		}
+		if shown[i] {
+			t.Backends = append(t.Backends, name)
+		} else {
+			t.Absent = append(t.Absent, name+": "+or(reason, "not measured"))
+		}
+	}
 	for _, l := range d.Matrix.Lines {
 		line := matrixLine{Model: l.Group, Phase: l.Phase}
 		for _, m := range models {
@@ -208,13 +222,13 @@ func (d *Data) matrixTable() *matrixTable {
 				line.Size = large(m.Parameters)
 			}
 		}
-		for _, c := range l.Cells {
+		for i, c := range l.Cells {
+			if !shown[i] {
+				continue
+			}
 			cell := matrixCell{Engine: c.Engine, Class: d.classOf(c.Engine), Reason: c.Reason}
 			if c.Rate != nil {
-				cell.Rate = significant(float64(c.Rate.Value)) + " tok/s"
-				if float64(c.Rate.Value) >= 1000 {
-					cell.Rate = count(int64(math.Round(float64(c.Rate.Value)))) + " tok/s"
-				}
+				cell.Rate = grouped(float64(c.Rate.Value)) + " tok/s"
 			}
 			if c.Speedup != nil {
 				cell.Speedup = factor(float64(c.Speedup.Value)) + " FP32"

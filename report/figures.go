@@ -139,7 +139,7 @@ func (d *Data) latencyOf(id, first, further string) *picture {
 		return nil
 	}
 	names := labels(engines)
-	plot := dots{id: id, title: "Latency by scenario",
+	plot := dots{id: d.prefix + id, title: "Latency by scenario",
 		desc: "Median time to first token and time per output token of each engine in each scenario, with 95 % intervals; the table of all figures has the numbers.",
 		panels: []panel{{title: "Time to first token, ms", fine: true, format: trim},
 			{title: "Time per output token, ms", fine: true, format: trim}}}
@@ -222,7 +222,7 @@ func (d *Data) accuracy() *picture {
 		return nil
 	}
 	names := labels(engines)
-	plot := dots{id: "accuracy", title: "Distance from PyTorch FP32",
+	plot := dots{id: d.prefix + "accuracy", title: "Distance from PyTorch FP32",
 		desc: "Relative change of perplexity and mean KL divergence of each engine, prefill and cached decode apart, with the limits of the gates.",
 		panels: []panel{{title: "Change of perplexity (absolute)", log: true, format: func(v float64) string { return trim(100*v) + " %" }},
 			{title: "Mean KL divergence, nats a token", log: true, format: func(v float64) string { return "10" + superscript(int(math.Round(math.Log10(v)))) }}}}
@@ -247,7 +247,7 @@ func (d *Data) accuracy() *picture {
 // noiseNote says what the lines without an engine are.
 func (d *Data) noiseNote() string {
 	if all := d.noise(); len(all) > 0 {
-		return fmt.Sprintf(" For scale: how far %s, as right as the reference, lies from it.", list(all))
+		return fmt.Sprintf(" For scale, in violet: %s, as right as the reference.", list(all))
 	}
 	return ""
 }

@@ -97,6 +97,14 @@ func count(n int64) string {
 	return s
 }
 
+// grouped is a figure to three significant digits, or all before the point in groups.
+func grouped(v float64) string {
+	if v >= 1000 && v < 1e15 {
+		return count(int64(math.Round(v)))
+	}
+	return significant(v)
+}
+
 // large is a count of parameters: "124 M".
 func large(n int64) string {
 	switch {

@@ -43,6 +43,7 @@ type linePanel struct {
 type bandAt struct {
 	at, lo, hi float64
 	label      string
+	class      string // of whose crossing it is
 }
 
 // series is one line. lo and hi are nil where no point has an interval.
@@ -205,10 +206,12 @@ func (l lines) panel(c *svg.Canvas, p linePanel, left, top, width float64) {
 	p.ticksAcross(c, x, width, bottom)
 	c.Text("detail", left+width, bottom+36, svg.End, p.across)
 	if b := p.band; b != nil {
-		if bounded(b.lo, b.hi) && b.hi > b.lo {
-			c.Rect("bandarea", x.At(b.lo), top, x.At(b.hi)-x.At(b.lo), linePlot, 0)
-		}
-		c.Line("bandline", x.At(b.at), top, x.At(b.at), bottom)
+		c.Group("line "+b.class, "", func() {
+			if bounded(b.lo, b.hi) && b.hi > b.lo {
+				c.Rect("bandarea", x.At(b.lo), top, x.At(b.hi)-x.At(b.lo), linePlot, 0)
+			}
+			c.Line("bandline", x.At(b.at), top, x.At(b.at), bottom)
+		})
 		anchor, dx := svg.Start, 6.0
 		if x.At(b.at) > left+width*0.6 {
 			anchor, dx = svg.End, -6
@@ -250,6 +253,11 @@ func (p linePanel) ticksAcross(c *svg.Canvas, x svg.Scale, width, bottom float64
 func (l lines) line(c *svg.Canvas, s series, x, y svg.Scale) {
 	k := l.keys[s.key]
 	style := "line " + k.style()
+	// Intervals of one place stand beside each other.
+	if n := float64(len(l.keys)); len(s.lo) > 0 && n > 1 {
+		aside := (float64(s.key) - (n-1)/2) * math.Min(5, 24/n)
+		x.A, x.B = x.A+aside, x.B+aside
+	}
 	var xs, ys []float64
 	for i := range s.x {
 		if !bounded(s.x[i], s.y[i]) || y.Log && s.y[i] <= 0 {

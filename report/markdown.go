@@ -9,9 +9,8 @@ import (
 	"github.com/trtforge/trtforge/gate"
 )
 
-// Markdown writes the report's essence: the verdict, what to deploy, a table of
-// engines, gates and requests that failed, the latencies, what was not evaluated,
-// and the notes.
+// Markdown writes the page's twin: the same parts in the same words, with tables in
+// the place of pictures. Single figures with their samples are in rows.jsonl.
 func Markdown(w io.Writer, d Data) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "# %s: %s\n\n", orDash(d.Title), lowerFirst(d.headline()))
@@ -26,7 +25,6 @@ func Markdown(w io.Writer, d Data) error {
 	}
 	d.glanceTable(&b)
 	d.failureLists(&b)
-	d.latencyTable(&b)
 	for _, a := range d.Asides {
 		b.WriteString(a.Markdown())
 	}
@@ -37,9 +35,11 @@ func Markdown(w io.Writer, d Data) error {
 		}
 		b.WriteString("\n")
 	}
+	d.evidence(&b)
+	d.origin(&b)
 	n := &notes{}
 	d.figureLines(n)
-	if all := append(n.texts, d.doubts()...); len(all) > 0 {
+	if all := append(n.texts(), d.doubts()...); len(all) > 0 {
 		b.WriteString("## Notes\n\n")
 		for _, text := range all {
 			fmt.Fprintf(&b, "- %s\n", text)
@@ -127,9 +127,12 @@ func (d *Data) matrixLines(b *strings.Builder) {
 		t.lines = append(t.lines, line)
 	}
 	t.write(b)
+	for _, a := range m.Absent {
+		fmt.Fprintf(b, "Without a column, %s.\n\n", a)
+	}
 }
 
-// failureLists are the gates and the requests that failed.
+// failureLists are the gates, those that failed first, and the requests that failed.
 func (d *Data) failureLists(b *strings.Builder) {
 	if all := d.gateLines(gate.Fail); len(all) > 0 {
 		b.WriteString("## Gates that fail\n\n")
@@ -137,6 +140,17 @@ func (d *Data) failureLists(b *strings.Builder) {
 			fmt.Fprintf(b, "- %s `%s` %s\n", l.Engine, l.Gate, strings.TrimSpace(l.Phase+": "+l.Evidence))
 		}
 		b.WriteString("\n")
+	}
+	if all := d.gateLines(gate.Pass); len(all) > 0 {
+		b.WriteString("## Gates that pass\n\n")
+		t := table{head: []string{"Engine", "Gate", "Where", "Measured", "95 %", "Limit"}, left: []bool{true, true, true, false, false, false}}
+		for _, l := range all {
+			t.lines = append(t.lines, []string{l.Engine, "`" + l.Gate + "`", orDash(l.Phase), l.Value, l.Interval, l.Limit})
+		}
+		t.write(b)
+		for _, note := range d.gateNotes() {
+			fmt.Fprintf(b, "%s.\n\n", note)
+		}
 	}
 	if all := d.failures(); len(all) > 0 {
 		b.WriteString("## Requests that failed\n\n")

@@ -27,18 +27,13 @@ type page struct {
 	Deploy      []deployment
 	Matrix      *matrixTable
 	Glance      []glance
+	GlanceIdle  []glance // those that were not run, where they are too many to stand among the others
 	Failing     []gateLine
 	Passing     []gateLine
 	Folded      bool // the gates that pass are too many to stand open
 	GateNotes   []string
 	Missing     []missing
-	Accuracy    *picture
-	Scores      []scoreLine
-	Positions   *picture
-	Latency     *picture
-	Modes       []modePicture
-	Throughput  *picture
-	Depth       *picture
+	Parts       []part
 	Crossover   *picture
 	Crossings   []string
 	Failures    []failureLine
@@ -54,6 +49,8 @@ type page struct {
 	Figures     []figureLine
 	Notes       []string
 	ManyRuns    bool
+	// What some part has.
+	HasAccuracy, HasLatency, HasThroughput bool
 }
 
 // heading is a section of the page, for its list of contents.
@@ -87,28 +84,42 @@ func HTML(w io.Writer, d Data) error {
 // mostOpen is how many gates that pass are read without being asked for.
 const mostOpen = 12
 
+// mostGlance is how many engines the table of all engines may have.
+const mostGlance = 16
+
 // page makes all parts of the page.
 func (d *Data) page() page {
 	n := &notes{}
 	p := page{Data: *d, Eyebrow: d.eyebrow(), Headline: d.headline(), Tally: d.tally(),
 		Overall: d.overallLines(), Deploy: d.deployments(), Matrix: d.matrixTable(), Glance: d.glance(), Failing: d.gateLines(gate.Fail), Passing: d.gateLines(gate.Pass), GateNotes: d.gateNotes(), Missing: d.missing(),
-		Accuracy: d.accuracy(), Scores: d.scores(), Positions: d.positions(), Latency: d.latency(), Modes: d.modes(),
-		Throughput: d.throughput(), Depth: d.depth(), Failures: d.failures(),
+		Parts: d.parts(), Failures: d.failures(),
 		Coverage: d.shapes(), Proof: d.proof(), Plan: d.planLines(),
 		Calibration: d.calibrated(), Quantized: d.quantized(), Sizes: d.sizes(), Built: d.built(),
 		Runs: d.runFacts(), Interface: d.ports(), Figures: d.figureLines(n), ManyRuns: len(d.Runs) > 1}
+	p.HasAccuracy = some(p.Parts, func(o part) bool { return o.Accuracy != nil || o.Positions != nil })
+	p.HasLatency = some(p.Parts, func(o part) bool { return o.Latency != nil || o.Modes != nil })
+	p.HasThroughput = some(p.Parts, func(o part) bool { return o.Throughput != nil || o.Depth != nil })
+	if len(p.Glance) > mostGlance {
+		idle := func(g glance) bool { return g.VerdictClass == "idle" && g.Speed == dash && g.Perplexity == dash }
+		for _, g := range p.Glance {
+			if idle(g) {
+				p.GlanceIdle = append(p.GlanceIdle, g)
+			}
+		}
+		p.Glance = slices.DeleteFunc(p.Glance, idle)
+	}
 	p.Folded = len(p.Passing) > mostOpen
 	p.Crossover, p.Crossings = d.crossover()
 	p.Lead = d.lead(p.Crossings)
-	p.Notes = append(n.texts, d.doubts()...)
+	p.Notes = append(n.texts(), d.doubts()...)
 	for _, s := range []struct {
 		id, title string
 		there     bool
 	}{
 		{"deploy", "What to deploy", p.Deploy != nil || p.Matrix != nil}, {"crossover", "Crossover", p.Crossover != nil}, {"engines", "Engines", p.Glance != nil}, {"gates", "Gates", p.Failing != nil || p.Passing != nil},
 		{"missing", "Not evaluated", p.Missing != nil}, {"failures", "Failures", p.Failures != nil},
-		{"accuracy", "Accuracy", p.Accuracy != nil || p.Positions != nil}, {"latency", "Latency", p.Latency != nil || p.Modes != nil},
-		{"throughput", "Throughput", p.Throughput != nil || p.Depth != nil},
+		{"accuracy", "Accuracy", p.HasAccuracy}, {"latency", "Latency", p.HasLatency},
+		{"throughput", "Throughput", p.HasThroughput},
 		{"shapes", "Shapes", p.Coverage != nil || p.Plan != nil}, {"calibration", "Calibration", p.Calibration != nil},
 		{"quantization", "Quantization", p.Quantized != nil}, {"builds", "Builds", p.Built != nil},
 		{"provenance", "Provenance", p.Runs != nil || p.Interface != nil}, {"figures", "All figures", p.Figures != nil}, {"notes", "Notes", p.Notes != nil},
@@ -128,10 +139,16 @@ func (d *Data) page() page {
 // eyebrow is what stands above the headline.
 func (d *Data) eyebrow() string {
 	var parts []string
-	if models := d.models(); len(models) == 1 && models[0].Name != "" && models[0].Name != d.Title {
-		parts = append(parts, models[0].Name)
-	} else if len(models) > 1 {
+	switch models := d.models(); {
+	case len(models) > 1:
 		parts = append(parts, fmt.Sprintf("%d models", len(models)))
+	case len(models) == 1:
+		if m := models[0]; m.Name != d.Title && m.Name != "" {
+			parts = append(parts, m.Name)
+		}
+		if n := models[0].Parameters; n > 0 {
+			parts = append(parts, large(n)+" parameters")
+		}
 	}
 	if d.Created != "" {
 		parts = append(parts, d.Created)

@@ -98,7 +98,7 @@ func TestContrast(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	light, dark, _ := strings.Cut(string(style), "@media (prefers-color-scheme: dark)")
+	light, dark, _ := strings.Cut(string(style), "@media screen and (prefers-color-scheme: dark)")
 	dark, _, _ = strings.Cut(dark, "* {")
 	light, _, _ = strings.Cut(light, "* {")
 	for scheme, text := range map[string]string{"light": light, "dark": dark} {

@@ -335,18 +335,6 @@ func (d *Data) ports() []port {
 	return all
 }
 
-// notes numbers doubts in the order in which they are first met.
-type notes struct{ texts []string }
-
-func (n *notes) number(text string) int {
-	i := slices.Index(n.texts, text)
-	if i < 0 {
-		n.texts = append(n.texts, text)
-		i = len(n.texts) - 1
-	}
-	return i + 1
-}
-
 // figureLine is one row as a line of the table of all figures.
 type figureLine struct {
 	Engine, Class, Scenario, Phase, Name, Value, Interval, Run string

@@ -106,7 +106,7 @@ func (d *Data) sweep(place func(profiles.Scenario) (at float64, rest string), le
 func (d *Data) rates(id, title string, all []placed, across [2]string, caption string) *picture {
 	engines := d.measured(bench.PrefillRate)
 	names := labels(engines)
-	l := lines{id: id, title: title, keys: keysOf(engines, names), desc: "Tokens per second of each engine, prefill and decode; the table of all figures has the numbers."}
+	l := lines{id: d.prefix + id, title: title, keys: keysOf(engines, names), desc: "Tokens per second of each engine, prefill and decode; the table of all figures has the numbers."}
 	whole := func(v float64) string { return count(int64(v)) }
 	for i, panel := range ratePanels {
 		p := linePanel{title: panel.title, across: across[i], logX: true, zero: true, formatX: whole, formatY: whole}

@@ -11,6 +11,9 @@ import (
 // headline is the verdict in one line: what to deploy where that is one thing,
 // else what the gates say.
 func (d *Data) headline() string {
+	if d.FirstLine != "" {
+		return d.FirstLine
+	}
 	n := d.counts()
 	overall := d.overall()
 	if len(overall) == 1 && overall[0].Engine != "" {
@@ -134,7 +137,7 @@ func (d *Data) gateSentence() []string {
 	switch {
 	case len(d.Verdicts) == 0:
 		return nil
-	case !strings.HasPrefix(d.headline(), "Deploy"):
+	case d.FirstLine == "" && !strings.HasPrefix(d.headline(), "Deploy"):
 		if n[gate.Fail] > 0 {
 			return []string{fmt.Sprintf("Gates fail for %s.", list(d.failing()))}
 		}
@@ -188,7 +191,14 @@ func ends(f *gate.Figure, show func(float64) string) string {
 
 // between is a range whose ends share a unit where they can.
 func between(lo, hi string) string {
-	if n := strings.LastIndex(hi, " "); n > 0 {
+	n := strings.Index(hi, " × 10") // else the last word is the unit
+	if n < 0 {
+		n = strings.LastIndex(hi, " ")
+	}
+	if lo == hi {
+		return hi
+	}
+	if n > 0 {
 		lo = strings.TrimSuffix(lo, hi[n:])
 	}
 	return lo + " – " + hi

@@ -10,6 +10,7 @@
 //
 //   - [Median], [Quantile], [HodgesLehmann], [PairedRatio]: nothing but independent
 //     samples. Their ends are order statistics.
+//   - [GroupedQuantile]: independent groups of samples that resemble each other.
 //   - [Mean]: bootstrap-t, because it holds its level on skewed times where BCa
 //     and Student's do not.
 //   - [BCa], [RatioOfMeans], [Blocks]: bias-corrected and accelerated bootstrap;

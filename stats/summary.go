@@ -63,15 +63,22 @@ func Quantile(values []float64, q float64) Summary {
 	n := len(sorted)
 	sample := moremath.Sample{Xs: sorted, Sorted: true}
 	out := Summary{Value: sample.Quantile(q), N: n}
-	below := moremath.BinomialDist{N: n, P: q} // how many samples lie below the quantile
-	// sorted[lo] is the highest that exceeds the quantile with at most 2.5 %.
-	lo := sort.Search(n, func(k int) bool { return below.CDF(float64(k)) > tail }) - 1
-	hi := sort.Search(n, func(k int) bool { return 1-below.CDF(float64(k)) <= tail })
-	if lo < 0 || hi >= n {
+	lo, hi, ok := quantileRanks(n, q)
+	if !ok {
 		return out.without(fmt.Sprintf("%d of at least %d samples for the %g %% quantile", n, LeastSamples(q), 100*q))
 	}
 	out.Lo, out.Hi = sorted[lo], sorted[hi]
 	return out
+}
+
+// quantileRanks are the ends of the q-quantile's interval among n sorted values,
+// from 0; ok is false where n is too small.
+func quantileRanks(n int, q float64) (lo, hi int, ok bool) {
+	below := moremath.BinomialDist{N: n, P: q} // how many samples lie below the quantile
+	// lo is the highest that exceeds the quantile with at most 2.5 %.
+	lo = sort.Search(n, func(k int) bool { return below.CDF(float64(k)) > tail }) - 1
+	hi = sort.Search(n, func(k int) bool { return 1-below.CDF(float64(k)) <= tail })
+	return lo, hi, lo >= 0 && hi < n
 }
 
 // LeastSamples is the least number of samples for which the q-quantile has a

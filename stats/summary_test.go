@@ -2,6 +2,7 @@ package stats
 
 import (
 	"math"
+	"math/rand/v2"
 	"testing"
 )
 
@@ -83,5 +84,53 @@ func TestZeroVariance(t *testing.T) {
 		if test.P != 1 {
 			t.Errorf("%s gives %+v", name, test)
 		}
+	}
+}
+
+// Groups of one value are independent values; groups whose values resemble each other
+// are worth fewer, and the interval holds its level.
+func TestGroupedQuantile(t *testing.T) {
+	r := rand.New(rand.NewPCG(9, 8))
+	var alone [][]float64
+	values := lognormal(r, 500, 0.3, 0)
+	for _, v := range values {
+		alone = append(alone, []float64{v})
+	}
+	if got, want := GroupedQuantile(alone, 0.9), Quantile(values, 0.9); got.Value != want.Value || got.Lo > want.Lo || got.Hi < want.Hi || got.Hi > 1.05*want.Hi {
+		t.Errorf("groups of one give %+v, the values %+v", got, want)
+	}
+	const sets, size = 400, 40
+	for _, n := range []int{10, 40} {
+		for name, between := range map[string]float64{"alike": 0, "apart": 0.3} {
+			// A value is lognormal of both spreads together.
+			truth := math.Exp(1.2815515655446004 * math.Hypot(between, 0.2))
+			covered := 0
+			for range sets {
+				groups := make([][]float64, n)
+				for i := range groups {
+					level := math.Exp(between * r.NormFloat64())
+					groups[i] = lognormal(r, size, 0.2, 0)
+					for j := range groups[i] {
+						groups[i][j] *= level
+					}
+				}
+				if s := GroupedQuantile(groups, 0.9); s.Lo <= truth && truth <= s.Hi {
+					covered++
+				}
+			}
+			t.Logf("%d groups, %s: the interval holds the quantile in %.1f %%", n, name, 100*float64(covered)/sets)
+			if covered < sets*91/100 {
+				t.Errorf("%d groups, %s: the interval holds the quantile in %d of %d sets", n, name, covered, sets)
+			}
+		}
+	}
+	if s := GroupedQuantile([][]float64{values}, 0.9); s.HasInterval() || len(s.Warnings) != 1 {
+		t.Errorf("one group gives %+v", s)
+	}
+	if s := GroupedQuantile([][]float64{values[:30], values[30:60]}, 0.99); s.HasInterval() || len(s.Warnings) != 1 {
+		t.Errorf("60 values have an interval of their 99 %% quantile: %+v", s)
+	}
+	if s := GroupedQuantile(nil, 0.9); !math.IsNaN(s.Value) {
+		t.Errorf("nothing gives %+v", s)
 	}
 }

@@ -99,7 +99,7 @@ const (
 	top5                  // it is among the reference's five most likely
 )
 
-// Divergence compares a row of logits with the reference for the same token.
+// divergence compares a row of logits with the reference for the same token.
 //
 // kl is a lower bound of KL(reference || logits) in nats. With P the reference,
 // Q the softmax of the logits, T the reference's K most likely tokens, and p and
@@ -112,11 +112,6 @@ const (
 // float32, so equal rows give a value within about 1e-6 of zero, of either sign.
 //
 // delta is the largest |log P(i) - log Q(i)| over T.
-func Divergence(ref Row, logits []float32, lse float64) (kl, delta float64) {
-	d := divergence(ref, logits, lse)
-	return d.kl, d.delta
-}
-
 func divergence(ref Row, logits []float32, lse float64) (d apart) {
 	rest := 1.0 // what Q leaves outside of T
 	for i, id := range ref.IDs {

@@ -18,7 +18,7 @@ type Score struct {
 
 	NLL          Sums `json:"nll"`     // nats; +Inf where logits were not finite
 	RefNLL       Sums `json:"ref_nll"` // the reference's
-	KL           Sums `json:"kl"`      // nats; a lower bound where TopK > 0, see Divergence
+	KL           Sums `json:"kl"`      // nats; a lower bound where TopK > 0, see divergence
 	DProb        Sums `json:"dprob"`   // probability of the text's token, the engine's less the reference's
 	DProbSquares Sums `json:"dprob_squares"`
 

@@ -38,8 +38,9 @@ type metric struct {
 // of AIPerf's profile_export_aiperf.json (and of GenAI-Perf before it): what a tool
 // that reads those wants to find. A request here is one batch: its rows are users at
 // once. Names, by AIPerf's reference of metrics: time_to_first_token and
-// request_latency are TTFT and E2E, inter_token_latency is TPOT, throughput per user
-// is one row's, output_token_throughput is over the time of all requests together.
+// request_latency are TTFT and E2E, inter_token_latency is TPOT, inter_chunk_latency
+// all gaps between tokens, throughput per user is one row's, output_token_throughput
+// is over the time of all requests together.
 func AIPerf(w io.Writer, r Run) error {
 	e := json.NewEncoder(w)
 	e.SetEscapeHTML(false)
@@ -110,8 +111,16 @@ func aiperf(r Run, g *group) map[string]any {
 	if slices.ContainsFunc(g.good, func(s bench.Sample) bool { return s.NewTokens > 1 }) {
 		g := &group{good: slices.DeleteFunc(slices.Clone(g.good), func(s bench.Sample) bool { return s.NewTokens < 2 })}
 		out["inter_token_latency"] = spread("ms", g.values(bench.Sample.TPOT))
-		out["time_to_second_token"] = spread("ms", g.values(func(s bench.Sample) float64 { return s.Gaps[0] }))
 		out["output_token_throughput_per_user"] = spread("tokens/sec/user", g.values(func(s bench.Sample) float64 { return 1000 / s.TPOT() }))
+		var second, gaps []float64
+		for _, s := range g.good {
+			if len(s.Gaps) > 0 { // not every engine tells of them
+				second, gaps = append(second, s.Gaps[0]), append(gaps, s.Gaps...)
+			}
+		}
+		if len(gaps) > 0 {
+			out["time_to_second_token"], out["inter_chunk_latency"] = spread("ms", second), spread("ms", gaps)
+		}
 	}
 	took, tokens := 0.0, 0.0
 	for _, s := range g.good {

@@ -53,9 +53,9 @@ func (o *BenchOptions) AddFlags(f *pflag.FlagSet) {
 	f.Lookup("mode").Usage = "how requests are run, a `LIST` of cached (the default), uncached (no cache: the whole sequence again for each token), chunked (with --chunk), both (cached and uncached) and all"
 	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: samples.jsonl as they come, rows.jsonl, machine.json, report.json, report.html; the same command again goes on there")
 	f.IntVarP(&o.Repetitions, "repetitions", "r", 0, "timed requests of each engine and scenario (default 10, or the pipeline's)")
-	f.StringVar(&o.Until, "until", "", "go on until the 95 % interval of every median is within `SHARE` of it, such as 1%")
+	f.StringVar(&o.Until, "until", "", "go on until the 95 % interval of every median is within `SHARE` of it, such as 1% (default none, or the pipeline's)")
 	f.IntVar(&o.Most, "most", 0, "repetitions at most with --until (default 20 times --repetitions)")
-	f.IntVar(&o.Warmup, "warmup", -1, "requests before each turn whose times do not count; -1 goes on until they are steady")
+	f.IntVar(&o.Warmup, "warmup", -1, "requests before each turn whose times do not count; -1 is the pipeline's, or goes on until they are steady")
 	f.IntSliceVar(&o.Depths, "depth", nil, "each scenario behind `N` tokens that are in the cache when the clock starts, as well; may be a list")
 	f.BoolVar(&o.Ragged, "ragged", false, "the rows of a batch have prompts of different length, padded on the left")
 	f.Uint64Var(&o.Seed, "seed", 0, "`NUMBER` that decides the order of the turns and random prompts (default 0, or the pipeline's)")
@@ -131,18 +131,9 @@ func (o *BenchOptions) check() (until float64, err error) {
 		return usage(fmt.Sprintf("--depth %v", o.Depths), "want 0 or more tokens")
 	case o.Until == "" && o.Most > 0:
 		return usage("--most limits --until, which is not given", "add --until 1%")
-	case o.Until == "":
-		return 0, nil
 	}
-	text, percent := strings.CutSuffix(o.Until, "%")
-	if _, err := fmt.Sscanf(text+"\n", "%g\n", &until); err != nil {
-		return usage(fmt.Sprintf("--until %q", o.Until), "want a share such as 1% or 0.01")
-	}
-	if percent {
-		until /= 100
-	}
-	if !(until > 0 && until < 1) {
-		return usage(fmt.Sprintf("--until %q", o.Until), "want a share between 0 and 100 %")
+	if until, err = trial.ParseUntil(o.Until); err != nil {
+		return usage("--until "+err.Error(), "name how near each median is to come")
 	}
 	return until, nil
 }
@@ -184,6 +175,9 @@ func runBench(ctx context.Context, o BenchOptions, g *globals, args []string) er
 		return err
 	}
 	g.bars.close()
+	if out.Resumed > 0 {
+		g.Log.Info(fmt.Sprintf("%d of %d requests were there already", out.Resumed, len(out.Samples)))
+	}
 	r := format.Run{Samples: out.Samples, Rows: t.Rows(), Machine: out.Machine, Warnings: out.Warnings, CreatedBy: createdBy(), Created: time.Now()}
 	for _, e := range engines.Engines {
 		r.Engines = append(r.Engines, described(e))
@@ -207,6 +201,12 @@ func (o *BenchOptions) over(t *trial.Trial, c *pipeline.Config) {
 	}
 	if o.Repetitions == 0 {
 		t.Repetitions = c.Run.Repetitions
+	}
+	if o.Until == "" {
+		t.Until = c.Run.Precision()
+	}
+	if o.Warmup < 0 {
+		t.Warmup.Exactly = c.Run.Warmup
 	}
 	if !o.flags.Changed("seed") {
 		o.Seed, t.Seed = c.Run.Seed, c.Run.Seed

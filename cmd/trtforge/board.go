@@ -85,7 +85,7 @@ func boardText(v trial.View, rows int) []string {
 	for _, c := range v.Cases {
 		name = min(max(name, len([]rune(c.Key()))), 22)
 	}
-	text := []string{fmt.Sprintf("  %-*s  %-*s %11s %11s %8s", engine, "engine", name, "scenario", "TTFT", "TPOT", "requests")}
+	text := []string{fmt.Sprintf("  %-*s  %-*s %13s %13s %8s", engine, "engine", name, "scenario", "TTFT", "TPOT", "requests")}
 	var table []string
 	at := 0
 	for i, c := range v.Cases {
@@ -123,11 +123,20 @@ func cell(samples []bench.Sample, system string, c bench.Case) string {
 			}
 		}
 	}
-	line := fmt.Sprintf("%11s %11s %8s", milliseconds(ttft), milliseconds(tpot), fmt.Sprint(len(ttft)))
+	line := fmt.Sprintf("%13s %13s %8d", precise(ttft), precise(tpot), len(ttft))
 	if failed > 0 {
 		line += fmt.Sprintf("  %d failed: %s", failed, class)
 	}
 	return strings.TrimRight(line, " ")
+}
+
+// precise is a median with the farther end of its interval, where there is one.
+func precise(v []float64) string {
+	text := milliseconds(v)
+	if s := stats.Median(v); s.HasInterval() && s.Value > 0 {
+		text += fmt.Sprintf(" ±%.0f%%", 100*max(s.Hi-s.Value, s.Value-s.Lo)/s.Value)
+	}
+	return text
 }
 
 // milliseconds is a median with its unit, three digits of it.

@@ -29,6 +29,7 @@ type BuildOptions struct {
 	Store     string
 	Bind      []string
 	Timeout   time.Duration
+	Memory    string
 	Setup     bool
 	Accept    bool
 	DryRun    bool
@@ -56,6 +57,7 @@ func (o *BuildOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVar(&o.Plugin, "plugin", "", "orttrt: the `LIBRARY` of the provider's plugin form, which TensorRT 11 needs")
 	f.StringVar(&o.Trtexec, "trtexec", "", "the trtexec at `PATH` (default: the one in PATH)")
 	f.DurationVar(&o.Timeout, "timeout", 30*time.Minute, "of the build")
+	f.StringVar(&o.Memory, "memory-limit", "", "rtx and ortcpu: the most that the builder's processes may take, for instance 8GB (default 80 % of what there is)")
 	f.BoolVar(&o.Setup, "setup", false, "install the builder where it is not there")
 	f.BoolVar(&o.Accept, "accept-licence", false, "accept the licences that --setup shows")
 	f.BoolVar(&o.DryRun, "dry-run", false, "say whether the store has the engine and why not, and build nothing")

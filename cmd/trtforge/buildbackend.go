@@ -24,6 +24,10 @@ func (o BuildOptions) builder(ctx context.Context, g *globals, of map[string]str
 	if local.Is(o.Backend) {
 		return o.localBuilder(ctx, g, of)
 	}
+	limit, err := o.memory()
+	if err != nil {
+		return starter{}, err
+	}
 	find := &locate{g: g, install: o.Setup, accept: o.Accept}
 	var ends []func() error
 	end := func() {
@@ -37,7 +41,7 @@ func (o BuildOptions) builder(ctx context.Context, g *globals, of map[string]str
 			if err != nil {
 				return nil, err
 			}
-			c := &ort.Client{Library: r.Library, Log: io.Discard, Run: o.Timeout}
+			c := &ort.Client{Library: r.Library, Log: io.Discard, Run: o.Timeout, Memory: limit}
 			ends = append(ends, c.Close)
 			return c, nil
 		}}, end}, nil
@@ -47,7 +51,7 @@ func (o BuildOptions) builder(ctx context.Context, g *globals, of map[string]str
 		if err != nil {
 			return nil, err
 		}
-		c, err := worker.Start(ctx, worker.RTX, worker.Options{Python: r.Python, Log: io.Discard, Run: o.Timeout})
+		c, err := worker.Start(ctx, worker.RTX, worker.Options{Python: r.Python, Log: io.Discard, Run: o.Timeout, Memory: limit})
 		if err == nil {
 			ends = append(ends, c.Close)
 		}

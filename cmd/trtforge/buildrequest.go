@@ -10,6 +10,7 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/local"
 	"github.com/trtforge/trtforge/engine/orttrt"
+	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx"
@@ -43,6 +44,9 @@ func (o BuildOptions) check() error {
 	if o.Target != "" && o.Backend != "rtx" {
 		bad("--target is of rtx: other engines are for this machine", "leave it out")
 	}
+	if o.Backend == "rtx" {
+		errs = append(errs, rtx.CheckTarget(o.Target))
+	}
 	if o.Backend != local.TensorRT && (o.Split || o.Implicit || o.Table != "" || o.Plugin != "") {
 		bad("--split, --implicit, --table and --plugin are of orttrt", "leave them out, or say --backend orttrt")
 	}
@@ -58,7 +62,21 @@ func (o BuildOptions) check() error {
 	if o.Timeout <= 0 {
 		bad(fmt.Sprintf("--timeout %v", o.Timeout), "want a time above 0")
 	}
+	if _, err := o.memory(); err != nil {
+		bad("--memory-limit: "+err.Error(), "write a number and a unit, for instance 8GB")
+	}
+	if o.Memory != "" && local.Is(o.Backend) {
+		bad("--memory-limit is of rtx and ortcpu", "leave it out")
+	}
 	return errors.Join(errs...)
+}
+
+// memory is the limit that the flags set, 0 for none.
+func (o BuildOptions) memory() (int64, error) {
+	if o.Memory == "" {
+		return 0, nil
+	}
+	return parseSize(o.Memory)
 }
 
 // request is what the flags ask for, but for the digest of the graph. Everything

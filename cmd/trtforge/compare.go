@@ -76,6 +76,7 @@ limit that names a figure holds.
 type comparedRuns struct {
 	*compare.Comparison
 	Beyond []compare.Breach `json:"beyond_limit"`
+	Open   []string         `json:"not_judged,omitempty"` // worse than the limit, with too few samples to say so
 }
 
 func runCompare(o CompareOptions, g *globals, args []string) error {
@@ -90,7 +91,10 @@ func runCompare(o CompareOptions, g *globals, args []string) error {
 	if err != nil {
 		return err
 	}
-	out := comparedRuns{Comparison: c, Beyond: append([]compare.Breach{}, limits.Broken(c)...)}
+	out := comparedRuns{Comparison: c, Beyond: append([]compare.Breach{}, limits.Broken(c)...), Open: limits.Open(c)}
+	if n := len(out.Open); n > 0 {
+		g.Log.Warn(fmt.Sprintf("not judged, with too few samples for an interval: %s", strings.Join(out.Open, "; ")))
+	}
 	if o.GitHub {
 		if err := out.github(g.Err); err != nil {
 			return err

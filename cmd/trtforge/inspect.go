@@ -67,7 +67,7 @@ type inspector struct {
 var inspectors = []inspector{
 	{"engine's directory", isEngineManifest, inspectEngine},
 	{"TensorRT plan", isPlan, inspectPlan},
-	{"timing cache", func(name string, _ []byte) bool { return strings.HasSuffix(name, ".timing") }, inspectTiming},
+	{"timing cache", isTiming, inspectTiming},
 	{"safetensors", func(name string, head []byte) bool {
 		return strings.HasSuffix(name, ".safetensors") || len(head) > 8 && head[8] == '{' && head[0] != '{'
 	}, inspectSafetensors},
@@ -94,6 +94,9 @@ func runInspect(opts InspectOptions, g *globals, path string) error {
 	head, err := headOf(path)
 	if err != nil {
 		return err
+	}
+	if len(head) == 0 {
+		return fault.New(fault.Input, "inspecting", path, "it is empty", "make it or get it again")
 	}
 	for _, i := range inspectors {
 		if !i.match(path, head) {

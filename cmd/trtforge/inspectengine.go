@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -9,11 +10,13 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/planfile"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/doctor"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/runtimes"
 )
@@ -143,8 +146,24 @@ func inspectEngine(_ InspectOptions, g *globals, path string) error {
 // timingGPU is the GPU in the name that ONNX Runtime gives a timing cache.
 var timingGPU = regexp.MustCompile(`_sm(\d+)\.timing$`)
 
+// isTiming knows a timing cache by its names, which ONNX Runtime and trtexec's users
+// give it: TensorRT does not say what it begins with. Calibration tables end in .cache
+// too, and are text.
+func isTiming(name string, head []byte) bool {
+	return strings.HasSuffix(name, ".timing") || strings.HasSuffix(name, ".cache") && !isText(head)
+}
+
+func isText(head []byte) bool { return utf8.Valid(head) && !bytes.ContainsRune(head, 0) }
+
 // inspectTiming shows a timing cache, whose layout TensorRT keeps to itself.
 func inspectTiming(_ InspectOptions, g *globals, path string) error {
+	head, err := headOf(path)
+	if err != nil {
+		return err
+	}
+	if isText(head) {
+		return fault.New(fault.Input, "inspecting", path, "it is text, and no timing cache of TensorRT is", "look for the file that the builder wrote")
+	}
 	info, err := os.Stat(path)
 	if err != nil {
 		return fsx.Explain("inspecting", path, err)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
@@ -12,6 +13,7 @@ import (
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/planfile"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/safetensors"
 )
@@ -48,7 +50,7 @@ func inspectONNX(opts InspectOptions, g *globals, path string) error {
 	switch {
 	case err != nil && len(x.Contexts) > 0 && opts.Out == "": // what was compiled shows no cache to know it by
 		x.Contract = nil
-		return g.print(x, x.write)
+		return x.show(g, path)
 	case err != nil:
 		return err
 	}
@@ -61,7 +63,27 @@ func inspectONNX(opts InspectOptions, g *globals, path string) error {
 			return err
 		}
 	}
-	return g.print(x, x.write)
+	return x.show(g, path)
+}
+
+// show prints the model. Engines within that cannot be run anywhere decide the exit
+// status.
+func (x *inspected) show(g *globals, path string) error {
+	if err := g.print(x, x.write); err != nil {
+		return err
+	}
+	var damaged []error
+	for _, c := range x.Contexts {
+		ours := c.Source == "" || strings.Contains(strings.ToLower(c.Source), "tensorrt") // what others compile is not known
+		if c.Problem != "" && ours {
+			damaged = append(damaged, fault.New(fault.Input, "inspecting", path, fmt.Sprintf("the engine of %q: %s", c.Node, c.Problem), "compile the model again"))
+		}
+	}
+	err := errors.Join(damaged...)
+	if err != nil && g.JSON {
+		return printed{err} // the document says it
+	}
+	return err
 }
 
 func describeONNX(m *onnx.Model) *inspected {

@@ -57,8 +57,7 @@ triton  A model repository. Of a graph for the onnxruntime backend, whose Tensor
         the profiles' edges. Triton runs no TensorRT-RTX plans.
 bundle  A graph, its profiles and a script that builds the plan with trtexec on a machine
         with a GPU and times it; ` + "`trtforge engines adopt`" + ` takes the result back.
-tar     A directory, or an engine of a run's results, as one archive for a machine
-        without a network; an engine is proved first.
+tar     An engine, proved, or a directory, as one archive for a machine without a network.
 ` + exitStatus,
 		Example: `  trtforge package model.onnx --plan plan.json --release 24.08 --name gpt2 -o repository
   trtforge package build/demo --engine rtx-int8 --format bundle -o int8-build.tar
@@ -112,7 +111,7 @@ func (o PackageOptions) laidOut(fill func(dir string) error) error {
 	if err := fill(dir); err != nil {
 		return err
 	}
-	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
+	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir, nil) })
 }
 
 // onlyOwn refuses a directory that holds more than what an earlier run of this
@@ -130,44 +129,20 @@ func onlyOwn(dir string, own ...string) error {
 	return nil
 }
 
-// packTar archives a directory; an engine is proved before.
-func packTar(o PackageOptions, dir string, open opener) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return fsx.Explain("reading", dir, err)
+// packTar archives an engine, proved, or a directory.
+func packTar(o PackageOptions, path string, open opener) error {
+	info, err := os.Stat(path)
+	switch {
+	case err == nil && !info.IsDir():
+		return fault.New(fault.Usage, "packing", path, "it is no directory", "name a directory")
+	case err == nil && inside(o.Out, path):
+		return fault.New(fault.Usage, "packing", path, "the archive "+o.Out+" would lie in what it archives", "name a file outside of the directory")
+	case err == nil && o.Engine == "" && !store.IsEngine(path):
+		return o.packDirectory(path)
+	case err != nil && !keyLike(path):
+		return fsx.Explain("reading", path, err)
 	}
-	if !info.IsDir() {
-		return fault.New(fault.Usage, "packing", dir, "it is no directory", "name a directory")
-	}
-	if inside(o.Out, dir) {
-		return fault.New(fault.Usage, "packing", dir, "the archive "+o.Out+" would lie in what it archives", "name a file outside of the directory")
-	}
-	if isResults(dir) {
-		return packResults(o, dir, open)
-	}
-	if err := store.Prove(dir); err != nil {
-		if fault.Classify(err) == fault.Input {
-			return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "build it again: `trtforge build MODEL -o "+dir+"`")
-		}
-		return err
-	}
-	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
-}
-
-// packResults archives one engine of a run's results, or all that a run left, of
-// which then nothing may have failed a gate.
-func packResults(o PackageOptions, dir string, open opener) error {
-	if o.Engine == "" {
-		verdicts, err := verdictsOf(dir)
-		if err != nil {
-			return err
-		}
-		if err := (&source{name: dir, verdicts: verdicts}).passed(); err != nil {
-			return err
-		}
-		return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Tar(w, dir) })
-	}
-	s, err := o.openSource(dir, open)
+	s, err := o.openSource(path, open)
 	if err != nil {
 		return err
 	}
@@ -180,7 +155,30 @@ func packResults(o PackageOptions, dir string, open opener) error {
 	if filepath.Ext(o.Out) != ".tar" {
 		return fault.New(fault.Usage, "writing", o.Out, "an archive's name ends with .tar", "name it so")
 	}
-	return o.laidOut(pack.Engine{Name: o.Engine, Copy: s.entry.CopyTo, Documents: s.documents(), Notes: s.notes()}.Pack)
+	return o.laidOut(pack.Engine{Manifest: s.entry.Manifest, Copy: s.entry.CopyTo, Documents: s.documents(), Notes: s.notes()}.Pack)
+}
+
+// packDirectory archives a directory as it is. Of a run's results nothing may have
+// failed a gate.
+func (o PackageOptions) packDirectory(dir string) error {
+	notes := []string{"Written by " + createdBy() + "."}
+	if _, err := os.Stat(filepath.Join(dir, pack.Checksums)); err != nil { // of a package those prove more
+		if err := damaged(dir, store.Prove(dir)); err != nil {
+			return err
+		}
+	}
+	if isResults(dir) {
+		s := &source{name: dir}
+		var err error
+		if s.verdicts, err = verdictsOf(dir); err != nil {
+			return err
+		}
+		if err := s.passed(); err != nil {
+			return err
+		}
+		notes = s.notes()
+	}
+	return fsx.WriteFile(o.Out, func(w io.Writer) error { return pack.Archive(w, dir, notes) })
 }
 
 // inside tells whether a file lies, or would lie, in a directory or below it.

@@ -73,6 +73,9 @@ func (o PackageOptions) packGraph(m pack.Model, s *source, dir string) error {
 		return err
 	}
 	defer func() { _ = graph.Close() }()
+	if m.Digest, err = graph.Digest(); err != nil {
+		return err
+	}
 	m.Contract, m.Profiles, m.Graph, m.Data = s.contract, s.plan.Profiles, s.graph, graph.DataFiles()
 	return pack.Triton(dir, m)
 }
@@ -118,6 +121,10 @@ func packBundle(o PackageOptions, path, dir string, open opener) error {
 	}
 	in := bundle.Input{Data: m.DataFiles(), CreatedBy: createdBy(), Notes: s.notes(), Documents: s.documents(), Limits: limitsOf(s)}
 	in.Request = engine.Request{Backend: "trtexec", Precision: engine.PrecisionOf(m), Model: s.graph, Contract: s.contract, Plan: s.plan}
+	if s.entry != nil {
+		e := s.entry.Manifest
+		in.Notes = append(in.Notes, fmt.Sprintf("Where it was packed, %s made %s of this graph in %.1f s, %s.", e.Builder, bytesText(e.Bytes), e.Measured.BuildMS/1000, e.Achieved))
+	}
 	in.Request.Name = fmt.Sprintf("trtexec-%s", in.Request.Precision)
 	if in.Request.ModelDigest, err = m.Digest(); err != nil {
 		return err

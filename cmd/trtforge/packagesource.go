@@ -36,13 +36,16 @@ type source struct {
 func (o PackageOptions) openSource(path string, open opener) (*source, error) {
 	s := &source{name: o.Name}
 	var err error
+	if run, name := ofRun(path); run != "" && o.Engine == "" {
+		path, o.Engine = run, name // its gates are known there
+	}
 	switch info, missing := os.Stat(path); {
 	case missing == nil && info.IsDir() && isResults(path):
 		err = s.result(path, o.Engine)
 	case o.Engine != "":
 		err = fault.New(fault.Usage, "packing", path, "--engine names one of a run's results, and these are none", "name an [output] dir")
 	case missing == nil && info.IsDir() && store.IsEngine(path):
-		s.entry, err = store.Look(path)
+		s.entry, err = whole(path)
 	case missing != nil && errors.Is(missing, fs.ErrNotExist) && keyLike(path):
 		var in *store.Store
 		if in, err = open(); err == nil {
@@ -82,6 +85,17 @@ func (s *source) beside() error {
 func isResults(dir string) bool {
 	_, err := os.Stat(filepath.Join(dir, "summary.json"))
 	return err == nil
+}
+
+// ofRun is the results that the directory of an engine lies in, and its name there; ""
+// for none.
+func ofRun(dir string) (results, name string) {
+	dir = absolute(dir)
+	results = filepath.Dir(filepath.Dir(filepath.Dir(dir)))
+	if rel, err := filepath.Rel(results, dir); err != nil || filepath.Dir(rel) != filepath.Join("stages", "engine") || !isResults(results) {
+		return "", ""
+	}
+	return results, filepath.Base(dir)
 }
 
 // verdictsOf are those of a run's results: of accuracy and size, and of speed.
@@ -149,10 +163,24 @@ func (s *source) made(dir string) (*engine.Manifest, error) {
 		return engine.LoadManifest(filepath.Join(dir, "manifest.json"))
 	}
 	var err error
-	if s.entry, err = store.Look(dir); err != nil {
+	if s.entry, err = whole(dir); err != nil {
 		return nil, err
 	}
 	return s.entry.Manifest, nil
+}
+
+// whole is the proved engine of a directory.
+func whole(dir string) (*store.Entry, error) {
+	e, err := store.Look(dir)
+	return e, damaged(dir, err)
+}
+
+// damaged says what an engine that is not proved is to its user.
+func damaged(dir string, err error) error {
+	if fault.Classify(err) != fault.Input {
+		return err
+	}
+	return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "build it again: `trtforge build MODEL -o "+dir+"`")
 }
 
 // graphOf is the typed graph of a run that an engine was built of, by its digest.

@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/trtforge/trtforge/onnx"
@@ -27,6 +28,9 @@ func TestContexts(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "engine.engine"), plan(t, rtx), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	if err := syscall.Mkfifo(filepath.Join(dir, "pipe.engine"), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	whole := string(plan(t, rtx))
 	m := contexts(
 		[]any{"main_context", int64(1), "embed_mode", int64(1), "ep_cache_context", whole, "hardware_architecture", "89", "source", "TensorrtExecutionProvider"},
@@ -36,15 +40,16 @@ func TestContexts(t *testing.T) {
 		[]any{"embed_mode", int64(1), "ep_cache_context", whole + "x"},
 		[]any{"embed_mode", int64(1), "ep_cache_context", "a blob of another provider"},
 		[]any{"main_context", int64(0)},
+		[]any{"embed_mode", int64(0), "ep_cache_context", "pipe.engine"},
 	)
 	got := Contexts(m, dir)
-	if len(got) != 7 {
+	if len(got) != 8 {
 		t.Fatalf("%d contexts", len(got))
 	}
 	for i, want := range []struct {
 		plan    bool
 		problem string
-	}{{true, ""}, {true, ""}, {false, "gone.engine"}, {false, "outside"}, {true, "cut or added"}, {false, "no TensorRT plan"}, {false, ""}} {
+	}{{true, ""}, {true, ""}, {false, "gone.engine"}, {false, "outside"}, {true, "cut or added"}, {false, "no TensorRT plan"}, {false, ""}, {false, "no regular file"}} {
 		if c := got[i]; (c.Plan != nil) != want.plan || !strings.Contains(c.Problem, want.problem) || (c.Problem == "") != (want.problem == "") {
 			t.Errorf("context %d: %+v", i, c)
 		}

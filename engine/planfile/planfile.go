@@ -83,6 +83,13 @@ func Parse(head []byte) (Header, error) {
 // Read reads the header of a plan and sees that the file is as long as that says.
 // Errors are of class input.
 func Read(path string) (Header, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return Header{}, fsx.Explain("reading plan", path, err)
+	}
+	if !info.Mode().IsRegular() { // a pipe would be waited for
+		return Header{}, fault.New(fault.Input, "reading plan", path, "it is no regular file", "check the path")
+	}
 	f, err := os.Open(path)
 	if err != nil {
 		return Header{}, fsx.Explain("reading plan", path, err)
@@ -97,10 +104,6 @@ func Read(path string) (Header, error) {
 	if err != nil {
 		return h, fault.Wrap(fault.Input, "reading plan", path, err, "build the engine again")
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return h, fsx.Explain("reading plan", path, err)
-	}
 	if h.Bytes > 0 && info.Size() != h.Bytes {
 		return h, fault.New(fault.Input, "reading plan", path,
 			fmt.Sprintf("it has %d bytes and says that it has %d: it was cut or added to", info.Size(), h.Bytes), "copy it again, or build it again")
@@ -108,23 +111,26 @@ func Read(path string) (Header, error) {
 	return h, nil
 }
 
-// Misfit says why a machine cannot run the plan whose GPU has that compute
-// capability ("8.9") and whose library of the plan's family has that version; "" for
-// either is what the machine lacks. The empty answer promises nothing that only
+// Misfit says all that keeps a machine from running the plan whose GPU has that
+// compute capability ("8.9") and whose library of the plan's family has that version;
+// "" for either is what the machine lacks. The empty answer promises nothing that only
 // deserialisation shows: a classic plan does not say its GPU.
 func (h Header) Misfit(compute, version string) string {
+	var all []string
 	sm := "sm" + strings.ReplaceAll(compute, ".", "")
 	switch {
 	case compute == "":
-		return "this machine has no NVIDIA GPU that answers"
+		all = append(all, "this machine has no NVIDIA GPU that answers")
 	case h.Targets != nil && !slices.Contains(h.Targets, sm):
-		return fmt.Sprintf("it is for %s, this machine's GPU is %s", strings.Join(h.Targets, ", "), sm)
-	case version == "":
-		return fmt.Sprintf("no %s is installed here", h.Family)
-	case !sameVersion(version, h.Version):
-		return fmt.Sprintf("it was built by %s %s, installed is %s, and a plan is read by the version that wrote it", h.Family, h.Version, version)
+		all = append(all, fmt.Sprintf("it is for %s, this machine's GPU is %s", strings.Join(h.Targets, ", "), sm))
 	}
-	return ""
+	switch {
+	case version == "":
+		all = append(all, fmt.Sprintf("no %s is installed here", h.Family))
+	case !sameVersion(version, h.Version):
+		all = append(all, fmt.Sprintf("it was built by %s %s, installed is %s, and a plan is read by the version that wrote it", h.Family, h.Version, version))
+	}
+	return strings.Join(all, "; ")
 }
 
 // sameVersion compares as far as both say: libnvinfer's file has three numbers, a

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -73,6 +74,13 @@ func TestWhatIsNoPlan(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	pipe := filepath.Join(t.TempDir(), "pipe.engine")
+	if err := syscall.Mkfifo(pipe, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Read(pipe); fault.Exit(err) != 4 || !strings.Contains(err.Error(), "no regular file") {
+		t.Errorf("a pipe: %v", err)
+	}
 	if _, err := Read(filepath.Join(t.TempDir(), "none")); fault.Exit(err) != 4 {
 		t.Errorf("a file that is not there: %v", err)
 	}
@@ -90,6 +98,8 @@ func TestMisfit(t *testing.T) {
 		{one, "12.0", "1.7.1.116", "this machine's GPU is sm120"},
 		{one, "8.9", "", "no tensorrt-rtx is installed"},
 		{one, "8.9", "1.8.0.1", "installed is 1.8.0.1"},
+		{one, "", "1.8.0.1", "answers; it was built by"},
+		{classic, "", "", "answers; no tensorrt is installed"},
 		{classic, "9.0", "10.13.3", ""},
 		{classic, "9.0", "10.12.0", "built by tensorrt 10.13.3.9"},
 	} {

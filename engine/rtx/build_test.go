@@ -10,6 +10,7 @@ import (
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/enginetest"
 	"github.com/trtforge/trtforge/engine/planfile"
+	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
@@ -63,6 +64,35 @@ func TestRequestedIsAchieved(t *testing.T) {
 	}
 	if size[engine.FP16] > size[engine.FP32]*3/4 {
 		t.Errorf("FP16 has %d bytes, FP32 %d", size[engine.FP16], size[engine.FP32])
+	}
+}
+
+// TestEachBuildTellsItsOwnPeak: a worker builds many engines, and what a large one took
+// is no fact of a small one.
+func TestEachBuildTellsItsOwnPeak(t *testing.T) {
+	b := builder(t)
+	var peaks []int64
+	for _, vocab := range []int64{256, 60000, 256} { // 60,000 rows are 31 MB of weights
+		dir := t.TempDir()
+		if err := export.Random(dir, export.Shape{Layers: 1, Width: 128, Heads: 4, Vocab: vocab, Positions: 64}, 1); err != nil {
+			t.Fatal(err)
+		}
+		m, err := export.GPT2(dir, export.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = m.Close() })
+		got, err := b.Build(t.Context(), asked(t, m, engine.FP32), t.TempDir(), progress.Noop)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got.Log == "" || got.Measured.PeakBytes < 50<<20 {
+			t.Errorf("log %q, peak %d", got.Log, got.Measured.PeakBytes)
+		}
+		peaks = append(peaks, got.Measured.PeakBytes)
+	}
+	if peaks[2] > peaks[1]-40<<20 {
+		t.Errorf("peaks %d: the last is that of the one before", peaks)
 	}
 }
 

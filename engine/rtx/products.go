@@ -12,16 +12,22 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
 // whole sees that the builder computes in integers all that the graph of a
-// request quantizes; an error of class runtime names what it does not.
+// request quantizes; an error of class runtime names what it does not. A product
+// whose scales lie on the wrong axis is quantized too, and the builder takes it
+// without a word; only its account of the layers tells.
 func whole(r engine.Request, account string) error {
 	m, err := onnx.Load(r.Model)
 	if err != nil {
 		return err
 	}
-	products := quantized(m)
+	var products []string
+	for _, n := range engine.Quantized(m) {
+		products = append(products, nameOf(n))
+	}
 	if err := m.Close(); err != nil || len(products) == 0 {
 		return err
 	}
@@ -38,22 +44,12 @@ func whole(r engine.Request, account string) error {
 		"check that scales lie on the weight's output axis")
 }
 
-// quantized names the matrix products of a graph whose two operands are both
-// dequantized: those that an INT8 engine computes in integers. A product whose
-// scales lie on the wrong axis is one too, and the builder takes it without a
-// word; only its account of the layers tells.
-func quantized(m *onnx.Model) (names []string) {
-	made := map[string]string{} // value -> the operator that made it
-	for _, n := range m.Graph().GetNode() {
-		for _, out := range n.GetOutput() {
-			made[out] = n.GetOpType()
-		}
-		multiplies := n.GetOpType() == "MatMul" || n.GetOpType() == "Gemm"
-		if multiplies && len(n.Input) > 1 && made[n.Input[0]] == "DequantizeLinear" && made[n.Input[1]] == "DequantizeLinear" {
-			names = append(names, n.GetName())
-		}
+// nameOf is what NVIDIA's parser calls a node.
+func nameOf(n *onnxpb.NodeProto) string {
+	if n.GetName() == "" && len(n.GetOutput()) > 0 {
+		return "node_of_" + n.Output[0]
 	}
-	return names
+	return n.GetName()
 }
 
 // attention is a layer that computes both of attention's products, and the
@@ -86,11 +82,15 @@ func integers(r io.Reader) (map[string]int, error) {
 }
 
 // keeps sees that every quantized product of the graph is an integer product in
-// each profile, and names those that are not.
+// each profile, and names those that are not. Products may share a name.
 func keeps(products []string, counts map[string]int, profiles int) error {
+	wanted := map[string]int{}
+	for _, name := range products {
+		wanted[name] += profiles
+	}
 	var lost []string
 	for _, name := range products {
-		if counts[name] < profiles {
+		if counts[name] < wanted[name] {
 			lost = append(lost, name)
 		}
 	}

@@ -38,6 +38,7 @@ func TestIntegers(t *testing.T) {
 	}{
 		{[]string{"/a/MatMul", "/b/MatMul", "/c/MatMul"}, 2, "2 of 3 quantized matrix products are not computed in INT8 in each of 2 profiles: /b/MatMul, /c/MatMul"},
 		{[]string{"/a/MatMul"}, 3, "1 of 1"},
+		{[]string{"/a/MatMul", "/a/MatMul"}, 2, "2 of 2"}, // two products of one name
 	} {
 		if err := keeps(v.products, counts, v.profiles); err == nil || !strings.Contains(err.Error(), v.want) {
 			t.Errorf("%v in %d profiles: %v", v.products, v.profiles, err)

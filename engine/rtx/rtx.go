@@ -20,6 +20,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/trtforge/trtforge/engine"
@@ -34,10 +35,21 @@ import (
 // Targets are the GPUs that a plan can be built for; "" is a portable plan.
 var Targets = []string{"", "sm80", "sm86", "sm89", "sm120", "sm121"}
 
+// CheckTarget refuses, as class usage, a GPU that no plan can be built for.
+func CheckTarget(target string) error {
+	if slices.Contains(Targets, target) {
+		return nil
+	}
+	return fault.New(fault.Usage, "", "", fmt.Sprintf("TensorRT for RTX builds no plan for target %q", target),
+		"want "+strings.Join(Targets[1:], ", ")+", or none for a portable plan; "+
+			"for other GPUs (H100 is sm90, B200 sm100) pack the build with `trtforge package --format bundle` and run it there")
+}
+
 // The files of an engine.
 const (
 	planFile  = "engine.plan"
 	layerFile = "layers.txt"
+	logFile   = "build.log"
 )
 
 const licence = "built by TensorRT for RTX under NVIDIA's licence, which says how plans may be distributed"
@@ -45,7 +57,6 @@ const licence = "built by TensorRT for RTX under NVIDIA's licence, which says ho
 // Worker is the builder's process; *child.Child is one.
 type Worker interface {
 	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
-	Peak() int64
 }
 
 // Builder builds through one worker, which is started when it is first needed.
@@ -76,15 +87,17 @@ type result struct {
 	Profiles int            `json:"profiles"`
 	Phases   []engine.Phase `json:"phases"`
 	Warnings []string       `json:"warnings"`
+	Peak     int64          `json:"peak_bytes"` // of this build; the worker's own may be of an earlier one
 }
 
-// Build writes engine.plan and layers.txt, the builder's account of its layers.
+// Build writes engine.plan, layers.txt, the builder's account of its layers, and
+// build.log, what else it said.
 func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p progress.Counter) (*engine.Manifest, error) {
 	if r.Plan == nil || len(r.Plan.Profiles) == 0 {
 		return nil, fault.New(fault.Usage, "building", r.Name, "a graph with dynamic inputs needs a plan of profiles", "derive one")
 	}
-	if !slices.Contains(Targets, r.Target) {
-		return nil, fault.New(fault.Usage, "building", r.Name, fmt.Sprintf("there is no target %q", r.Target), fmt.Sprintf("want one of %q", Targets[1:]))
+	if err := CheckTarget(r.Target); err != nil {
+		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	if r.Contract != nil {
 		if err := profiles.Validate(r.Contract, r.Plan.Profiles); err != nil {
@@ -108,7 +121,7 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	return b.manifest(r, dir, got, engine.Measured{
-		BuildMS: float64(time.Since(started).Microseconds()) / 1000, PeakBytes: w.Peak(), Phases: got.Phases,
+		BuildMS: float64(time.Since(started).Microseconds()) / 1000, PeakBytes: got.Peak, Phases: got.Phases,
 	})
 }
 
@@ -167,7 +180,7 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
-		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile,
+		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile, Log: logFile,
 		Bytes: got.Bytes, FileDigest: digest, Profiles: r.Plan.Profiles, Layers: layers, Memory: needs, Measured: measured,
 		Licence: licence, Warnings: got.Warnings,
 	}, nil

@@ -88,6 +88,7 @@ func FuzzLayers(f *testing.F) {
 		f.Fatal(err)
 	}
 	f.Add(seed)
+	f.Add([]byte("Max Scratch Memory: 8462336 bytes\nTotal Activation Memory: 8462848 bytes\nTotal Weights Memory: 27843328 bytes\n"))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		layers, err := Layers(bytes.NewReader(b))
 		if err != nil {
@@ -97,8 +98,15 @@ func FuzzLayers(f *testing.F) {
 		for _, n := range layers {
 			total += n
 		}
-		if lines := bytes.Count(b, []byte("\n")) + 1; total > lines {
+		lines := bytes.Count(b, []byte("\n")) + 1
+		if total > lines {
 			t.Errorf("%d layers in %d lines", total, lines)
+		}
+		if _, err := integers(bytes.NewReader(b)); err != nil {
+			t.Errorf("layers are read, products are not: %v", err)
+		}
+		if m, err := memory(bytes.NewReader(b), []profiles.Profile{{Name: "one"}}); err != nil || m != nil && (len(m.Profiles) != 1 || m.WeightsBytes < 0) {
+			t.Errorf("memory %+v, %v", m, err)
 		}
 	})
 }

@@ -14,6 +14,9 @@ const (
 	logFile   = "trtexec.log"
 )
 
+// LogFile is what trtexec printed, its arguments first.
+const LogFile = logFile
+
 // arguments are those of a build into dir. TF32 is off, so that FP32 is FP32, and
 // nothing is timed: bench does that.
 func (t Tool) arguments(r engine.Request, model, dir, timing string) ([]string, error) {

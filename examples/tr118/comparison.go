@@ -6,6 +6,7 @@ import (
 	"math"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/report"
@@ -17,6 +18,8 @@ type findings struct {
 	study     *study
 	published *published
 	Command   string
+	Created   string
+	Took      time.Duration // this run, with what it made
 	Machine   *bench.Machine
 	Outcomes  []outcome // in the order of the family
 	Ours      []coverage
@@ -38,6 +41,12 @@ func (f *findings) asides() ([]report.Aside, error) {
 func (f *findings) headline() string {
 	total, failed := f.counts()
 	return fmt.Sprintf("%d timed requests, %d failed; the study: %d runs, %d failed. A failed request is told with its class and enters no figure.", total, failed, f.published.Runs.Total, f.published.failed())
+}
+
+// verdict is what the page says first.
+func (f *findings) verdict() string {
+	total, failed := f.counts()
+	return fmt.Sprintf("%d of %s requests failed; the study lost %d of %d", failed, thousands(total), f.published.failed(), f.published.Runs.Total)
 }
 
 // counts are the requests in all, and those that failed.
@@ -65,7 +74,7 @@ func (p *published) failed() (n int) {
 // engine is, the middle scenario and the two ends. That is a range over scenarios; the
 // intervals of each are in the last table.
 func (f *findings) speedups() (a report.Aside) {
-	engines := slices.DeleteFunc(slices.Clone(f.study.Measure.Engines), func(e string) bool { return e == "torch" })
+	engines := f.others()
 	if !slices.Contains(f.study.Measure.Engines, "torch") || len(engines) == 0 {
 		return a
 	}
@@ -81,6 +90,11 @@ func (f *findings) speedups() (a report.Aside) {
 		}
 	}
 	return a
+}
+
+// others are the engines that are set against PyTorch.
+func (f *findings) others() []string {
+	return slices.DeleteFunc(slices.Clone(f.study.Measure.Engines), func(e string) bool { return e == "torch" })
 }
 
 // parity is whether the engines do the same work.
@@ -133,19 +147,16 @@ func (f *findings) crossover() report.Aside {
 		Head: []string{"Figures", "Mode", "Sizes", "Exponent k", "R²", "Equal at, millions", "Between sizes"},
 	}
 	if c, err := f.published.crossed(); err == nil {
-		a.Lines = append(a.Lines, []string{"the study's, fitted here", modePrefill, fmt.Sprint(c.At.N), fmt.Sprintf("%.3f", c.Law.K.Value), fmt.Sprintf("%.2f", c.Law.R2), summary(c.At, "%.3g"), ""})
+		a.Lines = append(a.Lines, []string{"the study's, fitted here", modePrefill, fmt.Sprint(c.At.N), fmt.Sprintf("%.3f", c.Law.K.Value), fmt.Sprintf("%.2f", c.Law.R2), summary(c.At, short), ""})
 	}
-	for _, e := range f.study.Measure.Engines {
-		if e == "torch" {
-			continue
-		}
+	for _, e := range f.others() {
 		for _, mode := range f.study.Measure.Modes {
 			c := cross(f.Outcomes, e, mode, f.study.Workload.Scenarios)
 			line := []string{e, mode, fmt.Sprint(len(c.Groups))}
 			if c.Err != nil {
 				line = append(line, "-", "-", c.Err.Error(), "")
 			} else {
-				line = append(line, summary(c.Fit.Law.K, "%.3f"), fmt.Sprintf("%.2f", c.Fit.Law.R2), millions(c), between(c.Between))
+				line = append(line, summary(c.Fit.Law.K, func(v float64) string { return fmt.Sprintf("%.3f", v) }), fmt.Sprintf("%.2f", c.Fit.Law.R2), millions(c), between(c.Between))
 			}
 			a.Lines = append(a.Lines, line)
 		}
@@ -159,7 +170,7 @@ func millions(c crossing) string {
 	if c.Fit.Beyond {
 		return fmt.Sprintf("not between %.3g and %.3g", c.Groups[0].Size, c.Groups[len(c.Groups)-1].Size)
 	}
-	return summary(c.Fit.At, "%.3g")
+	return summary(c.Fit.At, short)
 }
 
 func between(all []stats.Crossing) string {
@@ -168,7 +179,7 @@ func between(all []stats.Crossing) string {
 	}
 	var parts []string
 	for _, c := range all {
-		parts = append(parts, summary(c.At, "%.3g"))
+		parts = append(parts, summary(c.At, short))
 	}
 	return strings.Join(parts, "; ")
 }
@@ -221,7 +232,7 @@ func (o outcome) text(c cell) string {
 	case len(times) == 0:
 		return fmt.Sprintf("failed (%s)", failed[0].Class)
 	}
-	text := summary(stats.Median(times), "%.3g")
+	text := summary(stats.Median(times), short)
 	if len(failed) > 0 {
 		text += fmt.Sprintf(", %d failed (%s)", len(failed), failed[0].Class)
 	}
@@ -229,12 +240,20 @@ func (o outcome) text(c cell) string {
 }
 
 // summary is a value with its interval.
-func summary(s stats.Summary, format string) string {
-	text := fmt.Sprintf(format, s.Value)
+func summary(s stats.Summary, show func(float64) string) string {
+	text := show(s.Value)
 	if s.HasInterval() {
-		text += fmt.Sprintf(" ["+format+", "+format+"]", s.Lo, s.Hi)
+		text += fmt.Sprintf(" [%s, %s]", show(s.Lo), show(s.Hi))
 	}
 	return text
+}
+
+// short is a figure to three digits, without an exponent.
+func short(v float64) string {
+	if v >= 100 {
+		return fmt.Sprintf("%.0f", v)
+	}
+	return fmt.Sprintf("%.3g", v)
 }
 
 func digits(v float64) string {

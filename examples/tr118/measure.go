@@ -7,6 +7,7 @@ import (
 	"io"
 	"path/filepath"
 
+	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -18,13 +19,18 @@ import (
 // batch takes.
 const promptTokens = 512
 
+// warmup ends where requests are steady. It is bounded, because on a busy machine they
+// never are, and thirty requests before each of 1,944 turns would make hours of its half; a
+// turn that began unsteady says so.
+var warmup = bench.Warmup{Max: 12, MaxMS: 5000}
+
 // measure times every engine of a member in turns, each in a process of its own. What
 // an earlier run measured of the same trial is not measured again.
 func (w *workshop) measure(ctx context.Context, m *member) (out outcome, err error) {
 	t := trial.Trial{
 		Cases: cases(w.study.Workload.Scenarios, w.study.Measure.Modes), Repetitions: w.study.Measure.Repetitions, Rounds: w.study.Measure.Rounds,
 		Text: w.prompts[:min(len(w.prompts), promptTokens)], Seed: w.study.Measure.Seed, Dir: w.results(m.Name), Afresh: true,
-		CreatedBy: w.createdBy, Versions: versions(),
+		CreatedBy: w.createdBy, Versions: versions(), Warmup: warmup,
 	}
 	processes := &pipeline.Processes{Runtimes: here{}, Log: func(string) (io.Writer, error) { return w.log, nil }}
 	defer func() { err = errors.Join(err, processes.Close()) }()
@@ -43,7 +49,7 @@ func (w *workshop) measure(ctx context.Context, m *member) (out outcome, err err
 	if got.Resumed > 0 {
 		w.say("%s: %d of %d requests were there already", m.Name, got.Resumed, len(got.Samples))
 	}
-	out = outcome{member: m, Samples: got.Samples, Machine: got.Machine, Warnings: got.Warnings}
+	out = outcome{member: m, Samples: got.Samples, Resumed: got.Resumed, Machine: got.Machine, Warnings: got.Warnings}
 	out.Parity, err = w.parity(ctx, m, t.Systems)
 	return out, err
 }

@@ -15,6 +15,7 @@ import (
 type outcome struct {
 	*member
 	Samples  []bench.Sample
+	Resumed  int // of them, from an earlier run
 	Machine  bench.Machine
 	Warnings []string
 	Parity   []parity

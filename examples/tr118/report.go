@@ -40,7 +40,7 @@ func (w *workshop) report(f *findings, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	d.Title, d.Created = "TR118 again", now()
+	d.Title, d.Created, d.FirstLine = "TR118 again", now(), f.verdict()
 	if d.Asides, err = f.asides(); err != nil {
 		return err
 	}
@@ -51,7 +51,15 @@ func (w *workshop) report(f *findings, out io.Writer) error {
 	if err := fsx.WriteFile(filepath.Join(dir, comparisonFile), f.markdown); err != nil {
 		return err
 	}
-	_, err = fmt.Fprintf(out, "%s\ncomparison: %s\nreport: %s\n", f.headline(), filepath.Join(dir, comparisonFile), filepath.Join(dir, report.HTMLFile))
+	f.Created, f.Took = d.Created, time.Since(w.begin)
+	if err := fsx.WriteFile(filepath.Join(dir, figuresFile), f.figures); err != nil {
+		return err
+	}
+	if err := f.figures(out); err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(out, "\n%s\ncomparison: %s\nfigures: %s\nreport: %s\n", f.headline(),
+		filepath.Join(dir, comparisonFile), filepath.Join(dir, figuresFile), filepath.Join(dir, report.HTMLFile))
 	return err
 }
 

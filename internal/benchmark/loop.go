@@ -125,7 +125,7 @@ func loopSide(args []string) error {
 			whole := time.Since(start)
 			runtime.ReadMemStats(&after)
 			if args[6] == "allocations" {
-				return fmt.Sprint((after.Mallocs - before.Mallocs) / uint64(times)), nil
+				return fmt.Sprint(float64(after.Mallocs-before.Mallocs) / float64(times)), nil
 			}
 			return fmt.Sprint(100 * float64(whole-clock.inside) / float64(clock.inside)), nil
 		})

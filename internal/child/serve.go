@@ -58,9 +58,6 @@ type Server struct {
 	Prepare func() (facts any, err error)
 }
 
-// Serve serves jobs until the parent goes; see [Server.Run].
-func Serve(jobs map[string]Job) int { return Server{Jobs: jobs}.Run() }
-
 // Run serves jobs one after the other. It takes over descriptors 0, 1 and 3,
 // and ends the process, with everything in its group, when stdin ends. It
 // returns, with an exit status, only if it could not begin.

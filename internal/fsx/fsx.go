@@ -184,6 +184,12 @@ func Digest(path string) (string, error) {
 	return hex.EncodeToString(h.Sum(nil)), nil
 }
 
+// DigestOf is the sha256 of bytes in hexadecimal.
+func DigestOf(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
 // Digests is the sha256 of every file below dir, by its path from there with slashes.
 func Digests(dir string) (map[string]string, error) {
 	all := map[string]string{}

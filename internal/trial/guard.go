@@ -5,7 +5,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/doctor"
@@ -19,6 +18,7 @@ const (
 	tooHot    = "the CPU was throttled for its temperature"
 	stolen    = "the hypervisor took more than 2 % of the CPU away"
 	crowded   = "other processes used more than 10 % of the CPU"
+	slowed    = "the CPU ran more than 10 % slower than at its best"
 	clockDown = "the GPU lowered its clock: "
 )
 
@@ -35,17 +35,16 @@ const leastTicks = 100
 // guard watches what happens to the machine while a system has its turn.
 type guard struct {
 	files fs.FS // the root directory
-	now   func() time.Time
 	gpu   func(mine func(pid int) bool) (stop func() doctor.GPUUse, err error)
+	pace  *pacer // nil asks nobody
 }
 
 func newGuard() guard {
-	return guard{files: root, now: time.Now, gpu: doctor.WatchGPU}
+	return guard{files: root, gpu: doctor.WatchGPU}
 }
 
 // counters are what the kernel counts, at one moment.
 type counters struct {
-	at           time.Time
 	quota        int64 // periods in which the cgroup's quota was used up
 	heat         int64 // times that a core was throttled
 	busy, steal  int64 // of all CPUs, in ticks
@@ -86,6 +85,9 @@ func (w *watch) end(r *jobs.BenchResult) {
 		use = w.stop()
 	}
 	doubts := w.before.doubts(w.g.read(w.pid()))
+	if w.g.pace.slow() {
+		doubts = append(doubts, slowed)
+	}
 	for _, reason := range use.Throttled {
 		doubts = append(doubts, clockDown+reason)
 	}
@@ -125,7 +127,7 @@ func (c counters) doubts(after counters) (all []string) {
 
 // read reads the counters; what a system does not tell stays 0.
 func (g guard) read(pid int) counters {
-	c := counters{at: g.now(), quota: g.throttledPeriods(), heat: g.throttledCores()}
+	c := counters{quota: g.throttledPeriods(), heat: g.throttledCores()}
 	c.busy, c.steal, c.all, c.known = cpuTime(g.text("proc/stat"))
 	own, _ := processTime(g.text("proc/self/stat"))
 	other, ok := int64(0), true

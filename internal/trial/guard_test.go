@@ -44,7 +44,7 @@ func TestGuardSaysWhatHappened(t *testing.T) {
 		// All counters are of one machine: only the kernel's sum must have moved on.
 		before := machineFiles(0, 0, 0, 4, 2)
 		before["proc/stat"] = &fstest.MapFile{Data: []byte("cpu 0 0 0 0 0 0 0 0 0 0\n")}
-		g := guard{files: before, now: time.Now}
+		g := guard{files: before}
 		w := g.begin(System{})
 		w.g.files = c.after
 		r := &jobs.BenchResult{Samples: []bench.Sample{{}, {}}}
@@ -56,7 +56,7 @@ func TestGuardSaysWhatHappened(t *testing.T) {
 		}
 	}
 	// A machine that tells nothing is not suspected.
-	w := guard{files: fstest.MapFS{}, now: time.Now}.begin(System{})
+	w := guard{files: fstest.MapFS{}}.begin(System{})
 	w.g.files = zero
 	r := &jobs.BenchResult{Samples: make([]bench.Sample, 1)}
 	w.end(r)
@@ -67,7 +67,7 @@ func TestGuardSaysWhatHappened(t *testing.T) {
 
 func TestGuardOfAGPU(t *testing.T) {
 	use := doctor.GPUUse{Readings: 3, MemoryBytes: 1 << 30, PowerW: 60, SMClockMHz: 1400, Throttled: []string{"power cap"}}
-	g := guard{files: fstest.MapFS{}, now: time.Now, gpu: func(func(int) bool) (func() doctor.GPUUse, error) {
+	g := guard{files: fstest.MapFS{}, gpu: func(func(int) bool) (func() doctor.GPUUse, error) {
 		return func() doctor.GPUUse { return use }, nil
 	}}
 	r := &jobs.BenchResult{Samples: make([]bench.Sample, 1)}
@@ -103,5 +103,30 @@ func TestMachineOfFiles(t *testing.T) {
 	}
 	if this := Machine("trtforge test", 0, nil); this.CPU == "" || this.Threads < 1 || (this.GPU == "") != (this.NoGPU != "") {
 		t.Errorf("this machine is %+v", this)
+	}
+}
+
+// A core that is slower than it was is doubted, and one that gets faster is not.
+func TestGuardKnowsTheBestPace(t *testing.T) {
+	took := []time.Duration{100, 105, 90, 99, 101}
+	p := &pacer{best: 100, run: func() time.Duration {
+		now := took[0]
+		took = took[1:]
+		return now
+	}}
+	var slow []bool
+	for range 5 {
+		slow = append(slow, p.slow())
+	}
+	if !slices.Equal(slow, []bool{false, false, false, false, true}) { // 90 of 101 is less than 0.9
+		t.Errorf("slow after %v", slow)
+	}
+	r := &jobs.BenchResult{Samples: []bench.Sample{{}}}
+	guard{files: fstest.MapFS{}, pace: &pacer{best: 50, run: func() time.Duration { return 100 }}}.begin(System{}).end(r)
+	if !slices.Equal(r.Samples[0].Warnings, []string{slowed}) {
+		t.Errorf("half the pace: %v", r.Samples[0].Warnings)
+	}
+	if chain() <= 0 {
+		t.Error("products take no time")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -105,15 +106,13 @@ func (r *record) begin() error {
 	if err := fsx.Sweep(r.dir); err != nil {
 		return err
 	}
-	old, err := readRequest(r.path(RequestFile))
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+	why, err := r.foreign()
+	if err != nil {
 		return err
 	}
-	in := r.t.inputs()
-	if err == nil && !maps.Equal(old.Inputs, in) {
+	if why != "" {
 		if !r.t.Afresh {
-			return fault.New(fault.Usage, "benchmarking into", r.dir, "it holds the figures of another benchmark: "+differs(old.Inputs, in),
-				"choose another directory, or remove that one")
+			return fault.New(fault.Usage, "benchmarking into", r.dir, why, "choose another directory, or remove that one")
 		}
 		for _, name := range []string{RequestFile, SamplesFile, RowsFile, MachineFile} {
 			if err := os.Remove(r.path(name)); err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -121,10 +120,53 @@ func (r *record) begin() error {
 			}
 		}
 	}
-	if err := fsx.WriteJSON(r.path(RequestFile), request{Kind: "bench", SchemaVersion: RequestVersion, CreatedBy: r.t.CreatedBy, Inputs: in}); err != nil {
+	if err := fsx.WriteJSON(r.path(RequestFile), request{Kind: "bench", SchemaVersion: RequestVersion, CreatedBy: r.t.CreatedBy, Inputs: r.t.inputs()}); err != nil {
 		return err
 	}
 	return r.resume()
+}
+
+// foreign says why what the directory holds is not this trial's; "" where it is, or
+// where there is nothing.
+func (r *record) foreign() (why string, err error) {
+	old, err := readRequest(r.path(RequestFile))
+	switch in := r.t.inputs(); {
+	case errors.Is(err, fs.ErrNotExist):
+		for _, name := range []string{SamplesFile, RowsFile} {
+			if r.holds(name) {
+				return fmt.Sprintf("it holds a %s and no %s: the figures are not those of a benchmark", name, RequestFile), nil
+			}
+		}
+		return "", nil
+	case err != nil:
+		return "", err
+	case !maps.Equal(old.Inputs, in):
+		return "it holds the figures of another benchmark: " + differs(old.Inputs, in), nil
+	case !r.holds(SamplesFile):
+		return "", nil
+	}
+	f, err := os.Open(r.path(MachineFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", nil
+	} else if err != nil {
+		return "", fsx.Explain("reading the machine", r.path(MachineFile), err)
+	}
+	defer func() { _ = f.Close() }()
+	m, err := bench.ReadMachine(f, f.Name())
+	if err != nil {
+		return "", err
+	}
+	// Samples of two machines in one median would be nobody's.
+	if differ := m.Differs(&r.t.out.Machine); len(differ) > 0 {
+		return "its samples were taken on another machine: " + listed(differ), nil
+	}
+	return "", nil
+}
+
+// holds tells whether the directory has a file that is not empty.
+func (r *record) holds(name string) bool {
+	info, err := os.Stat(r.path(name))
+	return err == nil && info.Size() > 0
 }
 
 // resume reads the samples that are there and drops what is not whole: a line that
@@ -254,15 +296,13 @@ func differs(old, now map[string]string) string {
 			all = append(all, k+" changed")
 		}
 	}
-	text := ""
-	for i, a := range all[:min(3, len(all))] {
-		if i > 0 {
-			text += "; "
-		}
-		text += a
-	}
+	return listed(all)
+}
+
+// listed is at most three facts and how many more there are.
+func listed(all []string) string {
 	if len(all) > 3 {
-		text += fmt.Sprintf("; and %d more", len(all)-3)
+		all = append(slices.Clone(all[:3]), fmt.Sprintf("and %d more", len(all)-3))
 	}
-	return text
+	return strings.Join(all, "; ")
 }

@@ -37,7 +37,7 @@ type Trial struct {
 	Systems     []System
 	Cases       []bench.Case
 	Repetitions int           // timed requests of each system and case; 10
-	Rounds      int           // turns that they are spread over; 5
+	Rounds      int           // turns that they are spread over; 6, the least number that makes pairs of two engines
 	Until       float64       // goes on until each median's interval is within this share of it; 0 does not
 	Most        int           // repetitions at most with Until; 20 x Repetitions
 	Warmup      bench.Warmup  // before each turn
@@ -81,6 +81,11 @@ func (t *Trial) Run(ctx context.Context, p progress.Counter) (*Outcome, error) {
 	if err := t.check(); err != nil {
 		return nil, err
 	}
+	if t.guard.files == nil {
+		t.guard = newGuard()
+		t.guard.pace = newPacer()
+	}
+	t.out.Machine = t.machine()
 	record, err := t.open()
 	if err != nil {
 		return nil, err
@@ -89,17 +94,13 @@ func (t *Trial) Run(ctx context.Context, p progress.Counter) (*Outcome, error) {
 	t.out.Samples = record.samples
 	t.out.Resumed = len(record.samples)
 	t.remember(t.out.Samples)
-	if t.guard.files == nil {
-		t.guard = newGuard()
-	}
-	t.out.Machine = t.machine()
 	if err := record.machine(t.out.Machine); err != nil {
 		return nil, err
 	}
 	if err := t.planned(ctx, record, p); err != nil {
 		return nil, err
 	}
-	t.out.Warnings = append(t.out.Warnings, t.vocabularies()...)
+	t.out.Warnings = append(t.out.Warnings, slices.Concat(t.vocabularies(), t.missed())...)
 	return &t.out, record.rows(t.Rows())
 }
 
@@ -109,7 +110,7 @@ func (t *Trial) fill() {
 		t.Repetitions = 10
 	}
 	if t.Rounds == 0 {
-		t.Rounds = 5
+		t.Rounds = 6
 	}
 	if t.Most == 0 {
 		t.Most = 20 * t.Repetitions
@@ -144,26 +145,25 @@ func (t *Trial) check() error {
 
 // planned takes the turns that are planned, then those that Until asks for.
 func (t *Trial) planned(ctx context.Context, r *record, p progress.Counter) error {
-	turns := t.turns()
-	total := len(turns)
-	done := 0
-	for round := 0; len(turns) > 0; round++ {
+	// What an earlier run took is not counted: it would make the rest look as short.
+	turns := slices.DeleteFunc(t.turns(), func(turn bench.Turn) bool { return r.has(turn, t.Cases[turn.Case]) })
+	total, done := len(turns), 0
+	for {
 		p.SetMax(int64(total))
 		for i, turn := range turns {
-			if !r.has(turn, t.Cases[turn.Case]) {
-				t.show(p, View{Done: done, Total: total, Turn: turn, Running: true})
-				if err := t.turn(ctx, r, turn, again(turns[i+1:], turn), p); err != nil {
-					return err
-				}
+			t.show(p, View{Done: done, Total: total, Turn: turn, Running: true})
+			if err := t.turn(ctx, r, turn, again(turns[i+1:], turn), p); err != nil {
+				return err
 			}
 			done++
 			p.Set(int64(done))
 		}
 		t.show(p, View{Done: done, Total: total})
-		turns = t.further()
+		if turns = t.further(); len(turns) == 0 {
+			return nil
+		}
 		total += len(turns)
 	}
-	return nil
 }
 
 // again tells whether the engine of a turn has another one in the same round. It

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -84,7 +85,7 @@ func steady(r jobs.BenchRequest, took float64) *jobs.BenchResult {
 // newTrial is a trial of the named systems at two cases.
 func newTrial(t *testing.T, names ...string) (*Trial, map[string]*fakeProcess, *[]string) {
 	t.Helper()
-	trial := &Trial{Repetitions: 6, Rounds: 3, Seed: 5, CreatedBy: "trtforge test", guard: guard{files: fstest.MapFS{}, now: time.Now}}
+	trial := &Trial{Repetitions: 6, Rounds: 3, Seed: 5, CreatedBy: "trtforge test", guard: guard{files: fstest.MapFS{}}}
 	for _, name := range []string{"short", "long"} {
 		trial.Cases = append(trial.Cases, bench.Case{Scenario: profiles.Scenario{Name: name, Batch: 1, PromptTokens: 8, NewTokens: 2}})
 	}
@@ -265,6 +266,31 @@ func TestAnotherTrialIsRefused(t *testing.T) {
 			t.Errorf("want %q, got %v", want, err)
 		}
 	}
+	// Samples of another machine are not gone on with.
+	path := filepath.Join(trial.Dir, MachineFile)
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(strings.Replace(string(b), `"cpu": "`, `"cpu": "Another `, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	moved, _, _ := newTrial(t, "a")
+	moved.Dir = trial.Dir
+	if _, err := moved.Run(t.Context(), progress.Noop); fault.Exit(err) != 2 || !strings.Contains(err.Error(), "taken on another machine: CPU: Another") {
+		t.Errorf("on another machine: %v", err)
+	}
+	// Nor is what no benchmark left written over.
+	for _, name := range []string{RowsFile, SamplesFile} {
+		stranger, _, _ := newTrial(t, "a")
+		stranger.Dir = t.TempDir()
+		if err := os.WriteFile(filepath.Join(stranger.Dir, name), []byte("{}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := stranger.Run(t.Context(), progress.Noop); fault.Exit(err) != 2 || !strings.Contains(err.Error(), "it holds a "+name) {
+			t.Errorf("a directory with %s: %v", name, err)
+		}
+	}
 	other, _, log := newTrial(t, "a")
 	other.Dir, other.Seed, other.Afresh = trial.Dir, 6, true
 	if out, err := other.Run(t.Context(), progress.Noop); err != nil || out.Resumed != 0 || len(*log) != 6 {
@@ -343,6 +369,27 @@ func TestUntil(t *testing.T) {
 	}
 	if want := map[string]int{"quiet short": 6, "quiet long": 6, "noisy short": 30, "noisy long": 30}; !maps.Equal(count, want) {
 		t.Errorf("samples %v, want %v", count, want)
+	}
+	for _, c := range []string{"short", "long"} {
+		if want := "noisy, " + c + ": after 30 requests, the most that were allowed, a median is not within 1 %"; !slices.Contains(out.Warnings, want) {
+			t.Errorf("nobody says %q: %q", want, out.Warnings)
+		}
+	}
+	if len(out.Warnings) != 2 {
+		t.Errorf("warnings %q", out.Warnings)
+	}
+}
+
+func TestParseUntil(t *testing.T) {
+	for text, want := range map[string]float64{"": 0, "1%": 0.01, "0.02": 0.02, "2.5%": 0.025} {
+		if got, err := ParseUntil(text); err != nil || math.Abs(got-want) > 1e-15 {
+			t.Errorf("%q is %g, %v", text, got, err)
+		}
+	}
+	for _, text := range []string{"0", "100%", "-1%", "soon", "NaN", "1%%", "1 %", "inf"} {
+		if got, err := ParseUntil(text); err == nil {
+			t.Errorf("%q is %g", text, got)
+		}
 	}
 }
 

@@ -1,9 +1,29 @@
 package trial
 
 import (
+	"fmt"
+	"strconv"
+	"strings"
+
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/stats"
 )
+
+// ParseUntil reads a precision as people write it, "1%" or "0.01"; "" is none.
+func ParseUntil(text string) (share float64, err error) {
+	if text == "" {
+		return 0, nil
+	}
+	number, percent := strings.CutSuffix(text, "%")
+	share, err = strconv.ParseFloat(number, 64)
+	if percent {
+		share /= 100
+	}
+	if err != nil || !(share > 0 && share < 1) {
+		return 0, fmt.Errorf("%q: want a share between 0 and 100 %%, such as 1%% or 0.01", text)
+	}
+	return share, nil
+}
 
 // remember takes from samples what later turns need: the level of steady requests,
 // and how often in a row a system failed.
@@ -93,4 +113,18 @@ func (t *Trial) needed(at pair) int {
 		n = max(n, stats.Needed(v, t.Until)+len(samples)-len(v))
 	}
 	return n
+}
+
+// missed says which medians are not within Until in the end, so that nobody takes
+// them for it.
+func (t *Trial) missed() (warnings []string) {
+	for _, s := range t.Systems {
+		for i, c := range t.Cases {
+			at := pair{s.Name, i}
+			if n := t.taken(at); t.Until > 0 && t.lost[at] < giveUp && t.needed(at) > n {
+				warnings = append(warnings, fmt.Sprintf("%s, %s: after %d requests, the most that were allowed, a median is not within %.3g %%", s.Name, c.Key(), n, 100*t.Until))
+			}
+		}
+	}
+	return warnings
 }

@@ -139,15 +139,35 @@ func TestResultsThatAreNotWhatWasAsked(t *testing.T) {
 		"not built":      {good, func(t *testing.T, dir string) { must(t, os.RemoveAll(filepath.Join(dir, resultDir))) }, 4, "left no engine"},
 		"fewer profiles": {strings.ReplaceAll(good, `,"input_ids [profile 1]"`, ""), nil, 5, "1 of 2 profiles"},
 		"another type":   {strings.ReplaceAll(good, "Float", "Half"), nil, 5, "matrix products run in fp16"},
-		"no GPU noted":   {good, func(t *testing.T, dir string) { write(t, filepath.Join(dir, resultDir, "gpu.csv"), "\n") }, 4, "names no GPU"},
-		"a cut log":      {good, func(t *testing.T, dir string) { write(t, filepath.Join(dir, resultDir, "trtexec.log"), "&&&& RUNN") }, 4, "does not begin as a log"},
-		"a plan of text": {good, func(t *testing.T, dir string) { write(t, filepath.Join(dir, resultDir, "engine.plan"), "plan") }, 4, "no TensorRT plan"},
+		"no GPU noted": {good, func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, resultDir, "gpu.csv"), "\n")
+			resum(t, dir)
+		}, 4, "names no GPU"},
+		"a cut log": {good, func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, resultDir, "trtexec.log"), "&&&& RUNN")
+			resum(t, dir)
+		}, 4, "does not begin as a log"},
+		"a plan of text": {good, func(t *testing.T, dir string) {
+			write(t, filepath.Join(dir, resultDir, "engine.plan"), "plan")
+			resum(t, dir)
+		}, 4, "no TensorRT plan"},
 		"another graph": {good, func(t *testing.T, dir string) {
 			b, err := os.ReadFile(filepath.Join(dir, "graph.onnx.data"))
 			must(t, err)
 			b[len(b)/2] ^= 1
 			write(t, filepath.Join(dir, "graph.onnx.data"), string(b))
-		}, 4, "digest"},
+		}, 4, "graph.onnx.data changed"},
+		"another plan": {good, func(t *testing.T, dir string) { write(t, filepath.Join(dir, planFile), "{}") }, 4, "plan.json changed"},
+		"a cut engine": {good, func(t *testing.T, dir string) {
+			must(t, os.Truncate(filepath.Join(dir, resultDir, "engine.plan"), 80))
+		}, 4, "engine.plan changed"},
+		"a build of other profiles": {good, func(t *testing.T, dir string) {
+			log := filepath.Join(dir, resultDir, "trtexec.log")
+			b, err := os.ReadFile(log)
+			must(t, err)
+			write(t, log, strings.Replace(string(b), "input_ids:1x8", "input_ids:1x7", 1))
+			resum(t, dir)
+		}, 4, "its log is of a build without --minShapes="},
 		"a head to come": {good, func(t *testing.T, dir string) {
 			write(t, filepath.Join(dir, headFile), `{"kind":"build","schema_version":2}`)
 		}, 4, "version 2"},
@@ -176,6 +196,14 @@ func TestResultsThatAreNotWhatWasAsked(t *testing.T) {
 	}
 }
 
+// resum lists what a result holds anew, as one would who means to deceive.
+func resum(t *testing.T, dir string) {
+	t.Helper()
+	c := exec.Command("sh", "-c", "rm "+sumsFile+"; sha256sum -- * > "+sumsFile)
+	c.Dir = filepath.Join(dir, resultDir)
+	must(t, c.Run())
+}
+
 func TestTheScriptSaysWhatIsMissing(t *testing.T) {
 	for name, c := range map[string]struct {
 		harm func(dir, with string)
@@ -190,6 +218,9 @@ func TestTheScriptSaysWhatIsMissing(t *testing.T) {
 		"a build that fails": {func(_, with string) {
 			write(t, filepath.Join(with, "trtexec"), "#!/bin/sh\necho 'TensorRT.trtexec [TensorRT v101303]'\n[ $1 = --help ] || { echo out of memory; exit 1; }\n")
 		}, 5, "out of memory"},
+		"a profile that does not run": {func(_, with string) {
+			write(t, filepath.Join(with, "trtexec"), "#!/bin/sh\necho 'TensorRT.trtexec [TensorRT v101303]'\ncase $* in *--useProfile=1*) echo no memory; exit 1;; esac\n")
+		}, 5, "no memory"},
 		"a tool that is a lie": {func(_, with string) { write(t, filepath.Join(with, "trtexec"), "#!/bin/sh\nexit 1\n") }, 3, "is of TensorRT ''"},
 	} {
 		dir, _ := packed(t)

@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
@@ -18,6 +19,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/pack"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/rows"
 )
@@ -53,8 +55,8 @@ const (
 	maxTimes = 64 << 20
 )
 
-// Read reads a bundle, or the one that dir is the result of, and sees that its graph
-// is the one that was packed. Errors are of class input.
+// Read reads a bundle, or the one that dir is the result of, and sees that its files
+// are those that were packed. Errors are of class input.
 func Read(dir string) (*Bundle, error) {
 	b := &Bundle{dir: home(dir)}
 	if err := decode(filepath.Join(b.dir, headFile), maxHead, &b.Head); err != nil {
@@ -63,6 +65,9 @@ func Read(dir string) (*Bundle, error) {
 	if h := b.Head; h.Kind != "build" || h.SchemaVersion < 1 || h.SchemaVersion > SchemaVersion {
 		return nil, fault.New(fault.Input, "reading bundle", b.dir,
 			fmt.Sprintf("kind %q of version %d; this program reads bundles up to version %d", h.Kind, h.SchemaVersion, SchemaVersion), "use the trtforge that packed it")
+	}
+	if _, err := pack.Verify(b.dir, pack.Checksums); err != nil {
+		return nil, err
 	}
 	c, err := contract.Load(filepath.Join(b.dir, contractFile))
 	if err != nil {
@@ -115,8 +120,14 @@ func (b *Bundle) Result(ctx context.Context, s *store.Store) (*store.Entry, []ro
 	if _, err := os.Stat(filepath.Join(from, "engine.plan")); err != nil {
 		return nil, nil, fault.New(fault.Input, "reading the result of", b.dir, "build.sh has left no engine", "run it on a machine with a GPU, and bring back "+resultDir+"/")
 	}
+	if _, err := pack.Verify(from, sumsFile); err != nil { // a classic plan does not say its length
+		return nil, nil, err
+	}
 	builder, err := trtexec.Result(from)
 	if err != nil {
+		return nil, nil, err
+	}
+	if err := b.sameBuild(filepath.Join(from, trtexec.LogFile)); err != nil {
 		return nil, nil, err
 	}
 	header, err := planfile.Read(filepath.Join(from, "engine.plan"))
@@ -144,6 +155,40 @@ func (b *Bundle) Result(ctx context.Context, s *store.Store) (*store.Entry, []ro
 		return m, fsx.WriteFile(filepath.Join(dir, "rows.jsonl"), func(w io.Writer) error { return rows.Write(w, b.Head.CreatedBy, all) })
 	})
 	return e, all, err
+}
+
+// maxCommand bounds the beginning of a log, which holds trtexec's arguments: some 500
+// bytes an input and profile.
+const maxCommand = 4 << 20
+
+// sameBuild sees that a log is of the arguments that the bundle asks for: the engine's
+// own account tells how many profiles it has, and not their shapes.
+func (b *Bundle) sameBuild(log string) error {
+	want, err := trtexec.BundleArguments(b.Request, modelFile, resultDir)
+	if err != nil {
+		return err
+	}
+	f, err := os.Open(log)
+	if err != nil {
+		return fsx.Explain("reading", log, err)
+	}
+	defer func() { _ = f.Close() }()
+	text, err := io.ReadAll(io.LimitReader(f, maxCommand))
+	if err != nil {
+		return fsx.Explain("reading", log, err)
+	}
+	_, command, _ := strings.Cut(string(text), "&&&& RUNNING TensorRT.trtexec")
+	command, _, _ = strings.Cut(command, "\n")
+	said := map[string]bool{}
+	for _, word := range strings.Fields(command) {
+		said[word] = true
+	}
+	for _, a := range want {
+		if !said[a] {
+			return fault.New(fault.Input, "reading the result of", b.dir, "its log is of a build without "+a, "run the bundle's build.sh again")
+		}
+	}
+	return nil
 }
 
 // times are the rows of what trtexec measured; none where it measured nothing.

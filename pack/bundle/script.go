@@ -33,13 +33,18 @@ func script(r engine.Request) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		times = append(times, fmt.Sprintf("\"$trtexec\" %s > %s/profile-%d.log 2>&1", line, resultDir, i))
+		times = append(times, logged(line, fmt.Sprintf("%s/profile-%d.log", resultDir, i)))
 	}
 	line, err := quoted(build)
 	if err != nil {
 		return "", err
 	}
-	return strings.NewReplacer("@NAME@", nameOf(r), "@BUILD@", line, "@TIMES@", strings.Join(times, "\n")).Replace(template), nil
+	return strings.NewReplacer("@NAME@", nameOf(r), "@BUILD@", logged("$typed "+line, resultDir+"/"+trtexec.LogFile), "@TIMES@", strings.Join(times, "\n")).Replace(template), nil
+}
+
+// logged is a line that runs trtexec; where that fails, it shows the log's end.
+func logged(args, log string) string {
+	return fmt.Sprintf(`"$trtexec" %s > %s 2>&1 || { tail -n 20 %s >&2; exit 5; }`, args, log, log)
 }
 
 // nameOf is a request's name as a comment holds it.

@@ -2,8 +2,10 @@ package bundle
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/trtforge/trtforge/contract"
@@ -23,6 +25,7 @@ const (
 	planFile     = "plan.json"
 	scriptFile   = "build.sh"
 	resultDir    = "result"
+	sumsFile     = "sha256" // in it, of what is in it
 )
 
 // SchemaVersion is the version of build.json that this program writes and the
@@ -127,21 +130,22 @@ func (in Input) readme(h Head) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, `# A build of %s for a machine with a GPU
 
-It needs an NVIDIA GPU and trtexec of TensorRT 10 or 11, nothing else. There:
+It needs an NVIDIA GPU, its driver, and trtexec of TensorRT 10 or 11. There:
 
     ./build.sh                         # or TRTEXEC=/path/to/trtexec ./build.sh
 
 proves these files, builds the plan, and times each profile at its optimum. Bring
-the directory back, or %s/ with build.json beside it, and run
+this directory back, or only %s/ into a copy of it that stayed, and run
 
     trtforge engines adopt THIS_DIRECTORY
 
 What must come out: a plan with %d profiles whose matrix products run in %s, of a graph
-whose digest is %s. A difference is refused.
-
-| profile | input | min | opt | max |
-|---|---|---|---|---|
-`, h.Name, resultDir, h.Profiles, h.Precision, h.ModelDigest)
+whose digest is %s and whose files have %d bytes. A difference is refused.
+`, h.Name, resultDir, h.Profiles, h.Precision, h.ModelDigest, h.WeightBytes)
+	for _, name := range slices.Sorted(maps.Keys(h.Limits)) {
+		fmt.Fprintf(&b, "It is held to %s %v.\n", name, h.Limits[name])
+	}
+	b.WriteString("\n| profile | input | min | opt | max |\n|---|---|---|---|---|\n")
 	for _, p := range in.Request.Plan.Profiles {
 		for _, r := range p.Inputs {
 			fmt.Fprintf(&b, "| %s | %s | %v | %v | %v |\n", p.Name, r.Input, r.Min, r.Opt, r.Max)

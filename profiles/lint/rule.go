@@ -131,19 +131,5 @@ func merged(all []Finding) (out []Finding) {
 	return out
 }
 
-// Applied are the rules that can judge the subject, whether or not they have
-// anything to say.
-func Applied(s Subject) []Rule {
-	l := newLook(s)
-	return slices.DeleteFunc(Rules(), func(r Rule) bool { return !r.applies(l) })
-}
-
-// Worst tells whether any finding is an error, or, where strict, a warning.
-func Worst(all []Finding, strict bool) bool {
-	return slices.ContainsFunc(all, func(f Finding) bool {
-		return f.Severity == Error || strict && f.Severity == Warning
-	})
-}
-
 // general is a finding about no single profile.
 func general(message string) Finding { return Finding{Profile: -1, Dim: -1, Message: message} }

@@ -1,12 +1,13 @@
 """NVIDIA's TensorRT for RTX builder, ahead of time: no GPU and no driver needed.
 
 Job "build" parses a strongly typed ONNX graph, adds the optimization profiles it
-is given and writes two files into the directory it is given: the plan, and
-layers.txt, the builder's own lines on each layer (name, type, inputs, constants,
-data types) and on the memory of each profile, from which the parent reads what was
-achieved.
+is given and writes three files into the directory it is given: the plan; layers.txt,
+the builder's own lines on each layer (name, type, inputs, constants, data types) and on
+the memory of each profile, from which the parent reads what was achieved; and
+build.log, what else it said.
 """
 
+import ctypes
 import os
 import time
 
@@ -14,6 +15,9 @@ import wire
 
 KEYS = ("model", "profiles", "target", "out")
 LAYERS = "layers.txt"
+SAID = "build.log"
+MOST = 16 << 20  # characters of that, and warnings that go to the parent:
+WARNINGS = 50
 MEMORY = ("Total Host Persistent Memory: ", "Total Device Persistent Memory: ", "Max Scratch Memory: ",
           "Total Activation Memory: ", "Total Weights Memory: ")
 LOG = None  # TensorRT keeps the first logger of a process for good
@@ -30,7 +34,8 @@ def prepare():
 def build(call):
     """Request: model (path), profiles ([{name, inputs: [{input, min, opt, max}]}]),
     target ("" = portable, or "sm80", "sm86", "sm89", "sm120", "sm121"), out
-    (an existing directory). Returns version, bytes and the phases' times."""
+    (an existing directory). Returns version, bytes, the phases' times and the
+    peak of memory."""
     import tensorrt_rtx_bindings as trt
     request = call.request
     missing = [k for k in KEYS if k not in request]
@@ -38,6 +43,7 @@ def build(call):
         raise wire.Fault("usage", f"the request lacks {', '.join(missing)}")
     log = LOG
     log.forget()
+    forget_peak()
     builder = trt.Builder(log)
     network = builder.create_network(0)
     started = time.monotonic()
@@ -62,40 +68,70 @@ def build(call):
     out = request["out"]
     write(os.path.join(out, "engine.plan"), memoryview(plan))
     write(os.path.join(out, LAYERS), "\n".join(log.layers).encode() + b"\n")
+    write(os.path.join(out, SAID), "".join(log.said).encode())
     return {
         "version": trt.__version__, "bytes": plan.nbytes, "profiles": config.num_optimization_profiles,
         "phases": [{"name": "parse", "ms": 1e3 * (parsed - started)}, {"name": "build", "ms": 1e3 * (built - parsed)}],
-        "warnings": log.warnings[:50],
+        "warnings": log.warnings, "peak_bytes": peak(),
     }
+
+
+def forget_peak():
+    """Gives back what earlier builds of this process took, and starts the count of its
+    peak anew: each build tells its own."""
+    try:
+        ctypes.CDLL(None).malloc_trim(0)
+        with open("/proc/self/clear_refs", "w") as f:
+            f.write("5")
+    except (OSError, AttributeError):
+        pass  # the peak is then that of the process
+
+
+def peak():
+    """The most memory that was resident, in bytes."""
+    with open("/proc/self/status") as f:
+        return next(int(line.split()[1]) * 1024 for line in f if line.startswith("VmHWM:"))
 
 
 def make_logger(trt):
     class Logger(trt.ILogger):
-        """Keeps the layer lines and what was wrong; the rest is of no use."""
+        """Keeps the layer lines, what was wrong, and the rest of what a user may ask
+        for; a builder that does not stop talking fills no memory."""
 
         def __init__(self):
             trt.ILogger.__init__(self)
             self.forget()
 
         def forget(self):
-            self.layers, self.errors, self.warnings = [], [], []
+            self.layers, self.errors, self.warnings, self.said, self.room = [], [], [], [], MOST
 
         def log(self, severity, text):
             if severity in (trt.ILogger.ERROR, trt.ILogger.INTERNAL_ERROR):
+                self.keep("error", text)
                 if "catchCudaError" not in text:  # said after any other error where no GPU is
-                    self.errors.append(text)
+                    self.errors = self.errors[-2:] + [text]
                 print(text, flush=True)  # descriptor 1 is the log
             elif severity == trt.ILogger.WARNING:
-                if not text.endswith("has Int64 binding."):  # said of every graph of tokens
+                self.keep("warning", text)
+                if not text.endswith("has Int64 binding.") and len(self.warnings) < WARNINGS:  # that is said of every graph of tokens
                     self.warnings.append(text)
                 print(text, flush=True)
-            elif "LayerType: " in text:  # one message holds the lines of a profile
+            elif severity == trt.ILogger.INFO:
+                self.keep("info", text)
+            if "LayerType: " in text:  # one message holds the lines of a profile
                 self.layers.extend(line for line in text.split("\n") if line.startswith("Name: "))
             elif text.startswith(MEMORY) and text.endswith(" bytes"):  # said once a profile
                 self.layers.append(text)
 
+        def keep(self, severity, text):
+            if "LayerType: " in text or self.room <= 0:
+                return
+            line = f"{severity}: {text[:self.room]}\n"
+            self.said.append(line)
+            self.room -= len(line)
+
         def told(self):
-            return "; ".join(self.errors[-3:]) or "it said nothing"
+            return "; ".join(self.errors) or "it said nothing"
 
     return Logger()
 
