@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -34,15 +35,17 @@ func (v *Validation) shapes(r *Runnable) (scored, error) {
 		}
 	}
 	return scored{}, fault.New(fault.Usage, "validating", r.Name,
-		fmt.Sprintf("its profiles do not hold windows of %d tokens: %s", v.Bundle.Convention.Length, gaps[0]),
+		fmt.Sprintf("its profiles do not hold the windows of the reference, %d tokens long: %s", v.Bundle.Convention.Length, gaps[0]),
 		"choose windows that they hold, or build it for a workload that has such")
 }
 
 // Room says why an engine's profiles do not hold the windows of the reference; ""
 // where they do.
 func (v *Validation) Room(r *Runnable) string {
-	if _, err := v.shapes(r); err != nil {
-		return err.Error()
+	_, err := v.shapes(r)
+	var f *fault.Error
+	if errors.As(err, &f) {
+		return f.Reason()
 	}
 	return ""
 }

@@ -57,7 +57,7 @@ func TestShapesAreThoseOfTheProfiles(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v (%v)", name, got, one.want, err)
 		}
 		if name == "short prompts" {
-			if fault.Exit(err) != 2 || !strings.Contains(err.Error(), "windows of 16 tokens") {
+			if fault.Exit(err) != 2 || !strings.Contains(err.Error(), "the windows of the reference, 16 tokens long") {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue
