@@ -2,6 +2,7 @@ package compare
 
 import (
 	"fmt"
+	"maps"
 	"path"
 	"slices"
 
@@ -136,4 +137,13 @@ func alone(r rows.Row, class Class) Change {
 		c.Old = figure(summary(r))
 	}
 	return c
+}
+
+// Names are those of the figures, in order.
+func (c *Comparison) Names() []string {
+	names := map[string]bool{}
+	for _, one := range c.Changes {
+		names[one.Name] = true
+	}
+	return slices.Sorted(maps.Keys(names))
 }

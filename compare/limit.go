@@ -96,12 +96,24 @@ func rank(c Class) int {
 	return 0
 }
 
-// Open are the names of held figures that got worse by more than their limit as far as
-// so few samples tell: the gate lets them pass, and whoever leans on it must know.
+// Idle are the names in limits that no figure has: such a limit holds nothing.
+func (ls Limits) Idle(c *Comparison) (names []string) {
+	for _, l := range ls {
+		has := func(one Change) bool { ok, _ := path.Match(l.Figure, one.Name); return ok }
+		if l.Figure != "" && !slices.ContainsFunc(c.Changes, has) {
+			names = append(names, l.Figure)
+		}
+	}
+	return names
+}
+
+// Open are the names of held figures that got worse by more than their limit, of which
+// the interval does not show it: the gate lets them pass, and whoever leans on it must
+// know.
 func (ls Limits) Open(c *Comparison) (names []string) {
 	for _, one := range c.Changes {
 		l, held := ls.of(one.Name)
-		if share, lo, _, ok := one.Worse(); held && ok && notFinite(lo) && share > l.Share {
+		if share, lo, _, ok := one.Worse(); held && ok && share > l.Share && !(lo > l.Share) {
 			names = append(names, one.Label())
 		}
 	}

@@ -74,7 +74,7 @@ limit that names a figure holds.
 type comparedRuns struct {
 	*compare.Comparison
 	Beyond []compare.Breach `json:"beyond_limit"`
-	Open   []string         `json:"not_judged,omitempty"` // worse than the limit, with too few samples to say so
+	Open   []string         `json:"not_judged,omitempty"` // worse than the limit, as far as the interval does not tell
 }
 
 func runCompare(o CompareOptions, g *globals, args []string) error {
@@ -90,8 +90,11 @@ func runCompare(o CompareOptions, g *globals, args []string) error {
 		return err
 	}
 	out := comparedRuns{Comparison: c, Beyond: append([]compare.Breach{}, limits.Broken(c)...), Open: limits.Open(c)}
+	if idle := limits.Idle(c); len(idle) > 0 {
+		return fault.New(fault.Usage, "comparing", strings.Join(args, " and "), "no figure is named "+strings.Join(idle, ", "), "there are "+strings.Join(c.Names(), ", "))
+	}
 	if n := len(out.Open); n > 0 {
-		g.Log.Warn(fmt.Sprintf("not judged, with too few samples for an interval: %s", strings.Join(out.Open, "; ")))
+		g.Log.Warn(fmt.Sprintf("not decided, and let pass: %d figures look worse than their limit, and no interval shows it: %s; measure more (bench -r 20, or --until 2%%)", n, strings.Join(out.Open, "; ")))
 	}
 	if o.GitHub {
 		if err := out.github(g.Err); err != nil {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -94,6 +95,9 @@ func (o AdoptOptions) adopt(ctx context.Context, s *store.Store, path string) (*
 	info, err := os.Stat(path)
 	if err != nil {
 		return nil, nil, fsx.Explain("reading", path, err)
+	}
+	if strings.HasSuffix(path, ".tar") {
+		return nil, nil, fault.New(fault.Usage, "adopting", path, "it is an archive", "unpack it (tar xf), run build.sh on a GPU machine if it is a bundle, and adopt the directory")
 	}
 	if !info.IsDir() {
 		e, err := o.foreign(ctx, s, path)

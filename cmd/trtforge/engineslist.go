@@ -170,7 +170,9 @@ func writeEngine(w io.Writer, e *store.Entry) error {
 		line("built in", builtText(m.Measured))
 	}
 	line("built by", orDash(m.CreatedBy))
-	line("last used", e.Used.UTC().Format(time.RFC3339))
+	if !e.Used.IsZero() { // outside a store nobody notes it
+		line("last used", e.Used.UTC().Format(time.RFC3339))
+	}
 	for _, note := range append(slices.Clone(m.Warnings), m.Licence) {
 		if note != "" {
 			line("note", note)

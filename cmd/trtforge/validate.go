@@ -21,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -174,7 +175,23 @@ func (o *ValidateOptions) check(args []string) error {
 		return usage("no tokenizer is named that reads --calibration", "give the checkpoint with --model")
 	}
 	if len(o.Limits) > 0 {
-		return gate.Check("fp32", o.Limits)
+		if err := gate.Check("fp32", o.Limits); err != nil {
+			return err
+		}
+	}
+	return o.room()
+}
+
+// room refuses a directory whose figures another command measured: rows.jsonl is one
+// file, and times would be gone.
+func (o *ValidateOptions) room() error {
+	if o.Out == "" {
+		return nil
+	}
+	for _, name := range []string{report.SamplesFile, "stages"} {
+		if _, err := os.Stat(filepath.Join(o.Out, name)); err == nil {
+			return fault.New(fault.Usage, "validating into", o.Out, "it holds what bench or run measured", "give another directory: `trtforge report` shows several on one page")
+		}
 	}
 	return nil
 }

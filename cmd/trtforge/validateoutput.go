@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 
 	"github.com/trtforge/trtforge/gate"
+	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
@@ -113,8 +114,17 @@ func (v *validated) print(g *globals) error {
 	return g.print(v, v.text)
 }
 
-// Err is an error of class gate where a verdict is a failure.
-func (v *validated) Err() error { return gate.Err(v.Verdicts) }
+// Err is an error of class gate where a verdict is a failure, and of class missing
+// where this machine ran none of the engines: a build server must not take that for
+// success.
+func (v *validated) Err() error {
+	for _, e := range v.Engines {
+		if e.Idle == "" {
+			return gate.Err(v.Verdicts)
+		}
+	}
+	return fault.New(fault.Missing, "validating", v.Engines[0].Name, v.Engines[0].Idle, "validate where it runs, or its graph on this machine: an ortcpu engine, or the .onnx file")
+}
 
 // err is Err, shown already where the result was JSON.
 func (v *validated) err(g *globals) error {

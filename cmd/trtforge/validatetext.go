@@ -66,7 +66,11 @@ func (v *validated) grids() []grid {
 			}
 			// The reference's own K stands in the names of what a bundle gives.
 			kl := func(stat string) string {
-				return l.value("%.2e", 1, validate.KLName(0, stat), validate.KLName(v.Reference.TopK, stat))
+				text := l.value("%.2e", 1, validate.KLName(0, stat), validate.KLName(v.Reference.TopK, stat))
+				if strings.HasPrefix(text, "-") && len(text) > 1 { // rounding: KL is never negative
+					return "0"
+				}
+				return text
 			}
 			loss.add(name, phase, l.value("%.4f", 1, validate.Perplexity), l.interval("%.4f", validate.Perplexity),
 				l.value("%.5f", 1, validate.PPLRatio), l.interval("%.5f", validate.PPLRatio), kl("mean"), kl("p99"), kl("p999"), kl("max"))

@@ -68,7 +68,11 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	if err := made.keeps(asked, r.Precision); err != nil {
-		return nil, fault.Wrap(fault.Runtime, "building", r.Name, err, "check that scales lie on the weight's output axis and zero points are 0")
+		fix := "check that scales lie on the weight's output axis and zero points are 0"
+		if asked.half > 0 {
+			fix = "quantize for ortcpu with --precision int8: between float16 tensors ONNX Runtime's CPU provider multiplies in float"
+		}
+		return nil, fault.Wrap(fault.Runtime, "building", r.Name, err, fix)
 	}
 	return b.manifest(r, dir, made, measured)
 }

@@ -102,6 +102,9 @@ func (s *Store) Find(prefix string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
+		if IsEngine(prefix) {
+			return bad("it is an engine's directory, not a key: `trtforge inspect` and `engines why` take those")
+		}
 		return bad("the store has no such engine")
 	case 1:
 		return found[0], nil
