@@ -2,12 +2,14 @@ package compare
 
 import (
 	"bytes"
+	"encoding/json"
 	"flag"
 	"math"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -15,7 +17,9 @@ import (
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/validate"
 )
 
 var update = flag.Bool("update", false, "write the golden files again")
@@ -101,6 +105,29 @@ func TestRuns(t *testing.T) {
 	}
 	if got := class(t, back, bench.TPOT); got.Class != Improved || !strings.HasPrefix(got.Test, "permutation") {
 		t.Errorf("the other way round tpot is %+v", got)
+	}
+}
+
+// Perplexities of two conventions are two quantities.
+func TestConventions(t *testing.T) {
+	of := func(convention string) *Results {
+		row := rows.Row{Engine: "e", Phase: "prefill", Name: validate.Perplexity, Value: 20}
+		if convention != "" {
+			row.Extra = keep.Fields{validate.ConventionField: json.RawMessage(strconv.Quote(convention))}
+		}
+		return &Results{Rows: []rows.Row{row}}
+	}
+	for _, c := range []struct {
+		old, now string
+		refused  bool
+	}{{"hf-strided(512,256)", "llama-chunks(512)", true}, {"llama-chunks(512)", "llama-chunks(512)", false}, {"", "llama-chunks(512)", false}} {
+		got, err := Runs(of(c.old), of(c.now), Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if one := class(t, got, validate.Perplexity); (one.Class == Refused) != c.refused {
+			t.Errorf("%q to %q is %s: %v", c.old, c.now, one.Class, one.Warnings)
+		}
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/stats"
+	"github.com/trtforge/trtforge/validate"
 )
 
 // judge compares figures of two sides.
@@ -44,6 +45,9 @@ func (j judge) change(old, now rows.Row) Change {
 
 func notFinite(v float64) bool { return math.IsNaN(v) || math.IsInf(v, 0) }
 
+// convention is the one that a figure of accuracy follows, "" where it follows none.
+func convention(r rows.Row) string { return string(r.Extra[validate.ConventionField]) }
+
 // refuse says why the figures cannot be compared at all.
 func (j judge) refuse(old, now rows.Row) string {
 	if old.Unit != now.Unit {
@@ -51,6 +55,9 @@ func (j judge) refuse(old, now rows.Row) string {
 	}
 	if ofMachine(now.Name, now.Unit) && len(j.c.Machines) > 0 && !j.AcrossMachines {
 		return "the machines differ"
+	}
+	if was, is := convention(old), convention(now); was != is && was != "" && is != "" {
+		return fmt.Sprintf("its convention was %s and is %s", was, is)
 	}
 	mode := string(bench.Cached)
 	if now.Phase == string(bench.Uncached) || now.Phase == string(bench.Chunked) {

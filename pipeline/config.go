@@ -320,8 +320,10 @@ func (c *Config) checkEngines() []error {
 		if seen[e.Name()] {
 			errs = append(errs, fmt.Errorf("[[engine]] %s is asked for twice", e.Name()))
 		}
-		if e.Backend == "rtx" && !slices.Contains(rtx.Targets, e.Target) {
-			errs = append(errs, fmt.Errorf("[[engine]] target %q: want one of %s, or none for a portable plan", e.Target, strings.Join(rtx.Targets[1:], ", ")))
+		if e.Backend == "rtx" {
+			if err := rtx.CheckTarget(e.Target); err != nil {
+				errs = append(errs, fmt.Errorf("[[engine]] %s: %w", e.Name(), err))
+			}
 		}
 		if e.Backend == local.CUDA && (e.Precision == engine.INT8 || e.Precision == engine.W8) {
 			errs = append(errs, fmt.Errorf("[[engine]] %s: the CUDA provider multiplies such graphs in float; orttrt and rtx do not", e.Name()))

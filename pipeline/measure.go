@@ -45,7 +45,7 @@ func (j *job) layOutMeasurements() {
 	} else {
 		params["source"] = "live, " + runtimeText("reference")
 	}
-	j.reference = j.add(&stage{name: "reference", revision: 2, runtime: runtime, files: files, params: params, run: j.runReference})
+	j.reference = j.add(&stage{name: "reference", revision: 3, runtime: runtime, files: files, params: params, run: j.runReference})
 	var timed []*stage
 	var gpu map[string]string // that some of them run on
 	for _, e := range j.engines {
@@ -59,7 +59,7 @@ func (j *job) layOutMeasurements() {
 		}
 		measured := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed)}
 		maps.Copy(measured, on)
-		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 2, runtime: runtimeOf(e.Backend), needs: []*stage{e.build, j.reference}, files: texts,
+		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 3, runtime: runtimeOf(e.Backend), needs: []*stage{e.build, j.reference}, files: texts,
 			params: measured, run: func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}

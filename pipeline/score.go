@@ -28,7 +28,7 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 	if err != nil {
 		return err
 	}
-	if _, why := v.Room(r); why != "" { // that its times are there is worth the run
+	if why := v.Room(r); why != "" { // that its times are there is worth the run
 		return errors.Join(writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, nil), os.WriteFile(filepath.Join(dir, idleFile), []byte(why), 0o644))
 	}
 	if e.Backend == "ortcpu" {
@@ -46,7 +46,10 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 	if err != nil {
 		return err
 	}
-	return writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, append(all, Floor(r, all)...))
+	if len(validate.Flaws(all, r.Name)) == 0 { // what is broken is no measure of noise
+		all = append(all, Floor(r, all)...)
+	}
+	return writeRows(filepath.Join(dir, rowsFile), j.options.CreatedBy, all)
 }
 
 // idleFile is why an engine was not scored, beside the rows that are then none.

@@ -30,6 +30,7 @@ import (
 // every token of the vocabulary is compared.
 type Validation struct {
 	IDs     []int            // the text, as many tokens as the bundle was recorded on
+	Text    string           // validate.IDsDigest of all of the text; "" = IDs are all of it
 	Bundle  *validate.Bundle // open
 	Dir     string           // the bundle's
 	Windows int              // only the first so many; 0 = all
@@ -48,7 +49,6 @@ var phases = []string{jobs.Prefill, jobs.Decode}
 
 // Fits refuses, before any work, an engine that the text or the reference is not
 // for: another vocabulary, another number of layers, fewer positions than a window.
-// A text that the engine's ranges were calibrated on is refused as class usage.
 func (v *Validation) Fits(r *Runnable) error {
 	c, b := r.Model.Contract, v.Bundle
 	refuse := func(cause, fix string) error { return fault.New(fault.Input, "validating", r.Name, cause, fix) }
@@ -65,13 +65,15 @@ func (v *Validation) Fits(r *Runnable) error {
 	if n := b.Convention.Length; most > 0 && n-1 > most {
 		return fault.New(fault.Usage, "validating", r.Name, fmt.Sprintf("a window of %d tokens is longer than its %d positions", n, most), "choose a smaller window")
 	}
-	return v.unseen(r)
+	_, err := v.shapes(r)
+	return err
 }
 
-// unseen refuses the text that the engine's ranges come from.
-func (v *Validation) unseen(r *Runnable) error {
+// Unseen refuses the text that the engine's ranges were calibrated on, as class usage,
+// and its beginning.
+func (v *Validation) Unseen(r *Runnable) error {
 	text, err := CalibratedOn(r)
-	if err == nil && text != "" && text == validate.IDsDigest(v.IDs) {
+	if err == nil && text != "" && (text == v.Text || text == validate.IDsDigest(v.IDs)) {
 		err = fault.New(fault.Usage, "validating", r.Name, "the text is the one that its ranges were calibrated on, sha256 "+short(text), "validate on another text")
 	}
 	return err
@@ -100,16 +102,16 @@ func short(digest string) string { return digest[:min(12, len(digest))] }
 
 // Engine measures one engine on both paths.
 func (v *Validation) Engine(ctx context.Context, r *Runnable, p progress.Counter) ([]rows.Row, error) {
-	if err := v.Fits(r); err != nil {
+	if err := errors.Join(v.Fits(r), v.Unseen(r)); err != nil {
 		return nil, err
 	}
-	batch, why := v.Room(r)
-	if why != "" {
-		return nil, fault.New(fault.Usage, "validating", r.Name, why, "")
+	in, err := v.shapes(r)
+	if err != nil {
+		return nil, err
 	}
 	var all []rows.Row
 	for _, phase := range phases {
-		s, err := v.score(ctx, r.Model, phase, batch, named{p, phase})
+		s, err := v.score(ctx, r, phase, in, named{p, phase})
 		if err != nil {
 			return nil, err
 		}
@@ -127,8 +129,8 @@ func (v *Validation) Engine(ctx context.Context, r *Runnable, p progress.Counter
 }
 
 // score runs the text through an engine, with PyTorch beside it where it is live.
-func (v *Validation) score(ctx context.Context, m jobs.Model, phase string, batch int, p progress.Counter) (*validate.Score, error) {
-	r := jobs.ScoreRequest{Model: m, IDs: v.IDs, Convention: v.Bundle.Convention, Phase: phase, Windows: v.Windows, Batch: batch}
+func (v *Validation) score(ctx context.Context, of *Runnable, phase string, in scored, p progress.Counter) (*validate.Score, error) {
+	r := jobs.ScoreRequest{Model: of.Model, IDs: v.IDs, Convention: v.Bundle.Convention, Phase: phase, Windows: v.Windows, Batch: in.batch, Prompt: in.prompt}
 	if v.Live == nil {
 		r.Bundle = v.Dir
 		return jobs.Score(ctx, v.ORT, r, p)
@@ -138,7 +140,7 @@ func (v *Validation) score(ctx context.Context, m jobs.Model, phase string, batc
 		return nil, err
 	}
 	defer closePipe()
-	r.Pipe = pipe
+	r.Pipe, r.Batch = pipe, jobs.Batch(r.Contract, r.Convention, r.Batch)
 	stream, err := v.stream(r)
 	if err != nil {
 		return nil, err
@@ -193,7 +195,7 @@ func (v *Validation) stream(r jobs.ScoreRequest) (worker.StreamRequest, error) {
 		Pipe:   r.Pipe, Groups: jobs.Groups(r.Convention, len(v.IDs), windows, r.Batch),
 	}
 	if r.Phase == jobs.Decode {
-		s.Prompt = 1
+		s.Prompt = max(r.Prompt, 1)
 	}
 	return s, nil
 }
@@ -226,12 +228,11 @@ func writeIDs(dir string, ids []int) (path string, err error) {
 // That is for people: where it cannot be told, the figure stands without.
 func (v *Validation) locate(ctx context.Context, r *Runnable, s *validate.Score, of []rows.Row, p progress.Counter) {
 	i := slices.IndexFunc(of, func(r rows.Row) bool { return r.Name == validate.NonFinite })
-	at, position := s.Place(s.Bad)
-	where := fmt.Sprintf("first in window %d at position %d", at, position)
+	where := fmt.Sprintf("first in window %d at position %d", s.Bad.Window, s.Bad.Position)
 	if strings.HasSuffix(r.Model.Path, ".onnx") {
 		p.Note("looking for the first node that is not finite")
-		w := s.Convention.Windows(v.IDs)[at]
-		o, err := jobs.Locate(ctx, v.ORT, jobs.NewLocate(r.Model, s.Phase, w, position, v.Temp), progress.Noop)
+		w := s.Convention.Windows(v.IDs)[s.Bad.Window]
+		o, err := jobs.Locate(ctx, v.ORT, jobs.NewLocate(r.Model, s.Phase, w, s.Bad.Position, v.Temp), progress.Noop)
 		switch {
 		case err != nil:
 			where += fmt.Sprintf("; its node was not found: %v", err)
@@ -248,26 +249,24 @@ func (v *Validation) itself(ctx context.Context, r *Runnable, p progress.Counter
 	if len(r.Model.Contract.Outputs) < 2 { // without a cache nothing is decoded
 		return nil, nil
 	}
-	if g := v.Bundle.Greedy; g != nil && r.outside(passes(1, g.PromptTokens, g.PromptTokens+g.NewTokens-1)) == "" {
+	if g := v.Bundle.Greedy; g != nil && len(gapsOf(r, asks(1, g.PromptTokens, g.NewTokens-1))) == 0 {
 		p.Note("greedy")
-		lengths, err := jobs.Greedy(ctx, v.ORT, jobs.GreedyRequest{Model: r.Model, IDs: v.IDs, Greedy: *g}, progress.Noop)
+		request, err := jobs.NewGreedy(r.Model, v.IDs, *g)
+		if err != nil {
+			return nil, err
+		}
+		lengths, err := jobs.Greedy(ctx, v.ORT, request, progress.Noop)
 		if err != nil {
 			return nil, err
 		}
 		all = append(all, validate.GreedyRow(r.Name, lengths, g.NewTokens))
 	}
-	ask := jobs.InvarianceRequest{Model: r.Model, IDs: v.IDs}
-	if batch, prompts, total, err := ask.Shapes(); err == nil {
-		demand := passes(batch, prompts[0], total)
-		for _, prompt := range prompts {
-			demand = append(demand, passes(1, prompt, total)...)
-		}
-		if r.outside(demand) != "" {
-			return all, nil
-		}
+	asked, err := v.invariance(r)
+	if err != nil || asked == nil {
+		return all, err
 	}
 	p.Note("batch and padding")
-	i, err := jobs.Invariance(ctx, v.ORT, ask, progress.Noop)
+	i, err := jobs.Invariance(ctx, v.ORT, *asked, progress.Noop)
 	if err != nil {
 		return nil, err
 	}

@@ -6,29 +6,15 @@ import (
 	"strings"
 
 	"github.com/trtforge/trtforge/gate"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // Judge holds the engines to the limits and finds what to deploy: it fills
 // Verdicts, Choices and Matrix from everything else.
 func (d *Data) Judge() {
 	engines := d.judged()
-	d.Verdicts = append(gate.Evaluate(engines, d.Limits, d.Rows), d.flaws()...)
+	d.Verdicts = append(gate.Evaluate(engines, d.Limits, d.Rows), gate.Flaws(engines, d.Rows)...)
 	d.Choices = gate.Recommend(engines, d.Verdicts, d.Scenarios, d.Rows)
 	d.Matrix = gate.NewMatrix(engines, d.Verdicts, d.Scenarios, d.Rows)
-}
-
-// flaws are verdicts on what no engine may have, whatever its limits: logits that
-// are no numbers, rows that their neighbours or their padding change.
-func (d *Data) flaws() []gate.Verdict {
-	var all []gate.Verdict
-	for _, e := range d.Engines {
-		for _, f := range validate.Flaws(d.Rows, e.Name) {
-			all = append(all, gate.Verdict{Engine: e.Name, Precision: string(e.Manifest.Precision), Gate: f.Name, Phase: f.Phase, Status: gate.Fail,
-				Limit: f.Limit, Value: f.Value, Lo: f.Value, Hi: f.Value, Evidence: f.Says})
-		}
-	}
-	return all
 }
 
 // judged are the engines as gates see them.

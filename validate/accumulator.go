@@ -7,35 +7,28 @@ import (
 	"runtime"
 	"slices"
 	"sync"
-	"unsafe"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/rows"
 )
 
-// Accumulator turns logits into a Score. It keeps the reference rows of the
-// windows that are under way, nothing else that grows with the vocabulary. It is
-// not for use by several goroutines at once.
+// Accumulator turns logits into a Score while they come. It holds the windows that
+// are under way, nothing else that grows with the vocabulary or with each token. It
+// is not for use by several goroutines at once.
 type Accumulator struct {
 	windows []Window
-	before  []int // scored tokens before each window
+	left    []int // rows to come, by window
+	open    map[int]*opened
 	ref     against
-	seen    []bool
-	missing int
 	score   Score
+	kl      worst
+	logit   worst
 }
 
-// against is what logits are compared with: nothing, a bundle, or a stream.
-type against struct {
-	bundle *Bundle
-	open   map[int]*reference // of the bundle: windows under way
-	live   io.Reader
-	rows   []float32 // of the stream: room for the rows of one Add
-}
-
-// reference is what the bundle says of a window that is under way.
-type reference struct {
-	rows []Row
-	left int // rows to come
+// opened is a window under way.
+type opened struct {
+	seen []bool // by row
+	rows []Row  // of the bundle
 }
 
 // Position is the logits (one float32 for each token of the vocabulary) that an
@@ -53,21 +46,22 @@ func NewAccumulator(windows []Window, c Convention, tokens int, b *Bundle, phase
 	if len(windows) == 0 {
 		return nil, c.Short(tokens)
 	}
-	a := &Accumulator{windows: windows, ref: against{bundle: b, open: map[int]*reference{}}}
-	a.score = Score{Phase: phase, Convention: c, Tokens: tokens, Bad: -1}
-	n := 0
+	a := &Accumulator{windows: windows, open: map[int]*opened{}, ref: against{bundle: b}}
+	a.score = Score{Phase: phase, Convention: c, Tokens: tokens}
+	positions := 0
 	for _, w := range windows {
 		if w.Index < 0 || w.Index >= c.Count(tokens) || w.Span != c.Span(tokens, w.Index) || len(w.IDs) != w.Length {
 			return nil, fmt.Errorf("scoring window %d: it is none of %s in %d tokens", w.Index, c, tokens)
 		}
-		a.score.Windows, a.before = append(a.score.Windows, w.Index), append(a.before, n)
-		n += w.Rows()
+		a.score.Windows, a.left = append(a.score.Windows, w.Index), append(a.left, w.Rows())
+		a.score.Rows += w.Rows()
+		positions = max(positions, w.Length-1)
 	}
 	if b != nil && (b.Convention != c || b.Tokens != tokens) {
 		return nil, fault.New(fault.Input, "scoring", b.name,
 			fmt.Sprintf("the reference was recorded by %s on %d tokens, not %s on %d", b.Convention, b.Tokens, c, tokens), "record the bundle again")
 	}
-	a.missing, a.seen, a.score.NLL = n, make([]bool, n), make(Floats, n)
+	a.score.NLL = newSums(len(windows), positions)
 	if b != nil {
 		a.compares(b.TopK)
 	}
@@ -82,46 +76,49 @@ func (a *Accumulator) Live(r io.Reader) {
 }
 
 func (a *Accumulator) compares(topK int) {
-	n, s := len(a.seen), &a.score
-	s.TopK, s.RefNLL, s.Agree = topK, make(Floats, n), make([]byte, n)
-	s.KL, s.MaxDelta, s.MaxLogit, s.DProb = make(Singles, n), make(Singles, n), make(Singles, n), make(Singles, n)
+	s := &a.score
+	s.TopK = topK
+	for _, sums := range []*Sums{&s.RefNLL, &s.KL, &s.DProb, &s.DProbSquares} {
+		*sums = newSums(len(s.NLL.Windows), len(s.NLL.Positions))
+	}
+	a.kl.keep, a.logit.keep = kept(s.Rows, quantileKL), kept(s.Rows, quantileLogit)
 }
 
-// Took notes how long it took to get and score the logits, and the part of the
-// runtime in it, in ms.
-func (a *Accumulator) Took(run, total float64) { a.score.RunMS, a.score.TotalMS = run, total }
+// Took notes how long opening the engine and its runs took, in ms.
+func (a *Accumulator) Took(load, run float64) { a.score.LoadMS, a.score.RunMS = load, run }
 
-// row is a position with what it is compared with.
+// row is a position with what it is compared with, and what that came to.
 type row struct {
 	Position
-	at, target int
-	ref        *Row      // of the bundle
-	live       []float32 // of the stream
+	target int
+	ref    *Row      // of the bundle
+	live   []float32 // of the stream
+
+	apart
+	nll, refNLL float64
 }
 
 // Add takes logits at scored positions, in any order where the reference is a
 // bundle. Positions that predict nothing that is scored are refused, like any
 // that is given twice.
 func (a *Accumulator) Add(all ...Position) error {
-	rows := make([]row, 0, streamed)
+	taken := make([]row, 0, streamed)
 	for part := range slices.Chunk(all, streamed) {
-		rows = rows[:0]
+		taken = taken[:0]
 		for _, p := range part {
-			r, err := a.find(p)
-			if err == nil {
-				err = a.refer(&r)
-			}
+			r, err := a.take(p)
 			if err != nil {
 				return err
 			}
-			a.seen[r.at], a.missing = true, a.missing-1
-			rows = append(rows, r)
+			taken = append(taken, r)
 		}
-		if err := a.pull(rows); err != nil {
+		if err := a.ref.pull(taken); err != nil {
 			return err
 		}
-		parallel(rows, a.add)
-		a.count(rows)
+		parallel(taken, (*row).measure)
+		for i := range taken { // in their order, so that the same rows give the same sums
+			a.count(&taken[i])
+		}
 	}
 	return nil
 }
@@ -129,8 +126,8 @@ func (a *Accumulator) Add(all ...Position) error {
 // streamed is how many rows are held at once of a reference that is a stream.
 const streamed = 64
 
-// find checks a position and finds its place.
-func (a *Accumulator) find(p Position) (row, error) {
+// take checks a position and finds what the bundle says of it.
+func (a *Accumulator) take(p Position) (row, error) {
 	if p.Window < 0 || p.Window >= len(a.windows) {
 		return row{}, fmt.Errorf("scoring window %d: there are %d windows", p.Window, len(a.windows))
 	}
@@ -138,105 +135,91 @@ func (a *Accumulator) find(p Position) (row, error) {
 	if p.At < w.First || p.At >= w.Length-1 {
 		return row{}, fmt.Errorf("scoring window %d position %d: the scored positions are %d to %d", p.Window, p.At, w.First, w.Length-2)
 	}
-	r := row{Position: p, at: a.before[p.Window] + p.At - w.First, target: w.IDs[p.At+1]}
-	if a.seen[r.at] {
-		return r, fmt.Errorf("scoring window %d position %d: it was scored before", p.Window, p.At)
-	}
+	r := row{Position: p, target: w.IDs[p.At+1]}
 	if r.target < 0 || r.target >= len(p.Logits) {
 		return r, fault.New(fault.Input, "scoring", fmt.Sprintf("window %d position %d", w.Index, p.At),
 			fmt.Sprintf("token %d is outside the engine's %d logits", r.target, len(p.Logits)), "give the tokenizer that belongs to the model")
 	}
+	if err := a.ref.fits(p); err != nil {
+		return r, err
+	}
+	o := a.open[p.Window]
+	if o == nil && a.left[p.Window] > 0 {
+		o = &opened{seen: make([]bool, w.Rows())}
+		var err error
+		if o.rows, err = a.ref.window(w.Index); err != nil {
+			return r, err
+		}
+		a.open[p.Window] = o
+	}
+	at := p.At - w.First
+	if o == nil || o.seen[at] {
+		return r, fmt.Errorf("scoring window %d position %d: it was scored before", p.Window, p.At)
+	}
+	if o.rows != nil {
+		r.ref = &o.rows[at]
+	}
+	o.seen[at] = true
+	if a.left[p.Window]--; a.left[p.Window] == 0 {
+		delete(a.open, p.Window)
+	}
 	return r, nil
 }
 
-// refer finds what the bundle says of the row.
-func (a *Accumulator) refer(r *row) error {
-	b := a.ref.bundle
-	if b == nil {
-		return nil
-	}
-	if len(r.Logits) != b.Vocab {
-		return fault.New(fault.Input, "scoring", b.name,
-			fmt.Sprintf("the engine gives %d logits, the reference was recorded with %d", len(r.Logits), b.Vocab), "record the bundle again for this model")
-	}
-	ref := a.ref.open[r.Window]
-	if ref == nil {
-		all, err := b.Window(a.windows[r.Window].Index)
-		if err != nil {
-			return err
-		}
-		ref = &reference{rows: all, left: len(all)}
-		a.ref.open[r.Window] = ref
-	}
-	r.ref = &ref.rows[r.At-a.windows[r.Window].First]
-	if ref.left--; ref.left == 0 {
-		delete(a.ref.open, r.Window)
-	}
-	return nil
-}
-
-// pull reads the stream's rows.
-func (a *Accumulator) pull(rows []row) error {
-	if a.ref.live == nil || len(rows) == 0 {
-		return nil
-	}
-	vocab := len(rows[0].Logits)
-	if len(a.ref.rows) < len(rows)*vocab {
-		a.ref.rows = make([]float32, len(rows)*vocab)
-	}
-	all := a.ref.rows[:len(rows)*vocab]
-	// Every machine that this runs on is little-endian, as the stream is.
-	raw := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(all))), 4*len(all))
-	if _, err := io.ReadFull(a.ref.live, raw); err != nil {
-		return fault.Wrap(fault.Runtime, "reading", "the live reference", err, "see its log")
-	}
-	for i := range rows {
-		rows[i].live = all[i*vocab : (i+1)*vocab : (i+1)*vocab]
-	}
-	return nil
-}
-
-// add scores one row. Rows are independent of each other.
-func (a *Accumulator) add(r *row) {
-	s, at := &a.score, r.at
+// measure scores one row. Rows are independent of each other.
+func (r *row) measure() {
 	lse, top := LogSumExp(r.Logits)
 	broken := math.IsNaN(lse) || math.IsInf(lse, 0)
-	s.NLL[at] = lse - float64(r.Logits[r.target])
+	r.nll = lse - float64(r.Logits[r.target])
 	if broken {
-		s.NLL[at] = math.Inf(1)
+		r.nll = math.Inf(1)
 	}
-	var d apart
 	switch {
 	case r.ref != nil:
-		if d = divergence(*r.ref, r.Logits, lse); !broken {
-			d.agree = agreement(*r.ref, top)
+		if r.apart = divergence(*r.ref, r.Logits, lse); !broken {
+			r.agree = agreement(*r.ref, top)
 		}
-		s.RefNLL[at] = float64(r.ref.NLL)
+		r.refNLL = float64(r.ref.NLL)
 	case r.live != nil:
 		var refLSE float64
-		d, refLSE, _ = whole(r.live, r.Logits, lse, top)
-		s.RefNLL[at] = refLSE - float64(r.live[r.target])
-		d.p = math.Exp(-s.RefNLL[at])
+		r.apart, refLSE, _ = whole(r.live, r.Logits, lse, top)
+		r.refNLL = refLSE - float64(r.live[r.target])
+		r.p = math.Exp(-r.refNLL)
 	default:
 		return
 	}
 	if broken {
 		inf := math.Inf(1)
-		d = apart{kl: inf, delta: inf, logit: inf, p: d.p}
+		r.apart = apart{kl: inf, delta: inf, logit: inf, p: r.p}
 	}
-	s.KL[at], s.MaxDelta[at], s.MaxLogit[at], s.Agree[at] = d.kl, d.delta, d.logit, d.agree
-	s.DProb[at] = math.Exp(-s.NLL[at]) - d.p
 }
 
-// count notes the rows that were not finite.
-func (a *Accumulator) count(rows []row) {
-	for _, r := range rows {
-		if math.IsInf(a.score.NLL[r.at], 1) {
-			a.score.NonFinite++
-			if a.score.Bad < 0 || r.at < a.score.Bad {
-				a.score.Bad = r.at
-			}
+// count adds a row to the score.
+func (a *Accumulator) count(r *row) {
+	s := &a.score
+	s.NLL.add(r, r.nll)
+	if math.IsInf(r.nll, 1) {
+		s.NonFinite++
+		if at := (Place{a.windows[r.Window].Index, r.At}); s.Bad == nil || at.before(*s.Bad) {
+			s.Bad = &at
 		}
+	}
+	if !s.Reference() {
+		return
+	}
+	d := math.Exp(-r.nll) - r.p
+	s.RefNLL.add(r, r.refNLL)
+	s.KL.add(r, r.kl)
+	s.DProb.add(r, d)
+	s.DProbSquares.add(r, d*d)
+	a.kl.add(r.kl)
+	a.logit.add(r.logit)
+	s.MaxDelta = rows.Number(math.Max(float64(s.MaxDelta), r.delta))
+	if r.agree&top1 != 0 {
+		s.Top1++
+	}
+	if r.agree&top5 != 0 {
+		s.Top5++
 	}
 }
 
@@ -260,15 +243,22 @@ func parallel(rows []row, do func(*row)) {
 
 // Score is the result once every row has been added.
 func (a *Accumulator) Score() (*Score, error) {
-	if a.missing > 0 {
-		first := slices.Index(a.seen, false)
-		w := len(a.before) - 1
-		for a.before[w] > first {
-			w--
+	missing, first := 0, -1
+	for w, left := range a.left {
+		if missing += left; left > 0 && first < 0 {
+			first = w
 		}
-		return nil, fmt.Errorf("scoring: %d of %d positions were not given, the first is window %d position %d",
-			a.missing, len(a.seen), w, first-a.before[w]+a.windows[w].First)
+	}
+	if missing > 0 {
+		at := a.windows[first].First
+		if o := a.open[first]; o != nil {
+			at += slices.Index(o.seen, false)
+		}
+		return nil, fmt.Errorf("scoring: %d of %d positions were not given, the first is window %d position %d", missing, a.score.Rows, first, at)
 	}
 	s := a.score
+	if s.Reference() {
+		s.WorstKL, s.WorstLogit = a.kl.falling(), a.logit.falling()
+	}
 	return &s, nil
 }

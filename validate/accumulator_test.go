@@ -1,13 +1,15 @@
 package validate
 
 import (
-	"cmp"
+	gocmp "cmp"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 // sample is a reference and a candidate for windows of random ids: the logits
@@ -73,7 +75,7 @@ func rowOf(logits []float32, target, topK int) Row {
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(p[b], p[a]) })
+	slices.SortStableFunc(order, func(a, b int) int { return gocmp.Compare(p[b], p[a]) })
 	row := Row{NLL: float32(-math.Log(p[target])), LSE: float32(float64(logits[target]) - math.Log(p[target]))}
 	for rank, id := range order {
 		if rank < topK {
@@ -119,8 +121,8 @@ func (s sample) score(t *testing.T, logits [][]float32) *Score {
 			}
 		}
 	}
-	if len(a.ref.open) != 0 {
-		t.Errorf("%d finished windows are still held", len(a.ref.open))
+	if len(a.open) != 0 {
+		t.Errorf("%d finished windows are still held", len(a.open))
 	}
 	score, err := a.Score()
 	if err != nil {
@@ -135,7 +137,21 @@ func TestDivergenceBound(t *testing.T) {
 	for _, topK := range []int{200, 64, 5, 1} {
 		s := newSample(t, 200, topK, 0.5)
 		score := s.score(t, s.own)
-		for i, got := range score.KL {
+		sum := 0.0
+		for i, own := range s.own {
+			w := i / (sampleLength - 1)
+			all, err := s.bundle.Window(w)
+			if err != nil {
+				t.Fatal(err)
+			}
+			lse, _ := LogSumExp(own)
+			got := divergence(all[i%(sampleLength-1)], own, lse).kl
+			if sum += got; i%(sampleLength-1) == sampleLength-2 {
+				if math.Abs(score.KL.Windows[w]-sum) > 1e-12 {
+					t.Errorf("window %d: KL adds up to %g, in the score to %g", w, sum, score.KL.Windows[w])
+				}
+				sum = 0
+			}
 			want := fullKL(s.ref[i], s.own[i])
 			switch {
 			case topK == 200 && math.Abs(got-want) > 1e-6:
@@ -150,9 +166,12 @@ func TestDivergenceBound(t *testing.T) {
 func TestScoreOfTheReferenceItself(t *testing.T) {
 	s := newSample(t, 300, 64, 1)
 	score := s.score(t, s.ref)
-	for i := range score.NLL {
-		if math.Abs(score.KL[i]) > 1e-6 || score.MaxDelta[i] > 1e-5 || score.Agree[i] != Top1|Top5 {
-			t.Errorf("row %d: KL %g, delta %g, agrees %d", i, score.KL[i], score.MaxDelta[i], score.Agree[i])
+	if score.WorstKL[0] > 1e-6 || score.MaxDelta > 1e-5 || score.Top1 != score.Rows || score.Top5 != score.Rows || score.Rows != 20 {
+		t.Errorf("KL %g, delta %g, %d and %d of %d agree", score.WorstKL[0], score.MaxDelta, score.Top1, score.Top5, score.Rows)
+	}
+	for w, sum := range score.KL.Windows {
+		if math.Abs(sum) > 1e-6*sampleLength {
+			t.Errorf("window %d: KL adds up to %g", w, sum)
 		}
 	}
 	if got := score.Perplexity(); math.Abs(got/s.bundle.Perplexity-1) > 1e-6 {
@@ -188,18 +207,22 @@ func TestBrokenLogitsFailTheirRowsOnly(t *testing.T) {
 	s := newSample(t, 50, 10, 0.1)
 	s.own[3][7] = float32(math.NaN())
 	score := s.score(t, s.own)
-	if score.NonFinite != 1 || !math.IsInf(score.NLL[3], 1) || !math.IsInf(score.KL[3], 1) || score.Agree[3] != 0 {
-		t.Errorf("non-finite %d, NLL %g, KL %g", score.NonFinite, score.NLL[3], score.KL[3])
+	if score.NonFinite != 1 || score.Bad == nil || *score.Bad != (Place{0, 3}) || !math.IsInf(score.WorstKL[0], 1) || !math.IsInf(float64(score.MaxDelta), 1) || score.Top5 > 19 {
+		t.Errorf("non-finite %d at %v, KL %g, %d of 20 agree", score.NonFinite, score.Bad, score.WorstKL[0], score.Top5)
 	}
-	if math.IsInf(score.NLL[2], 0) || math.IsNaN(score.NLL[4]) {
-		t.Error("a neighbour of the broken row is broken")
+	for i, sums := range [][]float64{score.NLL.Positions, score.KL.Positions, score.NLL.Windows, score.KL.Windows} {
+		for at, sum := range sums {
+			if broken := math.IsInf(sum, 1); math.IsNaN(sum) || broken != (at == []int{3, 3, 0, 0}[i]) {
+				t.Errorf("sums %d: %v", i, sums)
+			}
+		}
 	}
 	text, err := json.Marshal(score)
 	if err != nil {
 		t.Fatal(err)
 	}
 	var back Score
-	if err := json.Unmarshal(text, &back); err != nil || !math.IsInf(back.NLL[3], 1) || back.NLL[0] != score.NLL[0] {
+	if err := json.Unmarshal(text, &back); err != nil || !cmp.Equal(&back, score) {
 		t.Errorf("the score does not survive JSON: %v", err)
 	}
 }
@@ -235,4 +258,66 @@ func TestAccumulatorRefuses(t *testing.T) {
 	if _, err := NewAccumulator(nil, s.bundle.Convention, 3, nil, "decode"); err == nil {
 		t.Error("a text without a window is scored")
 	}
+}
+
+// The largest values are those of sorting all, however many there are.
+func TestWorstAreTheLargest(t *testing.T) {
+	r := rand.New(rand.NewPCG(5, 6))
+	for _, n := range []int{1, 2, 99, 100, 101, 1000, 5000} {
+		w := worst{keep: kept(n, quantileKL)}
+		all := make([]float64, n)
+		for i := range all {
+			all[i] = r.NormFloat64()
+			if i == n/2 {
+				all[i] = math.Inf(1)
+			}
+			w.add(all[i])
+			if len(w.values) > 2*w.keep+64 {
+				t.Fatalf("%d values are held to keep %d", len(w.values), w.keep)
+			}
+		}
+		slices.Sort(all)
+		got := w.falling()
+		if quantile := got[kept(n, quantileKL)-1]; quantile != all[rank(n, quantileKL)] || got[0] != all[n-1] || got[kept(n, 0.999)-1] != all[rank(n, 0.999)] {
+			t.Errorf("of %d values: 99 %% %g, most %g, want %g and %g", n, quantile, got[0], all[rank(n, quantileKL)], all[n-1])
+		}
+	}
+}
+
+// What is held and what crosses the pipe does not grow with each token.
+func TestScoreIsSmall(t *testing.T) {
+	const windows, length, vocab = 400, 65, 8
+	c := Convention{Name: HFNonOverlap, Length: length}
+	ids := make([]int, windows*length)
+	a, err := NewAccumulator(c.Windows(ids), c, len(ids), nil, "prefill")
+	if err != nil {
+		t.Fatal(err)
+	}
+	logits := make([]float32, vocab)
+	a.Live(zeros{})
+	for w := range windows {
+		for at := range length - 1 {
+			if err := a.Add(Position{w, at, logits}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if len(a.open) != 0 || len(a.kl.values) > windows*length/40 {
+			t.Fatalf("after window %d %d windows and %d values are held", w, len(a.open), len(a.kl.values))
+		}
+	}
+	score, err := a.Score()
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := json.Marshal(score)
+	if err != nil || len(text) > 2*windows*length {
+		t.Errorf("the score of %d tokens has %d bytes (%v)", windows*length, len(text), err)
+	}
+}
+
+type zeros struct{}
+
+func (zeros) Read(p []byte) (int, error) {
+	clear(p)
+	return len(p), nil
 }

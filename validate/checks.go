@@ -14,6 +14,7 @@ const (
 	GreedyMatch  = "greedy_match"  // samples: tokens that a greedy continuation has in common with the reference's
 	BatchDelta   = "batch_delta"   // largest difference of logits between rows run together and alone
 	PaddingDelta = "padding_delta" // the same between rows padded on the left and alone
+	CacheDelta   = "cache_delta"   // mean KL of cached decode less that of prefill
 )
 
 // Invariance is by how much a row's logits change with what should not change
@@ -70,9 +71,15 @@ type Flaw struct {
 // is what the engine's logits are away from the reference's.
 const noise = 1e-2
 
-// Flaws are the flaws that rows of one engine show: logits that are no numbers, and
-// a row whose neighbours or padding change it by more than the engine's largest
-// distance from the reference.
+// cacheNoise is by how many nats a token cached decode may be farther from the
+// reference than prefill, where prefill itself is nearer than that: PyTorch's BF16 is
+// off by a twentieth of it.
+const cacheNoise = 1e-3
+
+// Flaws are the flaws that rows of one engine show: logits that are no numbers, a
+// row whose neighbours or padding change it by more than the engine's largest distance
+// from the reference, and cached decode that is twice as far from the reference as
+// prefill, which computes the same: perplexity may not show it, and even fall.
 func Flaws(all []rows.Row, engine string) (flaws []Flaw) {
 	get := func(phase, name string) (float64, bool) {
 		r, ok := rows.Find(all, engine, "", phase, name)
@@ -99,5 +106,27 @@ func Flaws(all []rows.Row, engine string) (flaws []Flaw) {
 			}
 		}
 	}
+	if f, found := cacheFlaw(all, engine); found {
+		flaws = append(flaws, f)
+	}
 	return flaws
+}
+
+// cacheFlaw compares the two paths.
+func cacheFlaw(all []rows.Row, engine string) (Flaw, bool) {
+	mean := func(phase string) float64 {
+		for _, r := range all {
+			if r.Engine == engine && r.Phase == phase && strings.HasPrefix(r.Name, "kl_") && strings.HasSuffix(r.Name, "_mean") {
+				return r.Value
+			}
+		}
+		return math.NaN()
+	}
+	prefill, decode := mean("prefill"), mean("decode")
+	delta, limit := decode-prefill, math.Max(cacheNoise, prefill)
+	if math.IsInf(decode, 0) || !(delta > limit) { // what is not finite is a flaw of its own
+		return Flaw{}, false
+	}
+	says := fmt.Sprintf("cached decode is %.3g nats a token from the reference, prefill %.3g: its cache or its positions are wrong", decode, prefill)
+	return Flaw{"decode", CacheDelta, delta, limit, says}, true
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/keep"
@@ -29,9 +30,11 @@ const (
 	KLByPosition  = "kl_by_position"       // the same of KL
 )
 
-// FirstPosition is the field of a by-position row that says which position of a
-// window its first sample is about.
-const FirstPosition = "first_position"
+// Fields of rows beside those that all rows have.
+const (
+	FirstPosition   = "first_position" // of a by-position row: which position of a window its first sample is about
+	ConventionField = "convention"     // of every row of a score: figures of different ones are not comparable
+)
 
 // KLName is the name of a row of KL(reference || engine): stat is "mean", "p99",
 // "p999" (nearest rank) or "max". k is how many of the reference's tokens it is a
@@ -84,22 +87,16 @@ func (c *comparison) compare(own []block) {
 	c.interval(RefPerplexity, "1", ref, math.Exp)
 	c.interval(PPLRatio, "1", ratio, math.Exp)
 	c.interval(KLName(s.TopK, "mean"), "nats", plainly(s.blocks(s.KL)), identity)
-	kl := slices.Sorted(slices.Values(s.KL))
-	c.rank(KLName(s.TopK, "p99"), "nats", kl, 0.99)
-	c.rank(KLName(s.TopK, "p999"), "nats", kl, 0.999)
-	c.exact(KLName(s.TopK, "max"), "nats", kl[len(kl)-1])
-	c.share(Top1Agreement, Top1)
-	c.share(Top5Agreement, Top5)
-	c.exact(MaxDeltaLogP, "nats", slices.Max(s.MaxDelta))
+	c.quantile(KLName(s.TopK, "p99"), "nats", s.WorstKL, 0.99)
+	c.quantile(KLName(s.TopK, "p999"), "nats", s.WorstKL, 0.999)
+	c.exact(KLName(s.TopK, "max"), "nats", s.WorstKL[0])
+	c.share(Top1Agreement, s.Top1)
+	c.share(Top5Agreement, s.Top5)
+	c.exact(MaxDeltaLogP, "nats", float64(s.MaxDelta))
 	c.interval(DProbMean, "1", plainly(s.blocks(s.DProb)), identity)
-	squares := make([]float64, len(s.DProb))
-	for i, v := range s.DProb {
-		squares[i] = v * v
-	}
-	c.interval(DProbRMS, "1", plainly(s.blocks(squares)), math.Sqrt)
-	logit := slices.Sorted(slices.Values(s.MaxLogit))
-	c.exact(LogitMax, "1", logit[len(logit)-1])
-	c.rank(LogitP999, "1", logit, 0.999)
+	c.interval(DProbRMS, "1", plainly(s.blocks(s.DProbSquares)), math.Sqrt)
+	c.exact(LogitMax, "1", s.WorstLogit[0])
+	c.quantile(LogitP999, "1", s.WorstLogit, 0.999)
 	c.positions(KLByPosition, s.KL)
 }
 
@@ -124,7 +121,8 @@ type comparison struct {
 
 func (c *comparison) add(name, unit string, v stats.Summary) {
 	c.rows = append(c.rows, rows.Row{Engine: c.options.Engine, Phase: c.score.Phase, Name: name, Unit: unit,
-		Value: v.Value, Lo: v.Lo, Hi: v.Hi, N: len(c.score.NLL), Warnings: append(slices.Clip(c.warnings), v.Warnings...)})
+		Value: v.Value, Lo: v.Lo, Hi: v.Hi, N: c.score.Rows, Warnings: append(slices.Clip(c.warnings), v.Warnings...),
+		Extra: keep.Fields{ConventionField: json.RawMessage(strconv.Quote(c.score.Convention.String()))}})
 }
 
 func (c *comparison) exact(name, unit string, v float64) {
@@ -153,55 +151,43 @@ func (c *comparison) interval(name, unit string, all []block, of func(float64) f
 	c.add(name, unit, stats.Blocks{N: len(all), Resamples: c.options.Resamples, Seed: c.options.Seed}.Interval(figure))
 }
 
-// rank is a quantile by nearest rank: the smallest value with a share of at least
-// q at or below it.
-func (c *comparison) rank(name, unit string, sorted []float64, q float64) {
-	i := int(math.Ceil(q*float64(len(sorted)))) - 1
-	v := sorted[min(max(i, 0), len(sorted)-1)]
+// quantile is one by nearest rank, of the largest values.
+func (c *comparison) quantile(name, unit string, falling []float64, q float64) {
+	n := c.score.Rows
+	v := falling[kept(n, q)-1]
 	s := stats.Summary{Value: v, Lo: v, Hi: v}
-	if least := stats.LeastSamples(q); len(sorted) < least {
-		s.Warnings = append(s.Warnings, fmt.Sprintf("%d tokens are fewer than the %d that a quantile of %g needs", len(sorted), least, q))
+	if least := stats.LeastSamples(q); n < least {
+		s.Warnings = append(s.Warnings, fmt.Sprintf("%d tokens are fewer than the %d that a quantile of %g needs", n, least, q))
 	}
 	c.add(name, unit, s)
 }
 
-// share is how many tokens have a bit, with Wilson's interval.
-func (c *comparison) share(name string, bit byte) {
-	k := 0
-	for _, b := range c.score.Agree {
-		if b&bit != 0 {
-			k++
-		}
-	}
-	c.add(name, "1", stats.Wilson(k, len(c.score.Agree)))
-}
+// share is how many tokens agree, with Wilson's interval.
+func (c *comparison) share(name string, k int) { c.add(name, "1", stats.Wilson(k, c.score.Rows)) }
 
 // positions is the mean at each position of a window, over the windows that score
 // it, from the first that any does.
-func (c *comparison) positions(name string, values []float64) {
+func (c *comparison) positions(name string, of Sums) {
 	s := c.score
-	var sums []float64
-	var counts []int
-	first, at, total := math.MaxInt, 0, 0.0
+	counts := make([]int, len(of.Positions))
+	first := math.MaxInt
 	for _, w := range s.Windows {
 		span := s.Convention.Span(s.Tokens, w)
 		first = min(first, span.First)
-		for t := span.First; t < span.Length-1; t, at = t+1, at+1 {
-			for t >= len(sums) {
-				sums, counts = append(sums, 0), append(counts, 0)
-			}
-			sums[t], counts[t] = sums[t]+values[at], counts[t]+1
-			total += values[at]
+		for t := span.First; t < span.Length-1; t++ {
+			counts[t]++
 		}
 	}
-	means := make([]float64, 0, len(sums))
-	for t := first; t < len(sums); t++ {
-		means = append(means, sums[t]/float64(counts[t])) // NaN where no window scores it
+	var means []float64
+	total := 0.0
+	for t := first; t < len(counts); t++ {
+		means = append(means, of.Positions[t]/float64(counts[t])) // NaN where no window scores it
+		total += of.Positions[t]
 	}
-	c.exact(name, "nats", total/float64(len(values)))
+	c.exact(name, "nats", total/float64(s.Rows))
 	r := &c.rows[len(c.rows)-1]
 	r.Samples = means
-	r.Extra = keep.Fields{FirstPosition: json.RawMessage(fmt.Sprint(first))}
+	r.Extra[FirstPosition] = json.RawMessage(fmt.Sprint(first))
 }
 
 // warnings are the doubts that every row of the score carries.
@@ -211,7 +197,7 @@ func (s *Score) warnings() []string {
 		all = append(all, fmt.Sprintf("intervals come from %d windows only", len(s.Windows)))
 	}
 	if s.NonFinite > 0 {
-		all = append(all, fmt.Sprintf("%d of %d rows of logits were not finite", s.NonFinite, len(s.NLL)))
+		all = append(all, fmt.Sprintf("%d of %d rows of logits were not finite", s.NonFinite, s.Rows))
 	}
 	return all
 }

@@ -37,8 +37,8 @@ func TestCompare(t *testing.T) {
 func TestCompareIsPaired(t *testing.T) {
 	s := newSample(t, 200, 64, 0)
 	score := s.score(t, s.ref)
-	for i := range score.NLL {
-		score.NLL[i] += 0.01
+	for w := range score.NLL.Windows {
+		score.NLL.Windows[w] += 0.01 * (sampleLength - 1)
 	}
 	all, err := Compare(score, Options{})
 	if err != nil {
@@ -70,10 +70,8 @@ func TestCompareOfSomeWindows(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range part.KL {
-		if j := 2*(sampleLength-1) + i; part.KL[i] != whole.KL[j] || part.NLL[i] != whole.NLL[j] {
-			t.Errorf("row %d of window 2 scored alone: %g %g, with all: %g %g", i, part.KL[i], part.NLL[i], whole.KL[j], whole.NLL[j])
-		}
+	if part.KL.Windows[0] != whole.KL.Windows[2] || part.NLL.Windows[0] != whole.NLL.Windows[2] || len(part.KL.Windows) != 1 {
+		t.Errorf("window 2 scored alone: %g %g, with all: %g %g", part.KL.Windows, part.NLL.Windows, whole.KL.Windows[2], whole.NLL.Windows[2])
 	}
 	if _, err := Compare(part, Options{}); err != nil {
 		t.Error(err)
@@ -83,9 +81,17 @@ func TestCompareOfSomeWindows(t *testing.T) {
 func TestCompareRefusesShortScores(t *testing.T) {
 	s := newSample(t, 200, 64, 0.5)
 	score := s.score(t, s.own)
-	score.KL = score.KL[1:]
-	if _, err := Compare(score, Options{}); err == nil {
-		t.Error("a score with a missing row was compared")
+	for name, damage := range map[string]func(*Score){
+		"window":   func(s *Score) { s.KL.Windows = s.KL.Windows[1:] },
+		"position": func(s *Score) { s.NLL.Positions = s.NLL.Positions[1:] },
+		"row":      func(s *Score) { s.Rows-- },
+		"largest":  func(s *Score) { s.WorstKL = nil },
+	} {
+		short := *score
+		damage(&short)
+		if _, err := Compare(&short, Options{}); err == nil {
+			t.Errorf("a score with a missing %s was compared", name)
+		}
 	}
 }
 

@@ -156,7 +156,7 @@ func TestFirstWindows(t *testing.T) {
 // Tokens weigh as the convention says, and windows are drawn whole.
 func TestWeightedMean(t *testing.T) {
 	c := Convention{Name: HFStrided, Length: 4, Stride: 2} // of 9 tokens: 3, 2, 2 and 1 scored
-	s := Score{Convention: c, Tokens: 9, Windows: []int{0, 1, 2, 3}, NLL: Floats{1, 2, 3, 10, 20, 30, 40, 7}}
+	s := Score{Convention: c, Tokens: 9, Windows: []int{0, 1, 2, 3}, Rows: 8, NLL: Sums{Floats{6, 30, 70, 7}, Floats{1, 49, 63}}}
 	if err := s.check(); err != nil {
 		t.Fatal(err)
 	}

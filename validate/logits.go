@@ -90,13 +90,13 @@ type apart struct {
 	delta float64 // largest |difference of log-probability|, nats
 	logit float64 // largest |difference of logits|
 	p     float64 // probability of the text's token by the reference
-	agree byte    // Top1 and Top5
+	agree byte    // top1 and top5
 }
 
-// The bits of Score.Agree.
+// The bits of apart.agree.
 const (
-	Top1 byte = 1 << iota // the most likely token is the reference's
-	Top5                  // it is among the reference's five most likely
+	top1 byte = 1 << iota // the most likely token is the reference's
+	top5                  // it is among the reference's five most likely
 )
 
 // divergence compares a row of logits with the reference for the same token.
@@ -133,9 +133,9 @@ func divergence(ref Row, logits []float32, lse float64) (d apart) {
 func agreement(ref Row, top int) (bits byte) {
 	for i, id := range ref.IDs {
 		if int(id) == top && i < 5 {
-			bits |= Top5
+			bits |= top5
 			if i == 0 {
-				bits |= Top1
+				bits |= top1
 			}
 		}
 	}
@@ -172,10 +172,10 @@ func whole(z, y []float32, lse float64, top int) (d apart, refLSE float64, refTo
 	d.delta = math.Max(math.Abs(least-shift), math.Abs(greatest-shift))
 	d.logit = math.Max(math.Abs(least), math.Abs(greatest))
 	if above < 5 {
-		d.agree |= Top5
+		d.agree |= top5
 	}
 	if top == refTop {
-		d.agree |= Top1
+		d.agree |= top1
 	}
 	return d, refLSE, refTop
 }

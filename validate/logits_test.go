@@ -50,7 +50,11 @@ func TestLiveReference(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range score.KL {
+	sum := 0.0
+	for i, p := range all {
+		r := row{Position: p, target: s.windows[p.Window].IDs[p.At+1], live: s.ref[i]}
+		r.measure()
+		sum += r.kl
 		p, q := softmax(s.ref[i]), softmax(s.own[i])
 		kl, delta, logit, above := 0.0, 0.0, 0.0, 0
 		for k := range p {
@@ -66,22 +70,27 @@ func TestLiveReference(t *testing.T) {
 		}
 		agree := byte(0)
 		if above == 0 {
-			agree |= Top1
+			agree |= top1
 		}
 		if above < 5 {
-			agree |= Top5
+			agree |= top5
 		}
-		target := s.windows[i/(sampleLength-1)].IDs[i%(sampleLength-1)+1]
 		for _, c := range []struct {
 			what      string
 			got, want float64
-		}{{"KL", score.KL[i], kl}, {"delta", score.MaxDelta[i], delta}, {"logit error", score.MaxLogit[i], logit},
-			{"agreement", float64(score.Agree[i]), float64(agree)}, {"reference's NLL", score.RefNLL[i], -math.Log(p[target])},
-			{"difference of probability", score.DProb[i], q[target] - p[target]}} {
+		}{{"KL", r.kl, kl}, {"delta", r.delta, delta}, {"logit error", r.logit, logit},
+			{"agreement", float64(r.agree), float64(agree)}, {"NLL", r.nll, -math.Log(q[r.target])}, {"reference's NLL", r.refNLL, -math.Log(p[r.target])}} {
 			if math.Abs(c.got-c.want) > 1e-9 {
 				t.Errorf("row %d: %s %v, want %v", i, c.what, c.got, c.want)
 			}
 		}
+	}
+	total := 0.0
+	for _, v := range score.KL.Windows {
+		total += v
+	}
+	if math.Abs(total-sum) > 1e-9 {
+		t.Errorf("KL adds up to %g, in the score to %g", sum, total)
 	}
 	if a.Add(all[0]) == nil {
 		t.Error("a row was given twice")

@@ -1,34 +1,49 @@
 package validate
 
 import (
-	"encoding/base64"
-	"encoding/binary"
-	"encoding/json"
 	"fmt"
 	"math"
+
+	"github.com/trtforge/trtforge/rows"
 )
 
-// Score is what an engine's logits came to, one entry a scored token, window
-// after window. What compares is empty without a reference.
+// Score is what an engine's logits came to, in sums: it grows with the windows of a
+// text and a hundredth of its tokens. What compares is empty without a reference.
 type Score struct {
 	Phase      string     `json:"phase"` // prefill or decode
 	Convention Convention `json:"convention"`
-	Tokens     int        `json:"tokens"`    // of the text
-	Windows    []int      `json:"windows"`   // which of the text's windows, by index
-	NLL        Floats     `json:"nll"`       // nats; +Inf where the logits were not finite
-	RefNLL     Floats     `json:"ref_nll"`   // the reference's
-	KL         Singles    `json:"kl"`        // nats; a lower bound where TopK > 0, see divergence
-	MaxDelta   Singles    `json:"max_delta"` // largest |difference of log-probability|, nats
-	MaxLogit   Singles    `json:"max_logit"` // largest |difference of logits|
-	DProb      Singles    `json:"dprob"`     // probability of the text's token, the engine's less the reference's
-	Agree      []byte     `json:"agree"`     // Top1 and Top5
-	TopK       int        `json:"top_k"`     // tokens a row that were compared; 0: all of them
-	NonFinite  int        `json:"non_finite"`
-	// Bad is the first row whose logits were not finite, as an index into NLL; -1: none.
-	Bad int `json:"bad"`
-	// RunMS of TotalMS are the runtime's own; the rest is feeding it, and scoring.
-	RunMS   float64 `json:"run_ms,omitempty"`
-	TotalMS float64 `json:"total_ms,omitempty"`
+	Tokens     int        `json:"tokens"`  // of the text
+	Windows    []int      `json:"windows"` // which of the text's windows, by index
+	Rows       int        `json:"rows"`    // scored tokens in them
+
+	NLL          Sums `json:"nll"`     // nats; +Inf where logits were not finite
+	RefNLL       Sums `json:"ref_nll"` // the reference's
+	KL           Sums `json:"kl"`      // nats; a lower bound where TopK > 0, see divergence
+	DProb        Sums `json:"dprob"`   // probability of the text's token, the engine's less the reference's
+	DProbSquares Sums `json:"dprob_squares"`
+
+	WorstKL    Floats      `json:"worst_kl"`    // the largest of all rows, falling: as many as the 99 % quantile needs
+	WorstLogit Floats      `json:"worst_logit"` // the same of the largest |difference of logits| of each row, for 99.9 %
+	MaxDelta   rows.Number `json:"max_delta"`   // largest |difference of log-probability|, nats
+	Top1       int         `json:"top1"`        // rows whose most likely token is the reference's
+	Top5       int         `json:"top5"`        // rows whose most likely token is among the reference's five
+	TopK       int         `json:"top_k"`       // tokens a row that were compared; 0: all of them
+
+	NonFinite int    `json:"non_finite"`    // rows
+	Bad       *Place `json:"bad,omitempty"` // the first of them
+
+	LoadMS float64 `json:"load_ms,omitempty"` // of opening the engine
+	RunMS  float64 `json:"run_ms,omitempty"`  // in the runtime's runs
+}
+
+// Place is a scored position: the window's index in the text, and the position in it.
+type Place struct {
+	Window   int `json:"window"`
+	Position int `json:"position"`
+}
+
+func (p Place) before(o Place) bool {
+	return p.Window < o.Window || p.Window == o.Window && p.Position < o.Position
 }
 
 // MeanNLL is the mean over all scored tokens, weighted as the convention says,
@@ -45,39 +60,34 @@ func (s *Score) MeanNLL() float64 {
 func (s *Score) Perplexity() float64 { return math.Exp(s.MeanNLL()) }
 
 // Reference tells whether the score was held against one.
-func (s *Score) Reference() bool { return len(s.RefNLL) > 0 }
+func (s *Score) Reference() bool { return len(s.RefNLL.Windows) > 0 }
 
 // check finds what cannot come from an Accumulator: scores cross a pipe.
 func (s *Score) check() error {
-	n, all := 0, s.Convention.Count(s.Tokens)
+	n, positions, all := 0, 0, s.Convention.Count(s.Tokens)
 	for _, w := range s.Windows {
 		if w < 0 || w >= all {
 			return fmt.Errorf("window %d of %d", w, all)
 		}
-		n += s.Convention.Span(s.Tokens, w).Rows()
+		span := s.Convention.Span(s.Tokens, w)
+		n, positions = n+span.Rows(), max(positions, span.Length-1)
 	}
-	if n <= 0 || len(s.NLL) != n {
-		return fmt.Errorf("%d scored tokens in %d windows of %s", len(s.NLL), len(s.Windows), s.Convention)
+	if n <= 0 || s.Rows != n {
+		return fmt.Errorf("%d scored tokens in %d windows of %s", s.Rows, len(s.Windows), s.Convention)
 	}
-	for _, v := range []int{len(s.RefNLL), len(s.KL), len(s.MaxDelta), len(s.MaxLogit), len(s.DProb), len(s.Agree)} {
-		if s.Reference() && v != n {
-			return fmt.Errorf("%d tokens were scored and %d compared with the reference", n, v)
+	figures := []Sums{s.NLL}
+	if s.Reference() {
+		figures = append(figures, s.RefNLL, s.KL, s.DProb, s.DProbSquares)
+		if len(s.WorstKL) != kept(n, quantileKL) || len(s.WorstLogit) != kept(n, quantileLogit) {
+			return fmt.Errorf("%d tokens were scored, and the worst %d and %d are given", n, len(s.WorstKL), len(s.WorstLogit))
+		}
+	}
+	for _, f := range figures {
+		if len(f.Windows) != len(s.Windows) || len(f.Positions) != positions {
+			return fmt.Errorf("sums of %d windows and %d positions, where there are %d and %d", len(f.Windows), len(f.Positions), len(s.Windows), positions)
 		}
 	}
 	return nil
-}
-
-// Place is the window, by its index in the text, and the position in it of a scored
-// token, an index into NLL.
-func (s *Score) Place(token int) (window, position int) {
-	for _, w := range s.Windows {
-		span := s.Convention.Span(s.Tokens, w)
-		if token < span.Rows() {
-			return w, span.First + token
-		}
-		token -= span.Rows()
-	}
-	return -1, -1
 }
 
 // block is the sum of a figure over the scored tokens of a window.
@@ -87,81 +97,12 @@ type block struct {
 	weight float64 // of each token in the perplexity
 }
 
-// blocks sums a figure window by window.
-func (s *Score) blocks(values []float64) []block {
+// blocks are a figure's sums with what they are of.
+func (s *Score) blocks(of Sums) []block {
 	all := make([]block, len(s.Windows))
-	at := 0
 	for i, w := range s.Windows {
 		span := s.Convention.Span(s.Tokens, w)
-		b := block{n: span.Rows(), weight: s.Convention.Weight(span)}
-		for _, v := range values[at : at+b.n] {
-			b.sum += v
-		}
-		all[i], at = b, at+b.n
+		all[i] = block{sum: of.Windows[i], n: span.Rows(), weight: s.Convention.Weight(span)}
 	}
 	return all
-}
-
-// Floats is a list of numbers that JSON carries as base64 of little-endian
-// float64: exact, compact, and good for NaN and the infinities.
-type Floats []float64
-
-// MarshalJSON writes the base64 form.
-func (f Floats) MarshalJSON() ([]byte, error) {
-	raw := make([]byte, 0, 8*len(f))
-	for _, v := range f {
-		raw = binary.LittleEndian.AppendUint64(raw, math.Float64bits(v))
-	}
-	return json.Marshal(base64.StdEncoding.EncodeToString(raw))
-}
-
-// UnmarshalJSON reads the base64 form.
-func (f *Floats) UnmarshalJSON(text []byte) error {
-	raw, err := unpack(text, 8)
-	if err != nil {
-		return err
-	}
-	*f = make(Floats, len(raw)/8)
-	for i := range *f {
-		(*f)[i] = math.Float64frombits(binary.LittleEndian.Uint64(raw[8*i:]))
-	}
-	return nil
-}
-
-// Singles is a list of numbers that need no more than float32, in which JSON
-// carries them: half as much to send of each token.
-type Singles []float64
-
-// MarshalJSON writes the base64 form.
-func (f Singles) MarshalJSON() ([]byte, error) {
-	raw := make([]byte, 0, 4*len(f))
-	for _, v := range f {
-		raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(float32(v)))
-	}
-	return json.Marshal(base64.StdEncoding.EncodeToString(raw))
-}
-
-// UnmarshalJSON reads the base64 form.
-func (f *Singles) UnmarshalJSON(text []byte) error {
-	raw, err := unpack(text, 4)
-	if err != nil {
-		return err
-	}
-	*f = make(Singles, len(raw)/4)
-	for i := range *f {
-		(*f)[i] = float64(math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:])))
-	}
-	return nil
-}
-
-// unpack is the bytes of a list of numbers of that size.
-func unpack(text []byte, size int) ([]byte, error) {
-	var raw []byte
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return nil, err
-	}
-	if len(raw)%size != 0 {
-		return nil, fmt.Errorf("%d bytes are not a list of numbers of %d", len(raw), size)
-	}
-	return raw, nil
 }

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -11,7 +10,6 @@ import (
 
 	"github.com/trtforge/trtforge/compare"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 )
 
 // CompareOptions are the flags of compare.
@@ -154,17 +152,5 @@ func (c comparedRuns) github(w io.Writer) error {
 	if err := c.Annotate(w, c.Beyond); err != nil {
 		return err
 	}
-	path := os.Getenv("GITHUB_STEP_SUMMARY")
-	if path == "" {
-		return nil
-	}
-	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fsx.Explain("writing the step's summary", path, err)
-	}
-	err = c.Write(f, "markdown", c.Beyond)
-	if closing := f.Close(); err == nil {
-		err = closing
-	}
-	return err
+	return addSummary(func(w io.Writer) error { return c.Write(w, "markdown", c.Beyond) })
 }

@@ -37,6 +37,7 @@ func TestMain(m *testing.M) {
 //	tiny DIR                      a pipeline of a two-layer model on real text
 //	bundle DIR                    a reference for it: all tokens are equally likely
 //	break KIND DIR                spoils a checkpoint, see breakages
+//	text PART FILE                writes the demo's text to calibrate or evaluate
 //	edit FILE OLD NEW             replaces text that must be there
 //	document                      demands one JSON object on standard output
 //	tidy DIR...                   demands that no half-written file lies below
@@ -81,7 +82,10 @@ func TestScript(t *testing.T) {
 			},
 			"bundle": func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(writeBundle(ts.MkAbs(args[0]))) },
 			"break":  func(ts *testscript.TestScript, _ bool, args []string) { ts.Check(spoil(args[0], ts.MkAbs(args[1]))) },
-			"edit":   edit,
+			"text": func(ts *testscript.TestScript, _ bool, args []string) {
+				ts.Check(os.WriteFile(ts.MkAbs(args[1]), testenv.DemoText(t, args[0]), 0o600))
+			},
+			"edit": edit,
 			"document": func(ts *testscript.TestScript, _ bool, _ []string) {
 				ts.Check(json.Unmarshal([]byte(ts.ReadFile("stdout")), &map[string]any{}))
 			},

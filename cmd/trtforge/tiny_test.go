@@ -12,7 +12,9 @@ import (
 
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/broken"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -123,8 +125,19 @@ var breakages = map[string]func(dir string) error{
 		}
 		return os.Truncate(path, info.Size()/2)
 	},
-	"nan":        func(dir string) error { return endInNaN(filepath.Join(dir, "model.safetensors")) },
-	"data":       func(dir string) error { return endInNaN(filepath.Join(dir, "model.onnx.data")) }, // of a graph
+	"nan":   func(dir string) error { return endInNaN(filepath.Join(dir, "model.safetensors")) },
+	"data":  func(dir string) error { return endInNaN(filepath.Join(dir, "model.onnx.data")) }, // of a graph
+	"cache": func(dir string) error { return rewrite(dir, func(m *onnx.Model) error { broken.Cache(m); return nil }) },
+	"positions": func(dir string) error {
+		return rewrite(dir, func(m *onnx.Model) error { broken.Positions(m); return nil })
+	},
+	"mask": func(dir string) error { return rewrite(dir, func(m *onnx.Model) error { broken.Mask(m); return nil }) },
+	"bias": func(dir string) error {
+		return rewrite(dir, func(m *onnx.Model) error {
+			return broken.Value(m, "transformer.h.2.mlp.c_fc.bias", 5, func(float32) float32 { return float32(math.NaN()) })
+		})
+	},
+	"scale":      func(dir string) error { return rewrite(dir, doubleScale) },
 	"width":      func(dir string) error { return editConfig(dir, "n_embd", 48) },
 	"vocabulary": func(dir string) error { return editConfig(dir, "vocab_size", 1000) },
 	"activation": func(dir string) error { return editConfig(dir, "activation_function", "swish") },
@@ -135,6 +148,39 @@ var breakages = map[string]func(dir string) error{
 			os.WriteFile(filepath.Join(dir, "model.safetensors.index.json"), []byte(index), 0o644),
 		)
 	},
+}
+
+// rewrite changes the graph in dir.
+func rewrite(dir string, change func(*onnx.Model) error) error {
+	path := filepath.Join(dir, "model.onnx")
+	m, err := onnx.Load(path)
+	if err != nil {
+		return err
+	}
+	if err := change(m); err != nil {
+		return errors.Join(err, m.Close())
+	}
+	// The weights are read while they are written: into another directory.
+	into := dir + ".new"
+	err = errors.Join(os.MkdirAll(into, 0o755), onnx.Save(m, filepath.Join(into, "model.onnx"), onnx.SaveOptions{}), m.Close())
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"model.onnx", "model.onnx.data"} {
+		if err := os.Rename(filepath.Join(into, name), filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	return os.RemoveAll(into)
+}
+
+// doubleScale doubles the scale of the activation that is rounded in the middle.
+func doubleScale(m *onnx.Model) error {
+	quantizers, _, err := validate.Quantized(m)
+	if err != nil {
+		return err
+	}
+	return broken.Value(m, quantizers[len(quantizers)/2].Tensor+"/scale", 0, func(v float32) float32 { return 2 * v })
 }
 
 // endInNaN makes a file's last float32 a NaN.

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -40,8 +42,7 @@ type ValidateOptions struct {
 	Tensors string
 
 	Out     string
-	JUnit   string
-	GitHub  bool
+	Servers ServerFlags
 	Store   string
 	Seed    uint64
 	Threads int
@@ -74,8 +75,7 @@ func (o *ValidateOptions) AddFlags(f *pflag.FlagSet) {
 	}
 	f.StringVar(&o.Tensors, "tensors", "", "the FP32 graph `FILE` that a Q/DQ graph was made of: compare their tensors, and name scales that are wrong")
 	f.StringVarP(&o.Out, "out", "o", "", "the results `DIR`: rows.jsonl, machine.json, report.json, report.html; or the bundle of --reference-only")
-	f.StringVar(&o.JUnit, "junit", "", "write a JUnit report to `FILE`, a case for each verdict")
-	f.BoolVar(&o.GitHub, "github", false, "print GitHub annotations on standard error and append to the step's summary")
+	o.Servers.AddFlags(f)
 	addStore(f, &o.Store)
 	f.Uint64Var(&o.Seed, "seed", 1, "of bootstraps")
 	f.IntVar(&o.Threads, "threads", 0, "threads of ONNX Runtime and of PyTorch; 0 for as many as the machine grants")
@@ -93,8 +93,9 @@ predicts: perplexity and its ratio with bootstrap intervals over windows, KL div
 (mean, quantiles, largest), agreement of the most likely token, the text's token's
 probability, and errors of logits. The prefill path and cached decode are measured
 apart, since an error in the cache shows in the second only. Greedy text is compared,
-and a row must not change with what runs beside it or with padding on its left. Where
-logits are NaN or infinite the graph is bisected for the node that makes the first.
+a row must not change with what runs beside it or with padding on its left, and cached
+decode must be about as near to PyTorch as prefill is, whatever the limits. Where logits
+are NaN or infinite the graph is bisected for the node that makes the first.
 
 ENGINE is an engine's directory, a key of the store, an .onnx file, or the output
 directory of a pipeline, which stands for all its engines; NAME=ENGINE names one. A
@@ -132,8 +133,8 @@ type limit struct {
 
 // Set is how pflag hands over the value.
 func (l limit) Set(s string) error {
-	var v float64
-	if _, err := fmt.Sscanf(s, "%g", &v); err != nil || !(v > 0) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v > 0) || math.IsInf(v, 0) {
 		return fmt.Errorf("%q is not a number above 0", s)
 	}
 	l.of[l.name] = v
@@ -244,6 +245,9 @@ func (v *validation) open(ctx context.Context, args []string) error {
 			if !idle {
 				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
 			}
+			if err == nil && r.Backend == pipeline.PyTorch {
+				err = fault.New(fault.Usage, "naming", part, "it is a checkpoint, and PyTorch in FP32 is what engines are held to", "name an engine or an .onnx file, and the checkpoint with --model")
+			}
 			if err == nil && slices.ContainsFunc(v.engines, func(e *pipeline.Runnable) bool { return e.Name == r.Name }) {
 				err = fault.New(fault.Usage, "naming", part, "two engines are called "+r.Name, "name them apart: NAME="+part)
 			}
@@ -298,7 +302,9 @@ func (v *validation) run(ctx context.Context) (*validated, error) {
 			continue
 		}
 		out.rows = append(out.rows, all...)
-		out.rows = append(out.rows, pipeline.Floor(r, all)...)
+		if len(validate.Flaws(all, r.Name)) == 0 {
+			out.rows = append(out.rows, pipeline.Floor(r, all)...)
+		}
 		out.Engines = append(out.Engines, e)
 		if v.o.Tensors != "" {
 			if err := v.tensors(ctx, r, out); err != nil {
@@ -316,7 +322,7 @@ func (v *validation) tensors(ctx context.Context, r *pipeline.Runnable, out *val
 	}
 	bar := v.g.bars.open(r.Name + " tensors")
 	length := min(v.bundle.Convention.Length-1, 256)
-	all, err := jobs.Tensors(ctx, v.p.ORT, jobs.TensorsRequest{Model: r.Model, Reference: v.o.Tensors, IDs: v.p.IDs, Length: length, Windows: 4, Dir: v.p.Temp}, bar)
+	all, err := jobs.Tensors(ctx, v.p.ORT, jobs.TensorsRequest{Model: r.Model, Reference: v.o.Tensors, IDs: v.p.Beginning(), Length: length, Windows: 4, Dir: v.p.Temp}, bar)
 	bar.Done(err)
 	if err == nil {
 		out.Tensors = append(out.Tensors, engineTensors{r.Name, all})

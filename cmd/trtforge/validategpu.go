@@ -16,7 +16,7 @@ func (v *validation) engine(ctx context.Context, r *pipeline.Runnable) (all []ro
 		if idle = pipeline.Idle(ctx, r.Manifest); idle != "" {
 			return nil, idle, nil
 		}
-		if _, idle = p.Room(r); idle != "" {
+		if idle = p.Room(r); idle != "" {
 			return nil, idle, nil
 		}
 		processes := &pipeline.Processes{Runtimes: v.locate, Timeout: v.timeout()}

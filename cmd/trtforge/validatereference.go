@@ -43,7 +43,13 @@ func (v *validation) prepare(ctx context.Context) (err error) {
 	if err := v.unseen(ctx, ids); err != nil {
 		return err
 	}
-	v.p = pipeline.Validation{Windows: v.o.Windows, Seed: v.o.Seed, Temp: v.temp, Model: v.o.Model, Threads: v.o.Threads}
+	v.p = pipeline.Validation{IDs: ids, Text: validate.IDsDigest(ids), Windows: v.o.Windows, Seed: v.o.Seed, Temp: v.temp, Model: v.o.Model, Threads: v.o.Threads}
+	for _, r := range v.engines {
+		err = errors.Join(err, v.p.Unseen(r))
+	}
+	if err != nil {
+		return err
+	}
 	if v.o.Reference == "" || v.o.Reference == live {
 		err = v.live(ctx, ids)
 	} else {

@@ -40,9 +40,9 @@ func CheckTarget(target string) error {
 	if slices.Contains(Targets, target) {
 		return nil
 	}
-	return fault.New(fault.Usage, "", "", fmt.Sprintf("TensorRT for RTX builds no plan for target %q", target),
-		"want "+strings.Join(Targets[1:], ", ")+", or none for a portable plan; "+
-			"for other GPUs (H100 is sm90, B200 sm100) pack the build with `trtforge package --format bundle` and run it there")
+	return fault.New(fault.Usage, "", "",
+		fmt.Sprintf("TensorRT for RTX builds no plan for target %q: want %s, or none for a portable plan", target, strings.Join(Targets[1:], ", ")),
+		"for other GPUs (H100 is sm90, B200 sm100) pack the build with `trtforge package --format bundle` and run it there")
 }
 
 // The files of an engine.

@@ -77,7 +77,7 @@ func FuzzLayers(f *testing.F) {
 		if _, err := integers(bytes.NewReader(b)); err != nil {
 			t.Errorf("layers are read, products are not: %v", err)
 		}
-		if m, err := memory(bytes.NewReader(b), []profiles.Profile{{Name: "one"}}); err != nil || m != nil && (len(m.Profiles) != 1 || m.WeightsBytes < 0) {
+		if m, err := engine.ReadMemory(bytes.NewReader(b), []profiles.Profile{{Name: "one"}}); err != nil || m != nil && (len(m.Profiles) != 1 || m.WeightsBytes < 0) {
 			t.Errorf("memory %+v, %v", m, err)
 		}
 	})

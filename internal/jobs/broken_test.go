@@ -3,7 +3,6 @@
 package jobs
 
 import (
-	"fmt"
 	"math"
 	"path/filepath"
 	"slices"
@@ -15,10 +14,10 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/broken"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/onnx/onnxpb"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
@@ -86,41 +85,22 @@ func judged(t *testing.T, c Caller, m Model, windows int) (verdicts map[string]g
 	return verdicts, all, scores
 }
 
-// before puts nodes in front of every consumer of value, which reads what they
-// make of it.
-func before(m *onnx.Model, value, made string, nodes ...*onnxpb.NodeProto) {
-	g := m.Graph()
-	for _, n := range g.Node {
-		for i, in := range n.Input {
-			if in == value {
-				n.Input[i] = made
-			}
-		}
-	}
-	g.Node = append(nodes, g.Node...)
-}
-
 // A cache whose keys are one column off shows in decode alone.
 func TestShiftedCacheFailsDecodeAlone(t *testing.T) {
 	c := client(t)
 	m := demoGraph(t)
-	m.SetWeight(onnx.Ints("roll_from", []int64{1}, -1))
-	m.SetWeight(onnx.Ints("roll_end", []int64{1}, math.MaxInt64))
-	m.SetWeight(onnx.Ints("roll_zero", []int64{1}, 0))
-	m.SetWeight(onnx.Ints("roll_axis", []int64{1}, 2))
-	for layer := range 4 {
-		past := fmt.Sprintf("past_key_values.%d.key", layer)
-		before(m, past, past+"/rolled",
-			onnx.Node("Slice", past+"/last", []string{past, "roll_from", "roll_end", "roll_axis"}, []string{past + "/last"}),
-			onnx.Node("Slice", past+"/rest", []string{past, "roll_zero", "roll_from", "roll_axis"}, []string{past + "/rest"}),
-			onnx.Node("Concat", past+"/roll", []string{past + "/last", past + "/rest"}, []string{past + "/rolled"}, "axis", 2))
-	}
+	broken.Cache(m)
 	verdicts, all, _ := judged(t, c, saved(t, m), 2)
 	if verdicts[Prefill] != gate.Pass || verdicts[Decode] != gate.Fail {
 		t.Errorf("with keys one column off: prefill %s, decode %s", verdicts[Prefill], verdicts[Decode])
 	}
 	ratio, _ := rows.Find(all, "e", "", Decode, validate.PPLRatio)
 	t.Logf("decode perplexity is %.3f times the reference's", ratio.Value)
+	m = demoGraph(t)
+	broken.Positions(m)
+	if _, all, _ = judged(t, c, saved(t, m), 2); len(validate.Flaws(all, "e")) != 1 {
+		t.Errorf("with positions one too far: flaws %+v", validate.Flaws(all, "e"))
+	}
 }
 
 // NaN in one layer: the rows say so, and the node is named that makes the first.
@@ -138,30 +118,22 @@ func TestNaNIsLocated(t *testing.T) {
 		"embedding": {"transformer.wpe.weight", 9 * 256, float32(math.NaN()), "/wpe", ""},
 	} {
 		m := demoGraph(t)
-		w := m.Weight(damage.weight)
-		if w == nil {
-			t.Fatalf("no weight %s", damage.weight)
-		}
-		values, err := w.Float32s()
-		if err != nil {
+		if err := broken.Value(m, damage.weight, damage.at, func(float32) float32 { return damage.value }); err != nil {
 			t.Fatal(err)
 		}
-		values[damage.at] = damage.value
-		m.SetWeight(onnx.Floats(w.Name, w.Dims, values...))
-		broken := saved(t, m)
-		verdicts, all, scores := judged(t, c, broken, 1)
+		spoilt := saved(t, m)
+		verdicts, all, scores := judged(t, c, spoilt, 1)
 		if verdicts[Prefill] != gate.Fail || verdicts[Decode] != gate.Fail || len(validate.Flaws(all, "e")) == 0 {
 			t.Errorf("%s: NaN passes: %v", name, verdicts)
 		}
 		for phase, s := range scores {
-			w, at := s.Place(s.Bad)
-			window := s.Convention.Windows(demoIDs(t, "evaluate"))[w]
-			o, err := Locate(t.Context(), c, NewLocate(broken, phase, window, at, t.TempDir()), progress.Noop)
+			window := s.Convention.Windows(demoIDs(t, "evaluate"))[s.Bad.Window]
+			o, err := Locate(t.Context(), c, NewLocate(spoilt, phase, window, s.Bad.Position, t.TempDir()), progress.Noop)
 			if err != nil {
 				t.Fatal(err)
 			}
 			if o == nil || !strings.Contains(o.Node, damage.node) || damage.from != "" && (o.From == nil || !strings.Contains(o.From.Node, damage.from)) {
-				t.Errorf("%s, %s, first bad position %d: %v, want node %s", name, phase, at, o, damage.node)
+				t.Errorf("%s, %s, first bad position %d: %v, want node %s", name, phase, s.Bad.Position, o, damage.node)
 			}
 		}
 	}
@@ -171,11 +143,7 @@ func TestNaNIsLocated(t *testing.T) {
 func TestIgnoredPaddingIsCaught(t *testing.T) {
 	c := client(t)
 	m := demoGraph(t)
-	one := onnx.Ints("one", []int64{1}, 1)
-	m.SetWeight(one)
-	before(m, "attention_mask", "attention_mask/ones",
-		onnx.Node("Shape", "attention_mask/shape", []string{"attention_mask"}, []string{"attention_mask/shape"}),
-		onnx.Node("Expand", "attention_mask/expand", []string{"one", "attention_mask/shape"}, []string{"attention_mask/ones"}))
+	broken.Mask(m)
 	for name, model := range map[string]Model{"sound": saved(t, demoGraph(t)), "broken": saved(t, m)} {
 		verdicts, all, _ := judged(t, c, model, 1)
 		if verdicts[Prefill] != gate.Pass || verdicts[Decode] != gate.Pass {
@@ -259,19 +227,18 @@ func TestDoubledScaleIsNamed(t *testing.T) {
 	}
 	for _, q := range []validate.Quantizer{quantizers[0], quantizers[len(quantizers)/2], quantizers[len(quantizers)-1]} {
 		cases["activation "+q.Tensor] = func(m *onnx.Model) string {
-			m.SetWeight(onnx.Floats(q.Tensor+"/scale", nil, float32(2*q.Scale)))
+			if err := broken.Value(m, q.Tensor+"/scale", 0, func(v float32) float32 { return 2 * v }); err != nil {
+				t.Fatal(err)
+			}
 			return q.Tensor
 		}
 	}
 	for _, p := range []validate.Product{products[1], products[len(products)-3]} {
 		cases["weight "+p.Weight] = func(m *onnx.Model) string {
-			w := m.Weight(strings.TrimSuffix(p.Weight, "/int8") + "/scale")
-			values, err := w.Float32s()
+			err := broken.Value(m, strings.TrimSuffix(p.Weight, "/int8")+"/scale", 3, func(v float32) float32 { return 2 * v }) // of one channel
 			if err != nil {
 				t.Fatal(err)
 			}
-			values[3] *= 2 // of one channel
-			m.SetWeight(onnx.Floats(w.Name, w.Dims, values...))
 			return p.Tensor
 		}
 	}

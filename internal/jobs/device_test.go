@@ -113,7 +113,7 @@ func TestTwoEnginesForTwoPhases(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return s.NLL
+		return s.NLL.Positions // of one window
 	}
 	whole := score(m)
 	split := m

@@ -3,6 +3,7 @@ package jobs
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -14,8 +15,21 @@ import (
 // GreedyRequest asks how far an engine continues the text as the reference did.
 type GreedyRequest struct {
 	Model
-	IDs    []int           `json:"ids"` // of the text
-	Greedy validate.Greedy `json:"greedy"`
+	Prompts [][]int `json:"prompts"`
+	Want    [][]int `json:"want"` // the reference's continuation of each, all of one length
+}
+
+// NewGreedy asks for continuations of the stretches of a text that the reference has
+// continued.
+func NewGreedy(m Model, ids []int, g validate.Greedy) (GreedyRequest, error) {
+	r := GreedyRequest{Model: m, Want: g.IDs}
+	for _, at := range g.Begins {
+		if at < 0 || g.PromptTokens < 1 || at+g.PromptTokens > len(ids) || len(g.IDs) != len(g.Begins) {
+			return r, fault.New(fault.Input, "continuing", m.Path, fmt.Sprintf("a prompt of %d tokens from %d on is not in a text of %d", g.PromptTokens, at, len(ids)), "record the reference again for this text")
+		}
+		r.Prompts = append(r.Prompts, ids[at:at+g.PromptTokens])
+	}
+	return r, nil
 }
 
 // Greedy is the number of tokens of each continuation, from the first on, that
@@ -41,23 +55,20 @@ func (r GreedyRequest) follow(open opener, p progress.Counter) ([]int, error) {
 	if err := r.needContract(greedyJob); err != nil {
 		return nil, err
 	}
-	g := r.Greedy
-	for _, at := range g.Begins {
-		if at < 0 || g.PromptTokens < 1 || at+g.PromptTokens > len(r.IDs) || len(g.IDs) != len(g.Begins) {
-			return nil, fault.New(fault.Input, "continuing", r.Path, fmt.Sprintf("a prompt of %d tokens from %d on is not in a text of %d", g.PromptTokens, at, len(r.IDs)), "record the reference again for this text")
-		}
-	}
-	lengths := make([]int, len(g.Begins))
+	lengths := make([]int, len(r.Prompts))
 	p.SetMax(int64(len(lengths)))
-	return lengths, open(func(s lm.Session) error {
+	if len(lengths) == 0 {
+		return lengths, nil
+	}
+	return lengths, open(func(s lm.Session, _ time.Duration) error {
 		// One at a time: how far two engines agree must not hang on what runs beside.
-		d, err := lm.NewDecoder(s, r.Contract, lm.Options{Batch: 1, Capacity: g.PromptTokens + g.NewTokens - 1})
+		d, err := lm.NewDecoder(s, r.Contract, lm.Options{Batch: 1, Capacity: len(r.Prompts[0]) + len(r.Want[0]) - 1})
 		if err != nil {
 			return err
 		}
 		defer func() { _ = d.Close() }()
-		for i, at := range g.Begins {
-			if lengths[i], err = follow(d, wide(r.IDs[at:at+g.PromptTokens]), g.IDs[i]); err != nil {
+		for i, prompt := range r.Prompts {
+			if lengths[i], err = follow(d, wide(prompt), r.Want[i]); err != nil {
 				return err
 			}
 			p.Set(int64(i + 1))

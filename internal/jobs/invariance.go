@@ -1,10 +1,12 @@
 package jobs
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
@@ -23,6 +25,7 @@ type InvarianceRequest struct {
 	Rows   int   `json:"rows"`   // that run together; 4 where 0
 	Length int   `json:"length"` // tokens of the longest prompt; 32 where 0
 	Steps  int   `json:"steps"`  // of decoding after it; 8 where 0
+	Alike  bool  `json:"alike"`  // all prompts are of that length: padding is not looked at
 }
 
 // Invariance runs some stretches of the text alone, together, and together with
@@ -50,11 +53,11 @@ func (r InvarianceRequest) compare(open opener, p progress.Counter) (*validate.I
 	}
 	v := &validate.Invariance{}
 	p.SetMax(3)
-	return v, open(func(s lm.Session) error {
+	return v, open(func(s lm.Session, _ time.Duration) error {
 		err := r.differ(s, func(int) int { return r.Length }, &v.BatchPrefill, &v.BatchDecode)
 		p.Set(1)
-		if err != nil || !has(r.Contract, contract.KindMask) {
-			v.NoMask = err == nil
+		v.NoMask = !has(r.Contract, contract.KindMask)
+		if err != nil || v.NoMask || r.Alike {
 			return err
 		}
 		v.Padded = true
@@ -64,19 +67,26 @@ func (r InvarianceRequest) compare(open opener, p progress.Counter) (*validate.I
 	})
 }
 
+// Filled is the request as it is answered.
+func (r InvarianceRequest) Filled() (InvarianceRequest, error) {
+	err := r.fill()
+	return r, err
+}
+
+// Shortest is the shortest of its prompts.
+func (r *InvarianceRequest) Shortest() int {
+	if r.Alike {
+		return r.Length
+	}
+	return r.shorter(r.Rows - 1)
+}
+
 // fill fits the request to the model and the text.
 func (r *InvarianceRequest) fill() error {
 	if err := r.needContract(invarianceJob); err != nil {
 		return err
 	}
-	or := func(v *int, n int) {
-		if *v <= 0 {
-			*v = n
-		}
-	}
-	or(&r.Rows, 4)
-	or(&r.Length, 32)
-	or(&r.Steps, 8)
+	r.Rows, r.Length, r.Steps = cmp.Or(r.Rows, 4), cmp.Or(r.Length, 32), cmp.Or(r.Steps, 8)
 	most := len(r.IDs)
 	if n := r.Contract.MaxPositions; n > 0 {
 		most = min(most, n)
@@ -110,9 +120,14 @@ func has(c *contract.Contract, k contract.Kind) bool {
 	return slices.ContainsFunc(c.Inputs, func(t contract.Tensor) bool { return t.Kind == k })
 }
 
+// begin is where row i's prompt begins in the text.
+func (r *InvarianceRequest) begin(i int) int {
+	return i * (len(r.IDs) - r.Length - r.Steps) / max(1, r.Rows-1)
+}
+
 // text is row i's prompt and what follows it.
 func (r *InvarianceRequest) text(i, length int) []int64 {
-	at := i * (len(r.IDs) - r.Length - r.Steps) / max(1, r.Rows-1)
+	at := r.begin(i)
 	return wide(r.IDs[at : at+length+r.Steps])
 }
 

@@ -106,8 +106,8 @@ func (m Model) with(work func(s *ort.Session, load time.Duration) error) error {
 }
 
 // here is with for work on any session.
-func (m Model) here(work func(s lm.Session) error) error {
-	return m.with(func(s *ort.Session, _ time.Duration) error { return work(s) })
+func (m Model) here(work func(s lm.Session, load time.Duration) error) error {
+	return m.with(func(s *ort.Session, load time.Duration) error { return work(s, load) })
 }
 
 // needContract refuses a request without one.

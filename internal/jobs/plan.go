@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -22,8 +23,9 @@ const (
 	releaseJob = "release"
 )
 
-// opener opens a model for a piece of work and closes it behind it.
-type opener func(work func(s lm.Session) error) error
+// opener opens a model for a piece of work, which is told how long that took, and
+// closes it behind it.
+type opener func(work func(s lm.Session, load time.Duration) error) error
 
 // isPlan tells a plan, which the worker of plans runs, from what ONNX Runtime opens.
 func isPlan(m Model) bool { return filepath.Ext(m.Path) == ".plan" }
@@ -31,9 +33,9 @@ func isPlan(m Model) bool { return filepath.Ext(m.Path) == ".plan" }
 // across opens a plan in its worker. What is done with it happens here, by the code
 // that runs in the ONNX Runtime child for every other engine; a pass is one call.
 func across(ctx context.Context, c Caller, m Model) opener {
-	return func(work func(s lm.Session) error) error {
-		s := &plan{ctx: ctx, c: c, path: m.Path}
-		return errors.Join(work(s), s.Close())
+	return func(work func(s lm.Session, load time.Duration) error) error {
+		s := &plan{ctx: ctx, c: c, path: m.Path} // the worker opens it with the first pass
+		return errors.Join(work(s, 0), s.Close())
 	}
 }
 

@@ -2,6 +2,7 @@ package jobs
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"time"
@@ -12,6 +13,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/lm"
+	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -31,7 +33,7 @@ const maxLogits = 256 << 20
 // ScoreRequest asks for the score of a text.
 type ScoreRequest struct {
 	Model
-	IDs        []int               `json:"ids"` // of the whole text
+	IDs        []int               `json:"-"` // of the whole text; they travel beside the request
 	Convention validate.Convention `json:"convention"`
 	Bundle     string              `json:"bundle,omitempty"`  // directory of the reference; empty: negative log likelihoods alone
 	Pipe       string              `json:"pipe,omitempty"`    // FIFO of the live reference's logits, in place of a bundle
@@ -48,10 +50,31 @@ func Score(ctx context.Context, c Caller, r ScoreRequest, p progress.Counter) (*
 		return r.score(across(ctx, c, r.Model), p)
 	}
 	s := &validate.Score{}
-	if err := c.Call(ctx, scoreJob, r, s, p); err != nil {
+	if _, err := c.CallTensors(ctx, scoreJob, r, []onnx.Tensor{tensorOf(r.IDs)}, s, p); err != nil {
 		return nil, err
 	}
 	return s, nil
+}
+
+// tensorOf are token ids as they cross the pipe: a text may have millions.
+func tensorOf(ids []int) onnx.Tensor {
+	raw := make([]byte, 0, 4*len(ids))
+	for _, id := range ids {
+		raw = binary.LittleEndian.AppendUint32(raw, uint32(id))
+	}
+	return onnx.Tensor{Name: "ids", Type: onnx.Int32, Dims: []int64{int64(len(ids))}, Bytes: raw}
+}
+
+// idsOf reads what tensorOf wrote.
+func idsOf(all []onnx.Tensor) ([]int, error) {
+	if len(all) != 1 || all[0].Type != onnx.Int32 {
+		return nil, fmt.Errorf("job %s: %d tensors came with the request, not one of token ids", scoreJob, len(all))
+	}
+	ids := make([]int, len(all[0].Bytes)/4)
+	for i := range ids {
+		ids[i] = int(int32(binary.LittleEndian.Uint32(all[0].Bytes[4*i:])))
+	}
+	return ids, nil
 }
 
 func score(_ context.Context, call *child.Call) (any, error) {
@@ -59,6 +82,11 @@ func score(_ context.Context, call *child.Call) (any, error) {
 	if err := call.Decode(&r); err != nil {
 		return nil, err
 	}
+	ids, err := idsOf(call.Tensors)
+	if err != nil {
+		return nil, err
+	}
+	r.IDs, call.Tensors = ids, nil
 	return r.score(r.here, call.Progress)
 }
 
@@ -87,11 +115,11 @@ func (r ScoreRequest) score(open opener, p progress.Counter) (*validate.Score, e
 		defer func() { _ = pipe.Close() }()
 		a.Live(pipe)
 	}
-	err = open(func(s lm.Session) error {
-		start, session := time.Now(), &timed{Around: lm.Around{Session: s}}
+	err = open(func(s lm.Session, load time.Duration) error {
+		session := &timed{Around: lm.Around{Session: s}}
 		err := (&scorer{r: r, session: session, windows: windows, a: a, p: p}).all()
-		if !isPlan(r.Model) { // of which the pipe takes a share
-			a.Took(milliseconds(session.run), milliseconds(time.Since(start)))
+		if !isPlan(r.Model) { // of whose runs the pipe takes a share
+			a.Took(milliseconds(load), milliseconds(session.run))
 		}
 		return err
 	})

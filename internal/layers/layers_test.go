@@ -18,7 +18,7 @@ var floors = [][]string{
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
 	{"onnx", "internal/testenv"},
-	{"onnx/shape", "onnx/graph"},
+	{"onnx/shape", "onnx/graph", "internal/broken"},
 	{"internal/epoptions"},
 	{"contract", "export", "internal/child"},
 	{"profiles", "internal/doctor", "internal/ort", "internal/worker"},

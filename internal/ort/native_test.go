@@ -257,21 +257,22 @@ void *ReleaseEpFactory(void *f) { return NULL; }`
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	for name, c := range map[string]struct {
+	for _, c := range []struct { // in this order: a library is registered once, under the name that is asked for first
+		name string
 		Provider
 		class fault.Code
 		says  string
 	}{
-		"tensorrt":      {Provider{Name: TensorRT}, fault.Missing, "not enabled in this build"},
-		"cuda":          {Provider{Name: CUDA}, fault.Missing, "not enabled in this build"},
-		"no such":       {Provider{Name: "rocm"}, fault.Usage, "none that is built in"},
-		"no library":    {Provider{Name: "X", Library: "/absent/lib.so"}, fault.Missing, "/absent/lib.so"},
-		"not a plugin":  {Provider{Name: "X", Library: os.Args[0]}, fault.Missing, os.Args[0]},
-		"no device":     {Provider{Name: "TensorRTPluginExecutionProvider", Library: empty}, fault.Missing, "shows no device of TensorRTPluginExecutionProvider"},
-		"again":         {Provider{Name: "TensorRTPluginExecutionProvider", Library: empty}, fault.Missing, "shows no device"},
-		"strict on CPU": {Provider{Name: "CPUExecutionProvider", Library: empty, Strict: true}, fault.Runtime, "explicitly"},
+		{"tensorrt", Provider{Name: TensorRT}, fault.Missing, "not enabled in this build"},
+		{"cuda", Provider{Name: CUDA}, fault.Missing, "not enabled in this build"},
+		{"no such", Provider{Name: "rocm"}, fault.Usage, "none that is built in"},
+		{"no library", Provider{Name: "X", Library: "/absent/lib.so"}, fault.Missing, "/absent/lib.so"},
+		{"not a plugin", Provider{Name: "X", Library: os.Args[0]}, fault.Missing, os.Args[0]},
+		{"no device", Provider{Name: "TensorRTPluginExecutionProvider", Library: empty}, fault.Missing, "shows no device of TensorRTPluginExecutionProvider"},
+		{"again", Provider{Name: "TensorRTPluginExecutionProvider", Library: empty}, fault.Missing, "shows no device"},
+		{"strict on CPU", Provider{Name: "CPUExecutionProvider", Library: empty, Strict: true}, fault.Runtime, "explicitly"},
 	} {
-		t.Run(name, func(t *testing.T) {
+		t.Run(c.name, func(t *testing.T) {
 			_, err := Open(path, Options{Provider: &c.Provider})
 			if fault.Classify(err) != c.class || !strings.Contains(err.Error(), c.says) {
 				t.Errorf("%s: %v", fault.Classify(err), err)

@@ -7,7 +7,6 @@ import (
 	"math"
 	"math/rand/v2"
 	"os/exec"
-	"path/filepath"
 	"testing"
 
 	"github.com/trtforge/trtforge/internal/testenv"
@@ -55,17 +54,19 @@ func TestScoresAsTorch(t *testing.T) {
 		}
 	}
 	want := askTorch(t, raw, rows, vocab, topK)
-	got, live := scores(t, logits, topK), streamed(t, logits, raw[:rows*vocab*4])
+	bundle, windows := recorded(t, logits[0], topK)
 	for i := range rows {
-		near(t, i, "NLL", got.NLL[i], want.NLL[i])
-		near(t, i, "KL", got.KL[i], want.KL[i])
-		near(t, i, "largest difference", got.MaxDelta[i], want.Delta[i])
-		near(t, i, "full KL", live.KL[i], want.Full[i])
-		near(t, i, "logit error", live.MaxLogit[i], want.Logit[i])
+		got := scored(t, bundle, windows[i], nil, logits[1][i])
+		live := scored(t, bundle, windows[i], raw[i*vocab*4:(i+1)*vocab*4], logits[1][i])
+		near(t, i, "KL", got.KL.Windows[0], want.KL[i])
+		near(t, i, "largest difference", float64(got.MaxDelta), want.Delta[i])
+		near(t, i, "full KL", live.KL.Windows[0], want.Full[i])
+		near(t, i, "logit error", live.WorstLogit[0], want.Logit[i])
 		for _, s := range []*validate.Score{got, live} {
-			near(t, i, "difference of probability", s.DProb[i], want.DProb[i])
-			if int(s.Agree[i]&validate.Top1) != want.Agree[i] || int(s.Agree[i]&validate.Top5)/int(validate.Top5) != want.Top5[i] {
-				t.Errorf("row %d: agreement %b, PyTorch says %d and %d", i, s.Agree[i], want.Agree[i], want.Top5[i])
+			near(t, i, "NLL", s.NLL.Windows[0], want.NLL[i])
+			near(t, i, "difference of probability", s.DProb.Windows[0], want.DProb[i])
+			if s.Top1 != want.Agree[i] || s.Top5 != want.Top5[i] {
+				t.Errorf("row %d: agreement %d and %d, PyTorch says %d and %d", i, s.Top1, s.Top5, want.Agree[i], want.Top5[i])
 			}
 		}
 	}
@@ -105,61 +106,46 @@ func askTorch(t *testing.T, raw []byte, numbers ...int) (answer torchAnswer) {
 	return answer
 }
 
-// scores is package validate's answer: the reference's logits as a bundle, the
-// candidate's through an accumulator; row i predicts token i.
-func scores(t *testing.T, logits [2][][]float32, topK int) *validate.Score {
+// recorded is a bundle of the reference's logits, each a window of two tokens: row i
+// predicts token i.
+func recorded(t *testing.T, logits [][]float32, topK int) (*validate.Bundle, []validate.Window) {
 	t.Helper()
-	vocab, n := len(logits[0][0]), len(logits[0])
-	ids := make([]int, n+1)
+	vocab, n := len(logits[0]), len(logits)
+	ids := make([]int, 2*n)
 	for i := range n {
-		ids[i+1] = i % vocab
+		ids[2*i+1] = i % vocab
 	}
-	c := validate.Convention{Name: validate.HFNonOverlap, Length: n + 1}
-	dir, i := filepath.Clean(t.TempDir()), 0
-	h := validate.Header{CreatedBy: "test", Convention: c, Tokens: n + 1, Windows: 1, Rows: n, Vocab: vocab, TopK: topK}
+	c := validate.Convention{Name: validate.HFNonOverlap, Length: 2}
+	dir, i := t.TempDir(), 0
+	h := validate.Header{CreatedBy: "test", Convention: c, Tokens: len(ids), Windows: n, Rows: n, Vocab: vocab, TopK: topK}
 	err := validate.Write(dir, h, func() (validate.Row, error) {
-		row := referenceRow(logits[0][i], ids[i+1], topK)
+		row := referenceRow(logits[i], ids[2*i+1], topK)
 		i++
 		return row, nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, err := validate.NewAccumulator(c.Windows(ids), c, len(ids), read(t, dir), "prefill")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for i, row := range logits[1] {
-		if err := a.Add(validate.Position{At: i, Logits: row}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	s, err := a.Score()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return s
+	return read(t, dir), c.Windows(ids)
 }
 
-// streamed is package validate's answer where the reference's logits come as a
-// stream.
-func streamed(t *testing.T, logits [2][][]float32, raw []byte) *validate.Score {
+// scored is package validate's answer for one row, against the bundle or, where there
+// are any, against the reference's logits as a stream.
+func scored(t *testing.T, b *validate.Bundle, w validate.Window, stream []byte, logits []float32) *validate.Score {
 	t.Helper()
-	n, vocab := len(logits[0]), len(logits[0][0])
-	ids := make([]int, n+1)
-	for i := range n {
-		ids[i+1] = i % vocab
+	against := b
+	if stream != nil {
+		against = nil
 	}
-	c := validate.Convention{Name: validate.HFNonOverlap, Length: n + 1}
-	a, err := validate.NewAccumulator(c.Windows(ids), c, len(ids), nil, "prefill")
+	a, err := validate.NewAccumulator([]validate.Window{w}, b.Convention, b.Tokens, against, "prefill")
 	if err != nil {
 		t.Fatal(err)
 	}
-	a.Live(bytes.NewReader(raw))
-	for i, row := range logits[1] {
-		if err := a.Add(validate.Position{At: i, Logits: row}); err != nil {
-			t.Fatal(err)
-		}
+	if stream != nil {
+		a.Live(bytes.NewReader(stream))
+	}
+	if err := a.Add(validate.Position{Logits: logits}); err != nil {
+		t.Fatal(err)
 	}
 	s, err := a.Score()
 	if err != nil {

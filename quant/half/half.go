@@ -11,7 +11,7 @@ import (
 	"github.com/trtforge/trtforge/onnx/graph"
 )
 
-// HalfOptions are choices for [Convert]; the zero value is what engines want.
+// Options are choices for [Convert]; the zero value is what engines want.
 type Options struct {
 	// Type is the narrow type, onnx.Float16 or onnx.BFloat16; 0 means float16.
 	Type onnx.DType

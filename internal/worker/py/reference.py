@@ -127,34 +127,60 @@ def noise(call):
     request = call.request
     model, ids, cut = prepared(request, "dtype")
     other = load(request["model"], request["attention"], getattr(torch, request["dtype"]))
-    kept = {k: [] for k in ("nll", "ref_nll", "kl", "max_delta", "max_logit", "dprob", "agree")}
-    bad, first_bad, row = 0, -1, 0
+    rows = sum(w.rows for w in cut)
+    worst = {"worst_kl": ("kl", 0.99), "worst_logit": ("logit", 0.999)}
+    sums = {k: (torch.zeros(len(cut), dtype=torch.double), torch.zeros(max(len(w.ids) for w in cut) - 1, dtype=torch.double))
+            for k in ("nll", "ref_nll", "kl", "dprob", "dprob_squares")}
+    kept = {k: torch.empty(0, dtype=torch.double) for k in worst}
+    score = {"phase": "prefill", "convention": request["convention"], "tokens": len(ids), "windows": list(range(len(cut))), "rows": rows,
+             "max_delta": 0.0, "top1": 0, "top5": 0, "top_k": 0, "non_finite": 0}
     with torch.inference_mode():
         for i, w in enumerate(cut):
-            target = torch.tensor(w.ids[w.first + 1:])
-            for z, y, t in zip(scored(model, w).split(64), scored(other, w).split(64), target.split(64)):
-                for k, v in compare(z.double(), y.double(), t).items():
-                    kept[k].append(v)
-                broken = ~torch.isfinite(kept["nll"][-1])
-                if first_bad < 0 and bool(broken.any()):
-                    first_bad = row + int(broken.nonzero()[0])
-                bad, row = bad + int(broken.sum()), row + len(t)
+            at = w.first
+            for z, y, t in zip(scored(model, w).split(64), scored(other, w).split(64), torch.tensor(w.ids[w.first + 1:]).split(64)):
+                of = compare(z.double(), y.double(), t)
+                for k, (windows, positions) in sums.items():
+                    windows[i] += of[k].sum()
+                    positions[at:at + len(t)] += of[k]
+                for k, (name, q) in worst.items():
+                    kept[k] = largest(torch.cat([kept[k], of[name]]), rows, q)
+                score["max_delta"] = max(score["max_delta"], float(of["delta"].max()))
+                score["top1"] += int(of["top1"].sum())
+                score["top5"] += int(of["top5"].sum())
+                broken = (~torch.isfinite(of["nll"])).nonzero()[:, 0].tolist()
+                if broken and not score["non_finite"]:
+                    score["bad"] = {"window": i, "position": at + broken[0]}
+                score["non_finite"] += len(broken)
+                at += len(t)
             call.progress(i + 1, len(cut), f"windows scored by PyTorch in {request['dtype']}")
-    score = {"phase": "prefill", "convention": request["convention"], "tokens": len(ids), "windows": list(range(len(cut))), "top_k": 0, "non_finite": bad, "bad": first_bad}
-    form = {"nll": "<f8", "ref_nll": "<f8", "agree": "u1"}
-    return score | {k: base64.b64encode(torch.cat(v).numpy().astype(form.get(k, "<f4")).tobytes()).decode() for k, v in kept.items()}
+    if not math.isfinite(score["max_delta"]):
+        score["max_delta"] = "+Inf"
+    return score | {k: {"windows": packed(w), "positions": packed(p)} for k, (w, p) in sums.items()} | {k: packed(v) for k, v in kept.items()}
+
+
+def packed(values):
+    """Numbers as package validate's Floats."""
+    return base64.b64encode(values.numpy().astype("<f8").tobytes()).decode()
+
+
+def largest(values, rows, q):
+    """Of the values the largest, falling: as many as tell quantile q of so many rows by nearest rank."""
+    import torch
+    keep = rows - min(max(math.ceil(q * rows) - 1, 0), rows - 1)
+    return torch.topk(values, min(keep, len(values))).values
 
 
 def compare(z, y, target):
-    """What package validate says of logits y where the reference's are z, over the whole vocabulary."""
+    """What package validate says of rows of logits y where the reference's are z, over the whole vocabulary."""
     import torch
     p, q = torch.log_softmax(z, -1), torch.log_softmax(y, -1)
     nll, ref = (-x.gather(1, target[:, None])[:, 0] for x in (q, p))
     nll = torch.where(torch.isfinite(q).all(-1), nll, torch.inf)
     top = y.argmax(-1, keepdim=True)
     above = (z > z.gather(1, top)).sum(-1)
-    return {"nll": nll, "ref_nll": ref, "kl": (p.exp() * (p - q)).sum(-1), "max_delta": (p - q).abs().amax(-1), "max_logit": (z - y).abs().amax(-1),
-            "dprob": (-nll).exp() - (-ref).exp(), "agree": (top[:, 0] == z.argmax(-1)) * 1 + (above < 5) * 2}
+    dprob = (-nll).exp() - (-ref).exp()
+    return {"nll": nll, "ref_nll": ref, "kl": (p.exp() * (p - q)).sum(-1), "delta": (p - q).abs().amax(-1), "logit": (z - y).abs().amax(-1),
+            "dprob": dprob, "dprob_squares": dprob ** 2, "top1": top[:, 0] == z.argmax(-1), "top5": above < 5}
 
 
 def tokenize(call):
