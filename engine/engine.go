@@ -178,8 +178,11 @@ type Manifest struct {
 	Measured Measured `json:"measured"`
 	// Inputs are what the key is the digest of; Digests are the sha256 of every
 	// file beside the manifest. A store fills in both.
-	Inputs   map[string]string `json:"inputs,omitempty"`
-	Digests  map[string]string `json:"digests,omitempty"`
+	Inputs  map[string]string `json:"inputs,omitempty"`
+	Digests map[string]string `json:"digests,omitempty"`
+	// Hashed are the sha256 of files that the builder hashed as it wrote them, so that
+	// a store need not read them again.
+	Hashed   map[string]string `json:"-"`
 	Licence  string            `json:"licence,omitempty"` // of the builder, where it says something about the engine
 	Warnings []string          `json:"warnings,omitempty"`
 

@@ -65,7 +65,7 @@ func whole(t *testing.T, b engine.Builder, r engine.Request) {
 	first := build(t, b, r, filepath.Join(home, "one"), w)
 	second := build(t, b, r, filepath.Join(home, "two"), progress.Noop)
 	// The digest of File may differ: builders time kernels and stamp what they write.
-	if d := cmp.Diff(first, second, cmpopts.IgnoreFields(engine.Manifest{}, "Measured", "FileDigest"), cmpopts.IgnoreUnexported(engine.Manifest{})); d != "" {
+	if d := cmp.Diff(first, second, cmpopts.IgnoreFields(engine.Manifest{}, "Measured", "FileDigest", "Hashed"), cmpopts.IgnoreUnexported(engine.Manifest{})); d != "" {
 		t.Errorf("two builds of one request differ:\n%s", d)
 	}
 	for i, d := range dirs {
@@ -127,6 +127,11 @@ func files(t *testing.T, m *engine.Manifest, dir string) {
 	if digest, err := fsx.Digest(filepath.Join(dir, m.File)); err != nil || digest != m.FileDigest {
 		t.Errorf("the manifest says digest %s, %s has %s (%v)", m.FileDigest, m.File, digest, err)
 	}
+	for name, said := range m.Hashed {
+		if digest, err := fsx.Digest(filepath.Join(dir, name)); err != nil || digest != said {
+			t.Errorf("%s was hashed to %s as it was written, and has %s (%v)", name, said, digest, err)
+		}
+	}
 	for _, name := range []string{m.Account, m.Log} {
 		if name != "" {
 			want = append(want, name)
@@ -149,7 +154,7 @@ func readable(t *testing.T, m *engine.Manifest) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if d := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmpopts.IgnoreUnexported(engine.Manifest{})); d != "" {
+	if d := cmp.Diff(m, got, cmpopts.EquateEmpty(), cmpopts.IgnoreFields(engine.Manifest{}, "Hashed"), cmpopts.IgnoreUnexported(engine.Manifest{})); d != "" {
 		t.Errorf("the manifest is not what is read back:\n%s", d)
 	}
 }

@@ -84,6 +84,7 @@ type request struct {
 type result struct {
 	Version  string         `json:"version"`
 	Bytes    int64          `json:"bytes"`
+	Sum      string         `json:"sha256"` // of the plan, taken as it was written
 	Profiles int            `json:"profiles"`
 	Phases   []engine.Phase `json:"phases"`
 	Warnings []string       `json:"warnings"`
@@ -173,15 +174,11 @@ func (b *Builder) manifest(r engine.Request, dir string, got result, measured en
 	if err != nil {
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
-	digest, err := fsx.Digest(plan)
-	if err != nil {
-		return nil, err
-	}
 	return &engine.Manifest{
 		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
 		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
 		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile, Log: logFile,
-		Bytes: got.Bytes, FileDigest: digest, Profiles: r.Plan.Profiles, Layers: layers, Memory: needs, Measured: measured,
+		Bytes: got.Bytes, FileDigest: got.Sum, Hashed: map[string]string{planFile: got.Sum}, Profiles: r.Plan.Profiles, Layers: layers, Memory: needs, Measured: measured,
 		Licence: licence, Warnings: got.Warnings,
 	}, nil
 }

@@ -87,7 +87,11 @@ func (s *Store) put(ctx context.Context, key string, inputs map[string]string, f
 	if err != nil {
 		return nil, err
 	}
-	return s.Get(key)
+	e, err := read(s.path(key)) // proved when it is next asked for
+	if err != nil {
+		return nil, err
+	}
+	return e, e.header()
 }
 
 // hit is the engine of a key where it can be used; nil where it must be built.

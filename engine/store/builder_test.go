@@ -50,3 +50,28 @@ func TestABuilderThatHangsIsEndedAndLetsTheNextIn(t *testing.T) {
 	}
 	build(t, s, enginetest.Fake{}, r)
 }
+
+// TestFilesHashedWhileWritten: a digest that was taken as a file was written is sealed
+// without another look at the file, and the first use proves it.
+func TestFilesHashedWhileWritten(t *testing.T) {
+	hashed := func(digest string) engine.Builder {
+		return enginetest.Bad{Fake: enginetest.Fake{Version: "1"}, Harm: func(m *engine.Manifest, _ string) {
+			if digest != "" {
+				m.FileDigest = digest
+			}
+			m.Hashed = map[string]string{m.File: m.FileDigest}
+		}}
+	}
+	for digest, hit := range map[string]bool{"": true, engine.KeyOf(nil): false} {
+		s, r := open(t), request(t)
+		first := build(t, s, hashed(digest), r).Manifest
+		if first.Digests[first.File] != first.FileDigest || digest != "" && first.FileDigest != digest {
+			t.Errorf("digests %v", first.Digests)
+		}
+		second := build(t, s, enginetest.Fake{Version: "1"}, r)
+		if second.Cached != hit {
+			t.Errorf("digest %q: the second is cached: %v, want %v", digest, second.Cached, hit)
+		}
+		must(t, second.prove())
+	}
+}

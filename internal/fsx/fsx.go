@@ -197,7 +197,10 @@ func DigestOf(b []byte) string {
 }
 
 // Digests is the sha256 of every file below dir, by its path from there with slashes.
-func Digests(dir string) (map[string]string, error) {
+func Digests(dir string) (map[string]string, error) { return DigestsWith(dir, nil) }
+
+// DigestsWith is Digests where those in known are not computed again.
+func DigestsWith(dir string, known map[string]string) (map[string]string, error) {
 	all := map[string]string{}
 	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {
@@ -207,7 +210,10 @@ func Digests(dir string) (map[string]string, error) {
 		if err != nil {
 			return err
 		}
-		all[filepath.ToSlash(name)], err = Digest(path)
+		name = filepath.ToSlash(name)
+		if all[name] = known[name]; all[name] == "" {
+			all[name], err = Digest(path)
+		}
 		return err
 	})
 	return all, Explain("reading", dir, err)
