@@ -85,8 +85,8 @@ M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of malloc.h
 
 def hold_memory():
     """Has malloc use again what the builder frees. It takes the weights several times
-    over, and memory that comes fresh from the system each time costs a third more page
-    faults: half a second of GPT-2's six."""
+    over, and memory that comes fresh from the system each time costs half as many page
+    faults again: 707,000 instead of 468,000 for GPT-2's 124 million parameters."""
     try:
         libc = ctypes.CDLL(None)
         libc.mallopt(M_MMAP_MAX, 0)
