@@ -31,7 +31,7 @@ func (d *Data) crossover() (*picture, []string) {
 		return nil, nil
 	}
 	l := lines{id: "crossover", title: "Speed by size of the model", desc: "Tokens per second of each system against the model's parameters, with a power law through its points."}
-	var sentences []string
+	var claims []claim
 	whole := func(v float64) string { return large(int64(math.Round(v))) }
 	index := map[string]int{}
 	for _, panel := range sizePanels {
@@ -48,13 +48,13 @@ func (d *Data) crossover() (*picture, []string) {
 		}
 		said := crossings(systems, strings.ToLower(strings.Split(panel.title, ",")[0]), &p)
 		if len(p.series) > 0 {
-			l.panels, sentences = append(l.panels, p), append(sentences, said...)
+			l.panels, claims = append(l.panels, p), append(claims, said...)
 		}
 	}
 	if len(l.panels) == 0 {
 		return nil, nil
 	}
-	return l.picture("Dots: geometric mean over scenarios of the medians of each model. Lines: power laws by least squares of logarithms. The band is the 95 % interval of the first crossing."), sentences
+	return l.picture("Dots: geometric mean over scenarios of the medians of each model. Lines: power laws by least squares of logarithms. The band is the 95 % interval of the first crossing."), sentences(claims)
 }
 
 func dashOf(keys []key, class string) int {
@@ -124,10 +124,10 @@ func (s system) fit(key int) series {
 // rows always give the same page.
 const ratioSeed = 1
 
-// crossings says in sentences where the other backends of a machine meet the one
+// crossings says where the other backends of a machine meet the one
 // that is compared with: PyTorch where it was measured, else the first. The first
 // crossing is marked in the panel.
-func crossings(all []system, phase string, p *linePanel) (sentences []string) {
+func crossings(all []system, phase string, p *linePanel) (said []claim) {
 	if len(all) == 0 {
 		return nil
 	}
@@ -145,7 +145,7 @@ func crossings(all []system, phase string, p *linePanel) (sentences []string) {
 		}
 		c, err := stats.Crossover(groups, fitResamples, ratioSeed)
 		if err != nil || c.Beyond {
-			sentences = append(sentences, fmt.Sprintf("In %s, %s.", phase, beside(a.name, b.name, groups)))
+			said = append(said, claim{phase, beside(a.name, b.name, groups)})
 			continue
 		}
 		at, side, k := c.At, "below", c.Law.K.Value
@@ -153,16 +153,34 @@ func crossings(all []system, phase string, p *linePanel) (sentences []string) {
 			side = "above"
 		}
 		size := large(int64(math.Round(at.Value)))
-		s := fmt.Sprintf("In %s, %s is faster than %s %s %s parameters", phase, a.name, b.name, side, size)
+		s := fmt.Sprintf("%s is faster than %s %s %s parameters", a.name, b.name, side, size)
 		if at.HasInterval() {
 			s += fmt.Sprintf(" (95 %%: %s – %s)", large(int64(math.Round(at.Lo))), large(int64(math.Round(at.Hi))))
 		}
-		sentences = append(sentences, s+fmt.Sprintf("; their ratio goes with the %s power of the size.", minus(fmt.Sprintf("%.3f", k))))
+		said = append(said, claim{phase, s + fmt.Sprintf("; their ratio goes with the %s power of the size", minus(fmt.Sprintf("%.3f", k)))})
 		if p.band == nil {
 			p.band = &bandAt{at: at.Value, lo: at.Lo, hi: at.Hi, label: size, class: a.class}
 		}
 	}
-	return sentences
+	return said
+}
+
+// claim is what holds in a phase.
+type claim struct{ phase, text string }
+
+// sentences say once what holds in several phases.
+func sentences(all []claim) (said []string) {
+	phases := map[string][]string{}
+	for _, c := range all {
+		phases[c.text] = append(phases[c.text], c.phase)
+	}
+	for _, c := range all {
+		if in := phases[c.text]; in != nil {
+			said = append(said, fmt.Sprintf("In %s, %s.", list(in), c.text))
+			phases[c.text] = nil
+		}
+	}
+	return said
 }
 
 // beside says which of two systems is faster where no size is known at which they

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/trtforge/trtforge/stats"
@@ -27,7 +28,16 @@ func TestBeside(t *testing.T) {
 	}
 	p := &linePanel{}
 	said := crossings(all, "decode", p)
-	if len(said) != 2 || said[0] != "In decode, ortcpu-fp32 is faster than pytorch-fp32 at every size that was measured." || p.band == nil {
+	if len(said) != 2 || said[0] != (claim{"decode", "ortcpu-fp32 is faster than pytorch-fp32 at every size that was measured"}) || p.band == nil {
 		t.Errorf("%q, band %v", said, p.band)
+	}
+}
+
+// What holds in several phases is said once.
+func TestSentences(t *testing.T) {
+	got := sentences([]claim{{"prefill", "a is faster"}, {"prefill", "b is slower"}, {"decode", "a is faster"}, {"uncached decode", "a is faster"}})
+	want := []string{"In prefill, decode and uncached decode, a is faster.", "In prefill, b is slower."}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q", got)
 	}
 }
