@@ -26,7 +26,6 @@ const Open = ort.OptimizeAll
 // *ort.Client is one.
 type Caller interface {
 	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
-	Peak() int64
 }
 
 // Builder builds through one child.
@@ -101,7 +100,7 @@ func (b *Builder) optimise(ctx context.Context, r engine.Request, dir string, p 
 			fmt.Sprintf("the library is ONNX Runtime %s, not %s", got.Version, b.Version), "run `trtforge setup ort` and build again")
 	}
 	return engine.Measured{
-		BuildMS: milliseconds(begin), PeakBytes: c.Peak(),
+		BuildMS: milliseconds(begin), PeakBytes: got.PeakBytes,
 		Phases: []engine.Phase{{Name: "optimise", MS: got.OptimiseMS}, {Name: "verify", MS: got.VerifyMS}},
 	}, nil
 }

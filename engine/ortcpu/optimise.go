@@ -23,7 +23,8 @@ type optimiseRequest struct {
 
 // optimiseResult says who did it and how long the steps took.
 type optimiseResult struct {
-	Version    string  `json:"version"` // ONNX Runtime's
+	Version    string  `json:"version"`    // ONNX Runtime's
+	PeakBytes  int64   `json:"peak_bytes"` // the most memory that was resident
 	OptimiseMS float64 `json:"optimise_ms"`
 	VerifyMS   float64 `json:"verify_ms"`
 }
@@ -38,6 +39,7 @@ func OptimiseJob(_ context.Context, call *child.Call) (any, error) {
 	out := filepath.Join(r.Dir, file)
 	call.Progress.SetMax(2)
 	call.Progress.Note("optimising")
+	child.ForgetPeak()
 	optimise, err := openAndClose(r.Model, ort.Options{Optimize: ort.OptimizeExtended, SaveOptimized: out})
 	if err != nil {
 		return nil, err
@@ -49,7 +51,7 @@ func OptimiseJob(_ context.Context, call *child.Call) (any, error) {
 		return nil, err
 	}
 	call.Progress.Set(2)
-	return optimiseResult{Version: ort.Version(), OptimiseMS: optimise, VerifyMS: verify}, nil
+	return optimiseResult{Version: ort.Version(), PeakBytes: child.OwnPeak(), OptimiseMS: optimise, VerifyMS: verify}, nil
 }
 
 // openAndClose returns how many milliseconds opening took.

@@ -20,6 +20,15 @@ type usage struct {
 // peaks at different times.
 func TreePeak(pid int) int64 { return treeUsage(pid).peak }
 
+// OwnPeak is the peak of this process's resident memory in bytes (VmHWM) since
+// [ForgetPeak]; 0 where the system does not tell.
+func OwnPeak() int64 { return processUsage(os.Getpid()).peak }
+
+// ForgetPeak makes the kernel count this process's peak anew, so that a piece of work
+// shows its own, with what earlier ones left in the runtime's arena. Where the kernel
+// refuses, the peak is that of the process so far.
+func ForgetPeak() { _ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0) }
+
 // treeUsage sums the memory of pid and its descendants; zero where it is gone.
 // Shared pages count in each process that has them.
 func treeUsage(pid int) usage {

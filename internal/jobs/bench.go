@@ -3,7 +3,6 @@ package jobs
 import (
 	"context"
 	"fmt"
-	"os"
 	"runtime"
 	"time"
 
@@ -138,7 +137,7 @@ func benchmark(_ context.Context, call *child.Call) (any, error) {
 // the longest; a failure of one is no reason to leave out the next. What was
 // generated goes into tokens, which may be nil.
 func (r BenchRequest) run(session *ort.Session, c bench.Case, tokens map[string][][]int64) (samples []bench.Sample, warning string) {
-	resetPeak()
+	child.ForgetPeak()
 	t, failed := r.timer(session, c)
 	if failed != nil {
 		return []bench.Sample{*failed}, ""
@@ -158,7 +157,7 @@ func (r BenchRequest) run(session *ort.Session, c bench.Case, tokens map[string]
 		} else {
 			one = t.Measure()
 		}
-		one.PeakRSS = peakRSS()
+		one.PeakRSS = child.OwnPeak()
 		one.Warnings = append(one.Warnings, r.warnings(t.CacheOnHost())...)
 		samples = append(samples, one)
 		if one.Failure != nil && len(c.Requests) == 0 {
@@ -189,11 +188,4 @@ func (r BenchRequest) single(session *ort.Session, c bench.Case) bench.Sample {
 	}
 	defer func() { _ = t.Close() }()
 	return t.Measure()
-}
-
-// resetPeak makes the kernel forget the process's peak of resident memory, so
-// that a case shows its own, with what earlier ones left in the runtime's arena.
-// Where the kernel refuses, the peak is that of the process so far.
-func resetPeak() {
-	_ = os.WriteFile("/proc/self/clear_refs", []byte("5"), 0)
 }
