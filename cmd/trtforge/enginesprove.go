@@ -70,8 +70,12 @@ func runEnginesWhy(g *globals, open opener, arg string) error {
 func (r reasons) write(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintf(t, "key\t%s\n", r.Key)
+	var inputs []hashed
 	for _, k := range slices.Sorted(maps.Keys(r.Inputs)) {
-		_, _ = fmt.Fprintf(t, "  %s\t%s\n", k, orDash(r.Inputs[k]))
+		inputs = append(inputs, hashed{k, orDash(r.Inputs[k])})
+	}
+	for _, in := range folded(inputs) {
+		_, _ = fmt.Fprintf(t, "  %s\t%s\n", in.name, in.text)
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -88,12 +92,37 @@ func (r reasons) write(w io.Writer) error {
 	return err
 }
 
+// hashed is an input of a key as it is shown.
+type hashed struct{ name, text string }
+
+// folded joins the inputs of one profile that have the same range: a model has two for
+// each layer.
+func folded(all []hashed) (lines []hashed) {
+	for i := 0; i < len(all); {
+		one, n := all[i], 1
+		profile, _, isProfile := strings.Cut(strings.TrimPrefix(one.name, "profile "), " ")
+		for isProfile && i+n < len(all) && all[i+n].text == one.text && strings.HasPrefix(all[i+n].name, "profile "+profile+" ") {
+			n++
+		}
+		if n > 1 {
+			one.name += fmt.Sprintf(" (and %d more)", n-1)
+		}
+		lines = append(lines, one)
+		i += n
+	}
+	return lines
+}
+
 // differText is a line for each difference.
 func differText(all []store.Difference) string {
 	var b strings.Builder
 	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	var inputs []hashed
 	for _, d := range all {
-		_, _ = fmt.Fprintf(t, "  %s\t%s\tthere %s\n", d.Input, orDash(d.Want), orDash(d.Have))
+		inputs = append(inputs, hashed{d.Input, orDash(d.Want) + "\tthere " + orDash(d.Have)})
+	}
+	for _, in := range folded(inputs) {
+		_, _ = fmt.Fprintf(t, "  %s\t%s\n", in.name, in.text)
 	}
 	_ = t.Flush() // into memory
 	return b.String()
