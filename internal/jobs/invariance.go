@@ -101,18 +101,6 @@ func (r *InvarianceRequest) fill() error {
 	return nil
 }
 
-// Shapes are the rows that run together, the prompt length of each where they differ, the
-// longest first, and how many tokens are fed in all.
-func (r InvarianceRequest) Shapes() (batch int, prompts []int, total int, err error) {
-	if err := r.fill(); err != nil {
-		return 0, nil, 0, err
-	}
-	for row := range r.Rows {
-		prompts = append(prompts, r.shorter(row))
-	}
-	return r.Rows, prompts, r.Length + r.Steps, nil
-}
-
 // shorter is the prompt length of a row: all of it, and ever less.
 func (r *InvarianceRequest) shorter(row int) int { return max(1, r.Length-row*r.Length/r.Rows) }
 
