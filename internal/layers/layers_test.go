@@ -15,8 +15,8 @@ const module = "github.com/trtforge/trtforge/"
 var floors = [][]string{
 	{"internal/annotation", "internal/beside", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
 	{"internal/keep", "internal/filelock"},
-	{"internal/fsx", "rows"},
-	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
+	{"internal/fsx"},
+	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes", "rows"},
 	{"onnx", "internal/testenv"},
 	{"onnx/shape", "onnx/graph", "internal/broken"},
 	{"internal/epoptions"},

@@ -152,7 +152,7 @@ func (b *Bundle) Result(ctx context.Context, s *store.Store) (*store.Entry, []ro
 			return nil, err
 		}
 		m.Warnings = append(m.Warnings, "built from a bundle, by the word of who ran it")
-		return m, fsx.WriteFile(filepath.Join(dir, "rows.jsonl"), func(w io.Writer) error { return rows.Write(w, b.Head.CreatedBy, all) })
+		return m, rows.WriteFile(filepath.Join(dir, "rows.jsonl"), b.Head.CreatedBy, all)
 	})
 	return e, all, err
 }
