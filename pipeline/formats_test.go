@@ -103,8 +103,9 @@ func sampleRows() []rows.Row {
 }
 
 func sampleSummary() *Result {
+	const idleWhy = "a TensorRT-RTX plan runs on an RTX GPU only"
 	judged := gate.Verdict{Engine: "ortcpu-int8", Precision: "int8", Gate: "ppl_ratio_max", Phase: "prefill", Status: gate.Pass, Limit: 1.1, Value: 1.0002, Lo: 0.9998, Hi: 1.0006, Evidence: "perplexity over PyTorch FP32's: 1.0002, asked at most 1.1"}
-	idle := gate.Verdict{Engine: "rtx-int8", Precision: "int8", Gate: "speedup_min", Status: gate.NotEvaluated, Limit: 1, Reason: noGPU}
+	idle := gate.Verdict{Engine: "rtx-int8", Precision: "int8", Gate: "speedup_min", Status: gate.NotEvaluated, Limit: 1, Reason: idleWhy}
 	return &Result{
 		Kind: "summary", SchemaVersion: 1, CreatedBy: author, Name: "demo", Model: strings.Repeat("27", 32),
 		Plan: PlanSummary{Strategy: "phase", Profiles: 2, Shapes: 3}, Reference: 106.25,
@@ -113,7 +114,7 @@ func sampleSummary() *Result {
 				"prefill": {Perplexity: 106.27, Ratio: 1.0002, KL: 2.4e-5, Top1: 0.996},
 				"decode":  {Perplexity: math.Inf(1), Ratio: math.Inf(1), KL: math.NaN(), Top1: 0},
 			}},
-			{Name: "rtx-int8", Backend: "rtx", Precision: engine.INT8, Achieved: engine.INT8, Profiles: 2, Idle: noGPU},
+			{Name: "rtx-int8", Backend: "rtx", Precision: engine.INT8, Achieved: engine.INT8, Profiles: 2, Idle: idleWhy},
 		},
 		Verdicts: []gate.Verdict{judged},
 		Measured: Measured{Engines: map[string]Timing{
@@ -264,10 +265,10 @@ func allFormats() []format {
 				return func() error { return fsx.WriteJSON(path, m) }, err
 			}},
 		{"rows.jsonl",
-			func(dir string) error { return writeRows(join(dir, rowsFile), author, sampleRows()) },
+			func(dir string) error { return rows.WriteFile(join(dir, rowsFile), author, sampleRows()) },
 			func(path string) (func() error, error) {
-				r, err := readRows(path)
-				return func() error { return writeRows(path, author, r) }, err
+				r, err := rows.ReadFile(path)
+				return func() error { return rows.WriteFile(path, author, r) }, err
 			}},
 		{"bundle/bundle.json",
 			func(dir string) error { return sampleBundle(join(dir, "bundle")) },

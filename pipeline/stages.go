@@ -19,6 +19,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/task"
 )
 
 // The files that stages hand to each other.
@@ -140,7 +141,7 @@ func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) err
 		return err
 	}
 	w := j.config.Workload
-	if _, err := w.Open(profiles.TraceOptions{Tokens: TextTokens(j.config.Model.Path)}, c.MaxPositions); err != nil {
+	if _, err := w.Open(profiles.TraceOptions{Tokens: task.TextTokens(j.config.Model.Path)}, c.MaxPositions); err != nil {
 		return err
 	}
 	p, err := profiles.Derive(c, w, profiles.Options{
@@ -197,12 +198,12 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		if err != nil {
 			return err
 		}
-		r := Calibration{
+		r := task.Calibration{
 			Model: m, Contract: c, IDs: ids, Observe: observe, Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
 			Windows: calib.PlanOptions{Samples: j.config.Text.Samples, Seed: j.config.Run.Seed},
 		}
-		r.Windows.Prefill, r.Windows.Decode = Windows(c.MaxPositions)
-		seen, err := Calibrate(ctx, client, r, p)
+		r.Windows.Prefill, r.Windows.Decode = task.Windows(c.MaxPositions)
+		seen, err := task.Calibrate(ctx, client, r, p)
 		if err != nil {
 			return err
 		}
@@ -224,7 +225,7 @@ func (j *job) observe(m *onnx.Model) (names []string, err error) {
 		names = quant.Observe(targets)
 	}
 	if j.wants(inHalf) {
-		return withRanged(m, names)
+		return task.WithRanged(m, names)
 	}
 	return names, nil
 }
@@ -240,17 +241,8 @@ func (j *job) calibrationIDs() ([]int64, error) {
 	if err != nil {
 		return nil, err
 	}
-	wide := Widen(ids)
-	return wide, Overlap(j.tokenizer, wide, Widen(evaluated))
-}
-
-// Widen copies token ids into the width that graphs are fed in.
-func Widen(ids []int) []int64 {
-	wide := make([]int64, len(ids))
-	for i, id := range ids {
-		wide[i] = int64(id)
-	}
-	return wide
+	wide := task.Widen(ids)
+	return wide, task.Overlap(j.tokenizer, wide, task.Widen(evaluated))
 }
 
 // encode is v as the text of a parameter.

@@ -11,7 +11,7 @@ import (
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/text"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // CalibrationText are the flags that name what is calibrated on.
@@ -65,20 +65,20 @@ func (o CalibrationText) ids(dir, model string, vocab int, seed uint64) ([]int64
 		return nil, err
 	}
 	for _, path := range o.Text {
-		more, err := pipeline.Tokens(t, path)
+		more, err := task.Tokens(t, path)
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, pipeline.Widen(more)...)
+		ids = append(ids, task.Widen(more)...)
 	}
 	if o.Evaluate == "" {
 		return ids, nil
 	}
-	evaluated, err := pipeline.Tokens(t, o.Evaluate)
+	evaluated, err := task.Tokens(t, o.Evaluate)
 	if err != nil {
 		return nil, err
 	}
-	return ids, pipeline.Overlap(t, ids, pipeline.Widen(evaluated))
+	return ids, task.Overlap(t, ids, task.Widen(evaluated))
 }
 
 // load loads the tokenizer in dir; one that nobody named may well not be there.

@@ -20,8 +20,8 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/report"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -258,14 +258,14 @@ func (v *validation) open(ctx context.Context, args []string) error {
 	var errs []error
 	for _, arg := range args {
 		for _, part := range v.parts(arg) {
-			r, idle := pipeline.NotHere(ctx, part)
+			r, idle := task.NotHere(ctx, part)
 			if !idle {
-				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
+				r, err = task.OpenRunnable(part, s, v.o.Threads)
 			}
-			if err == nil && r.Backend == pipeline.PyTorch {
+			if err == nil && r.Backend == task.PyTorch {
 				err = fault.New(fault.Usage, "naming", part, "it is a checkpoint, and PyTorch in FP32 is what engines are held to", "name an engine or an .onnx file, and the checkpoint with --model")
 			}
-			if err == nil && slices.ContainsFunc(v.engines, func(e *pipeline.Runnable) bool { return e.Name == r.Name }) {
+			if err == nil && slices.ContainsFunc(v.engines, func(e *task.Runnable) bool { return e.Name == r.Name }) {
 				err = fault.New(fault.Usage, "naming", part, "two engines are called "+r.Name, "name them apart: NAME="+part)
 			}
 			errs = append(errs, err)
@@ -300,14 +300,14 @@ func (v *validation) run(ctx context.Context) (*validated, error) {
 	if v.o.Windows > 0 {
 		out.Windows = min(v.o.Windows, v.bundle.Windows)
 	}
-	noise, err := pipeline.Noise(v.p.Dir)
+	noise, err := task.Noise(v.p.Dir)
 	if err != nil {
 		return nil, err
 	}
 	out.rows = noise
 	for _, r := range v.engines {
 		e := validatedEngine{Name: r.Name, Backend: r.Backend, Precision: string(r.Precision)}
-		if e.Calibrated, err = pipeline.CalibratedOn(r); err != nil {
+		if e.Calibrated, err = task.CalibratedOn(r); err != nil {
 			return nil, err
 		}
 		all, idle, err := v.engine(ctx, r)
@@ -320,7 +320,7 @@ func (v *validation) run(ctx context.Context) (*validated, error) {
 		}
 		out.rows = append(out.rows, all...)
 		if len(validate.Flaws(all, r.Name)) == 0 {
-			out.rows = append(out.rows, pipeline.Floor(r, all)...)
+			out.rows = append(out.rows, task.Floor(r, all)...)
 		}
 		out.Engines = append(out.Engines, e)
 		if v.o.Tensors != "" {
@@ -333,7 +333,7 @@ func (v *validation) run(ctx context.Context) (*validated, error) {
 }
 
 // tensors compares a Q/DQ graph's tensors with the FP32 graph's.
-func (v *validation) tensors(ctx context.Context, r *pipeline.Runnable, out *validated) error {
+func (v *validation) tensors(ctx context.Context, r *task.Runnable, out *validated) error {
 	if r.Precision != engine.INT8 && r.Precision != engine.W8 || r.Backend != "ortcpu" { // a plan has no tensors to look at
 		return nil
 	}
@@ -352,9 +352,9 @@ type validation struct {
 	o       ValidateOptions
 	g       *globals
 	locate  *locate
-	engines []*pipeline.Runnable
+	engines []*task.Runnable
 	bundle  *validate.Bundle
-	p       pipeline.Validation
+	p       task.Validation
 	ort     *ort.Client
 	pytorch func() error // closes it
 	temp    string

@@ -5,21 +5,21 @@ import (
 	"errors"
 
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/task"
 )
 
 // engine measures one engine, or says why this machine does not run it.
-func (v *validation) engine(ctx context.Context, r *pipeline.Runnable) (all []rows.Row, idle string, err error) {
+func (v *validation) engine(ctx context.Context, r *task.Runnable) (all []rows.Row, idle string, err error) {
 	p := v.p
 	if r.Manifest != nil && r.Backend != "ortcpu" { // those have a process of another kind
-		if idle = pipeline.Idle(ctx, r.Manifest); idle != "" {
+		if idle = task.Idle(ctx, r.Manifest); idle != "" {
 			return nil, idle, nil
 		}
 		if idle = p.Room(r); idle != "" {
 			return nil, idle, nil
 		}
-		processes := &pipeline.Processes{Runtimes: v.locate, Timeout: v.timeout()}
+		processes := &task.Processes{Runtimes: v.locate, Timeout: v.timeout()}
 		defer func() { err = errors.Join(err, processes.Close()) }()
 		on, caller, err := processes.Own(ctx, r)
 		if fault.Classify(err) == fault.Missing {

@@ -18,9 +18,9 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/task"
 )
 
 // familyRevision is raised when the same study.toml makes other engines.
@@ -163,12 +163,12 @@ func (w *workshop) calibrate(ctx context.Context, g *onnx.Model, c *contract.Con
 	if err != nil {
 		return nil, err
 	}
-	r := pipeline.Calibration{
-		Model: g, Contract: c, IDs: pipeline.Widen(w.calibrates), Observe: quant.Observe(targets), Dir: dir, CreatedBy: w.createdBy,
+	r := task.Calibration{
+		Model: g, Contract: c, IDs: task.Widen(w.calibrates), Observe: quant.Observe(targets), Dir: dir, CreatedBy: w.createdBy,
 		Windows: calib.PlanOptions{Samples: w.study.Text.Samples, Seed: w.study.Shape.Seed},
 	}
-	r.Windows.Prefill, r.Windows.Decode = pipeline.Windows(c.MaxPositions)
-	seen, err := pipeline.Calibrate(ctx, w.ort, r, w.counter())
+	r.Windows.Prefill, r.Windows.Decode = task.Windows(c.MaxPositions)
+	seen, err := task.Calibrate(ctx, w.ort, r, w.counter())
 	if err != nil {
 		return nil, err
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // workshop is one run: what all models share.
@@ -106,23 +106,23 @@ func (w *workshop) texts() (err error) {
 	if w.tokenizer, err = bpe.Load(t.Tokenizer); err != nil {
 		return err
 	}
-	if w.calibrates, err = pipeline.Tokens(w.tokenizer, t.Calibrate); err != nil {
+	if w.calibrates, err = task.Tokens(w.tokenizer, t.Calibrate); err != nil {
 		return err
 	}
-	if w.prompts, err = pipeline.Tokens(w.tokenizer, t.Evaluate); err != nil {
+	if w.prompts, err = task.Tokens(w.tokenizer, t.Evaluate); err != nil {
 		return err
 	}
 	if w.textDigest, err = fsx.Digest(t.Calibrate); err != nil {
 		return err
 	}
-	return pipeline.Overlap(w.tokenizer, pipeline.Widen(w.calibrates), pipeline.Widen(w.prompts))
+	return task.Overlap(w.tokenizer, task.Widen(w.calibrates), task.Widen(w.prompts))
 }
 
 // leak is what trtforge answers to the study's calibration, which took the
 // evaluation's own text.
 func (w *workshop) leak() error {
-	same := pipeline.Widen(w.prompts)
-	return pipeline.Overlap(w.tokenizer, same, same)
+	same := task.Widen(w.prompts)
+	return task.Overlap(w.tokenizer, same, same)
 }
 
 // close ends the children and gives the directory back, in reverse order.

@@ -40,6 +40,7 @@ var floors = [][]string{
 	{"internal/trial"},
 	{"gate"},
 	{"report"},
+	{"task"},
 	{"pipeline"},
 	{"cmd/trtforge"},
 }

@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trtforge/trtforge/calib"
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -273,43 +272,10 @@ func (v *Validation) itself(ctx context.Context, r *Runnable, p progress.Counter
 	return append(all, i.Rows(r.Name)...), nil
 }
 
-// The engines whose rows are the noise that gates must lie above.
-const (
-	NoiseBF16 = "noise/pytorch-bf16" // PyTorch in BF16 against itself in FP32
-	NoiseORT  = "noise/ort-fp32"     // ONNX Runtime in FP32 against PyTorch
-)
-
-// floorNames are the rows that a noise floor has.
-var floorNames = []string{validate.PPLRatio, validate.Top1Agreement, validate.Top5Agreement, validate.LogitMax, validate.LogitP999, validate.DProbMean, validate.DProbRMS}
-
-// Floor is the noise floor that an engine's rows give: none but of ONNX Runtime in
-// FP32.
-func Floor(r *Runnable, of []rows.Row) (all []rows.Row) {
-	if r.Backend != "ortcpu" || r.Precision != engine.FP32 {
-		return nil
-	}
-	for _, row := range of {
-		if row.Engine == r.Name && (slices.Contains(floorNames, row.Name) || strings.HasPrefix(row.Name, "kl_") && row.Name != validate.KLByPosition) {
-			row.Engine, row.Samples = NoiseORT, nil
-			all = append(all, row)
-		}
-	}
-	return all
+// named puts what is being done in front of each note.
+type named struct {
+	progress.Counter
+	what string
 }
 
-// NotHere is the engine in a directory where it does not run on this machine, without
-// what a job would need; ok is false of any other argument.
-func NotHere(ctx context.Context, arg string) (r *Runnable, ok bool) {
-	name, dir := "", arg
-	if m := namedArg.FindStringSubmatch(arg); m != nil {
-		name, dir = m[1], m[2]
-	}
-	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
-	if err != nil || Idle(ctx, m) == "" {
-		return nil, false
-	}
-	if name == "" {
-		name = m.Backend + "-" + string(m.Precision)
-	}
-	return &Runnable{Name: name, Backend: m.Backend, Precision: m.Precision, Manifest: m, Dir: dir}, true
-}
+func (n named) Note(text string) { n.Counter.Note(n.what + " " + text) }
