@@ -265,13 +265,9 @@ func (j *job) explain(err error, s session) error {
 }
 
 // manifest records the build, once what lies there is what was asked for.
-func (j *job) manifest(results []buildResult, peak int64) (*engine.Manifest, error) {
-	m := &engine.Manifest{
-		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: j.CreatedBy, Key: engine.Key(j.r, j.Revision()),
-		Backend: j.r.Backend, Precision: j.r.Precision, Achieved: j.r.Precision, ModelDigest: j.r.ModelDigest, KVScale: j.r.KVScale(),
-		Builder: j.Revision(), Log: logFile, Profiles: j.r.Plan.Profiles,
-		Licence: "built by TensorRT under NVIDIA's licence, which says how engines may be distributed",
-	}
+func (j *job) manifest(results []buildResult) (*engine.Manifest, error) {
+	m := engine.NewManifest(j.r, j.Revision(), j.CreatedBy)
+	m.Log, m.Licence = logFile, "built by TensorRT under NVIDIA's licence, which says how engines may be distributed"
 	for i, s := range j.sessions {
 		l, err := j.inspect(s)
 		if err != nil {
@@ -286,24 +282,15 @@ func (j *job) manifest(results []buildResult, peak int64) (*engine.Manifest, err
 		m.Files = append(m.Files, l.beside...)
 		m.Measured.Phases = append(m.Measured.Phases, engine.Phase{Name: s.Prefix, MS: results[i].BuildMS}, engine.Phase{Name: "verify " + s.Prefix, MS: results[i].VerifyMS})
 		m.Measured.BuildMS += results[i].BuildMS + results[i].VerifyMS
+		m.Measured.PeakBytes = max(m.Measured.PeakBytes, results[i].PeakBytes)
 	}
 	if j.c.Implicit != nil && j.c.Implicit.Table != "" {
 		m.Files = append(m.Files, tableFile)
 	}
-	m.Measured.PeakBytes = peak
 	if err := j.judge(m, results); err != nil {
 		return nil, err
 	}
-	for _, name := range append([]string{m.File}, m.Files...) {
-		info, err := os.Stat(filepath.Join(j.dir, name))
-		if err != nil {
-			return nil, fsx.Explain("reading", name, err)
-		}
-		m.Bytes += info.Size()
-	}
-	var err error
-	m.FileDigest, err = fsx.Digest(filepath.Join(j.dir, m.File))
-	return m, err
+	return m, m.Weigh(j.dir)
 }
 
 // judge compares what the builder says of its layers with what was asked for. Where
