@@ -30,9 +30,6 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 	if err != nil {
 		return err
 	}
-	if why := v.Room(r); why != "" { // that its times are there is worth the run
-		return errors.Join(rows.WriteFile(filepath.Join(dir, rowsFile), j.options.CreatedBy, nil), os.WriteFile(filepath.Join(dir, idleFile), []byte(why), 0o644))
-	}
 	if e.Backend == "ortcpu" {
 		v.ORT, err = j.client(ctx)
 	} else {
@@ -45,6 +42,10 @@ func (j *job) runValidate(ctx context.Context, e *engineStage, dir string, p pro
 		return err
 	}
 	all, err := v.Engine(ctx, r, p)
+	var why task.NoRoom
+	if errors.As(err, &why) { // that its times are there is worth the run
+		return errors.Join(rows.WriteFile(filepath.Join(dir, rowsFile), j.options.CreatedBy, nil), os.WriteFile(filepath.Join(dir, idleFile), []byte(why), 0o644))
+	}
 	if err != nil {
 		return err
 	}

@@ -49,8 +49,16 @@ var phases = []string{jobs.Prefill, jobs.Decode}
 // Fits refuses, before any work, an engine that the text or the reference is not
 // for: another vocabulary, another number of layers, fewer positions than a window.
 func (v *Validation) Fits(r *Runnable) error {
+	_, err := v.fits(r)
+	return err
+}
+
+// fits is in what shapes an engine is scored, where it can be.
+func (v *Validation) fits(r *Runnable) (scored, error) {
 	c, b := r.Model.Contract, v.Bundle
-	refuse := func(cause, fix string) error { return fault.New(fault.Input, "validating", r.Name, cause, fix) }
+	refuse := func(cause, fix string) (scored, error) {
+		return scored{}, fault.New(fault.Input, "validating", r.Name, cause, fix)
+	}
 	if c.Vocab > 0 && c.Vocab != b.Vocab {
 		return refuse(fmt.Sprintf("it has a vocabulary of %d tokens, the reference one of %d", c.Vocab, b.Vocab), "validate it against the model that it was made of")
 	}
@@ -62,10 +70,9 @@ func (v *Validation) Fits(r *Runnable) error {
 		most = n
 	}
 	if n := b.Convention.Length; most > 0 && n-1 > most {
-		return fault.New(fault.Usage, "validating", r.Name, fmt.Sprintf("a window of %d tokens is longer than its %d positions", n, most), "choose a smaller window")
+		return scored{}, fault.New(fault.Usage, "validating", r.Name, fmt.Sprintf("a window of %d tokens is longer than its %d positions", n, most), "choose a smaller window")
 	}
-	_, err := v.shapes(r)
-	return err
+	return v.shapes(r)
 }
 
 // Unseen refuses the text that the engine's ranges were calibrated on, as class usage,
@@ -101,11 +108,8 @@ func short(digest string) string { return digest[:min(12, len(digest))] }
 
 // Engine measures one engine on both paths.
 func (v *Validation) Engine(ctx context.Context, r *Runnable, p progress.Counter) ([]rows.Row, error) {
-	if err := errors.Join(v.Fits(r), v.Unseen(r)); err != nil {
-		return nil, err
-	}
-	in, err := v.shapes(r)
-	if err != nil {
+	in, err := v.fits(r)
+	if err := errors.Join(err, v.Unseen(r)); err != nil {
 		return nil, err
 	}
 	var all []rows.Row

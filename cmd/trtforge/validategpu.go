@@ -16,9 +16,6 @@ func (v *validation) engine(ctx context.Context, r *task.Runnable) (all []rows.R
 		if idle = task.Idle(ctx, r.Manifest); idle != "" {
 			return nil, idle, nil
 		}
-		if idle = p.Room(r); idle != "" {
-			return nil, idle, nil
-		}
 		processes := &task.Processes{Runtimes: v.locate, Timeout: v.timeout()}
 		defer func() { err = errors.Join(err, processes.Close()) }()
 		on, caller, err := processes.Own(ctx, r)
