@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"math"
 	"os"
@@ -22,6 +21,7 @@ import (
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
@@ -29,8 +29,6 @@ import (
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // formats are where docs/formats.md's examples lie.
 var formats = filepath.Join("..", "docs", "formats")
@@ -310,12 +308,12 @@ func TestFormats(t *testing.T) {
 			if err := f.write(dir); err != nil {
 				t.Fatal(err)
 			}
-			if *update {
+			if *golden.Update {
 				publish(t, dir)
 			}
 			path := filepath.Join(dir, filepath.FromSlash(f.file))
-			golden := readFile(t, filepath.Join(formats, filepath.FromSlash(f.file)))
-			if diff := cmp.Diff(golden, readFile(t, path)); diff != "" {
+			example := readFile(t, filepath.Join(formats, filepath.FromSlash(f.file)))
+			if diff := cmp.Diff(example, readFile(t, path)); diff != "" {
 				t.Errorf("what is written (-golden +written):\n%s", diff)
 			}
 			again, err := f.read(path)
@@ -325,7 +323,7 @@ func TestFormats(t *testing.T) {
 			if err := again(); err != nil {
 				t.Fatal(err)
 			}
-			if diff := cmp.Diff(golden, readFile(t, path)); diff != "" {
+			if diff := cmp.Diff(example, readFile(t, path)); diff != "" {
 				t.Errorf("read and written again (-golden +written):\n%s", diff)
 			}
 		})
@@ -420,15 +418,7 @@ func variant(t *testing.T, f format, from, to string) string {
 // shows, beside the files that it names.
 func TestPipelineFormat(t *testing.T) {
 	text := readFile(t, filepath.Join("..", "cmd", "trtforge", "pipeline.toml"))
-	golden := filepath.Join(formats, "pipeline.toml")
-	if *update {
-		if err := os.WriteFile(golden, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if diff := cmp.Diff(readFile(t, golden), text); diff != "" {
-		t.Errorf("the example of --help (-golden +help):\n%s", diff)
-	}
+	golden.Check(t, filepath.Join(formats, "pipeline.toml"), text) // it is also the example of --help
 	dir := t.TempDir()
 	for name, content := range map[string]string{"pipeline.toml": text, "calibrate.txt": "", "evaluate.txt": "", "held-out.txt": "", "model/config.json": "{}", "reference/bundle.json": "{}", "requests.jsonl": ""} {
 		path := filepath.Join(dir, filepath.FromSlash(name))

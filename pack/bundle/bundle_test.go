@@ -1,10 +1,8 @@
 package bundle
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
@@ -254,27 +253,18 @@ func TestNamesThatAShellWouldRead(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "rewrite docs/formats/build.json")
-
 // TestFormat holds build.json to the example in the documentation.
 func TestFormat(t *testing.T) {
 	head := Head{Kind: "build", SchemaVersion: SchemaVersion, CreatedBy: "trtforge 1.0.0", Name: "trtexec-int8", Precision: engine.INT8,
 		ModelDigest: strings.Repeat("a2", 32), WeightBytes: 5120, Profiles: 2, Limits: map[string]float64{"kl_mean_max": 0.01, "ppl_ratio_max": 1.1}}
 	got := filepath.Join(t.TempDir(), headFile)
 	must(t, fsx.WriteJSON(got, head))
-	golden := filepath.Join(testenv.Root(t), "docs", "formats", headFile)
+	example := filepath.Join(testenv.Root(t), "docs", "formats", headFile)
 	b, err := os.ReadFile(got)
 	must(t, err)
-	if *update {
-		must(t, os.WriteFile(golden, b, 0o644))
-	}
-	want, err := os.ReadFile(golden)
-	must(t, err)
-	if !bytes.Equal(b, want) {
-		t.Errorf("build.json is now\n%s", b)
-	}
+	golden.Check(t, example, b)
 	var back Head
-	must(t, decode(golden, maxHead, &back))
+	must(t, decode(example, maxHead, &back))
 	if d := cmp.Diff(head, back); d != "" {
 		t.Error(d)
 	}
