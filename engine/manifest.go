@@ -13,6 +13,9 @@ import (
 	"github.com/trtforge/trtforge/profiles"
 )
 
+// ManifestFile is the manifest in an engine's directory, which it makes one.
+const ManifestFile = "manifest.json"
+
 // SchemaVersion is the version of the manifest that this program writes and the
 // newest that it reads.
 const SchemaVersion = 1

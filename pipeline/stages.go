@@ -11,6 +11,7 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -25,12 +26,12 @@ import (
 // The files that stages hand to each other.
 const (
 	modelFile        = "model.onnx"
-	contractFile     = "contract.json"
+	contractFile     = contract.File
 	planFile         = "plan.json"
 	tableFile        = "table.json"
 	observationsFile = "observations.json"
 	decisionsFile    = "decisions.json"
-	manifestFile     = "manifest.json"
+	manifestFile     = engine.ManifestFile
 	rowsFile         = "rows.jsonl"
 )
 

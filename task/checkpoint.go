@@ -27,7 +27,7 @@ const configFile = "config.json"
 // isCheckpoint tells a checkpoint's directory from an engine's.
 func isCheckpoint(dir string) bool {
 	_, config := os.Stat(filepath.Join(dir, configFile))
-	_, manifest := os.Stat(filepath.Join(dir, manifestFile))
+	_, manifest := os.Stat(filepath.Join(dir, engine.ManifestFile))
 	return config == nil && errors.Is(manifest, os.ErrNotExist)
 }
 

@@ -17,7 +17,6 @@ import (
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/quant"
 )
 
 // Runnable is an engine, or a graph, that can be measured: what a command line
@@ -30,9 +29,6 @@ type Runnable struct {
 	Manifest  *engine.Manifest // nil for a graph
 	Dir       string           // where its file lies
 }
-
-// manifestFile is what makes a directory an engine's.
-const manifestFile = "manifest.json"
 
 // namedArg is NAME=PATH, and no path with an equals sign in a directory's name.
 var namedArg = regexp.MustCompile(`^([^=/\\]{1,100})=(.+)$`)
@@ -69,7 +65,7 @@ func openRunnable(path string, s *store.Store) (*Runnable, error) {
 		return checkpointAt(torchArg, path)
 	case err == nil && info.IsDir():
 		return EngineIn(path)
-	case err == nil && filepath.Base(path) == manifestFile:
+	case err == nil && filepath.Base(path) == engine.ManifestFile:
 		return EngineIn(filepath.Dir(path))
 	case err == nil && strings.EqualFold(filepath.Ext(path), ".onnx"):
 		return graphAt(path)
@@ -101,9 +97,9 @@ func stored(s *store.Store, prefix string) (*Runnable, error) {
 // EngineIn is the engine whose manifest lies in dir, proved where that has digests:
 // figures of what was cut, or edited by hand, would go by a wrong name.
 func EngineIn(dir string) (*Runnable, error) {
-	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
+	m, err := engine.LoadManifest(filepath.Join(dir, engine.ManifestFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fault.New(fault.Input, "opening engine", dir, "it has no "+manifestFile, "build an engine with `trtforge build`, or name an .onnx file")
+		return nil, fault.New(fault.Input, "opening engine", dir, "it has no "+engine.ManifestFile, "build an engine with `trtforge build`, or name an .onnx file")
 	}
 	if err != nil {
 		return nil, err
@@ -156,12 +152,12 @@ func graphAt(path string) (*Runnable, error) {
 // contractOf is what the inputs of an engine mean: the contract beside it, or for
 // a graph what it says of itself.
 func contractOf(path string) (*contract.Contract, error) {
-	beside := filepath.Join(filepath.Dir(path), quant.ContractFile)
+	beside := filepath.Join(filepath.Dir(path), contract.File)
 	if _, err := os.Stat(beside); err == nil {
 		return contract.Load(beside)
 	}
 	if !strings.EqualFold(filepath.Ext(path), ".onnx") {
-		return nil, fault.New(fault.Input, "opening engine", path, "there is no "+quant.ContractFile+" beside it to say what its inputs mean",
+		return nil, fault.New(fault.Input, "opening engine", path, "there is no "+contract.File+" beside it to say what its inputs mean",
 			"put the contract of the graph that it was built from there")
 	}
 	m, err := onnx.Load(path)
@@ -179,7 +175,7 @@ func NotHere(ctx context.Context, arg string) (r *Runnable, ok bool) {
 	if m := namedArg.FindStringSubmatch(arg); m != nil {
 		name, dir = m[1], m[2]
 	}
-	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
+	m, err := engine.LoadManifest(filepath.Join(dir, engine.ManifestFile))
 	if err != nil || Idle(ctx, m) == "" {
 		return nil, false
 	}

@@ -77,7 +77,7 @@ func (v *validation) open(ctx context.Context, args []string) error {
 // Its bundle is the reference where none is named.
 func (v *validation) parts(arg string) []string {
 	stages := filepath.Join(arg, "stages")
-	found, err := filepath.Glob(filepath.Join(stages, "engine", "*", "manifest.json"))
+	found, err := filepath.Glob(filepath.Join(stages, "engine", "*", engine.ManifestFile))
 	if err != nil || len(found) == 0 {
 		return []string{arg}
 	}

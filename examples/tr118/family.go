@@ -77,7 +77,7 @@ func (w *workshop) make(ctx context.Context, m model) (*member, error) {
 		return nil, err
 	}
 	out.Engines, out.Digest = file.Engines, file.Digest
-	out.Contract, err = contract.Load(filepath.Join(made, "contract.json"))
+	out.Contract, err = contract.Load(filepath.Join(made, contract.File))
 	return out, err
 }
 
@@ -154,7 +154,7 @@ func (w *workshop) build(ctx context.Context, m model, checkpoint, dir string, n
 			return err
 		}
 	}
-	return errors.Join(c.Save(filepath.Join(dir, "contract.json")), fsx.WriteJSON(filepath.Join(dir, "engines.json"), file))
+	return errors.Join(c.Save(filepath.Join(dir, contract.File)), fsx.WriteJSON(filepath.Join(dir, "engines.json"), file))
 }
 
 // calibrate observes real tokens at prefill and decode shapes.

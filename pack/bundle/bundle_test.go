@@ -117,7 +117,7 @@ func TestABundleGoesAndComesBack(t *testing.T) {
 	if want := engine.Key(in.Request, "tensorrt 10.13.3 on NVIDIA L4, compute 8.9, driver 580.65.06"); m.Key != want || m.Adopted || m.Achieved != engine.FP32 {
 		t.Errorf("key %s, want %s; %+v", m.Key, want, m)
 	}
-	if m.Measured.BuildMS != 12500 || len(m.Profiles) != 2 || len(m.Warnings) != 1 || m.Digests["rows.jsonl"] == "" || m.Digests[contractFile] == "" {
+	if m.Measured.BuildMS != 12500 || len(m.Profiles) != 2 || len(m.Warnings) != 1 || m.Digests["rows.jsonl"] == "" || m.Digests[contract.File] == "" {
 		t.Errorf("%+v", m)
 	}
 	if len(all) != 2 || all[0].Name != "ttft" || all[1].Name != "tpot" || all[1].Value != 2 || all[1].N != 3 || !strings.Contains(strings.Join(all[1].Warnings, " "), "decode") {

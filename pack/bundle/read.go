@@ -69,7 +69,7 @@ func Read(dir string) (*Bundle, error) {
 	if _, err := pack.Verify(b.dir, pack.Checksums); err != nil {
 		return nil, err
 	}
-	c, err := contract.Load(filepath.Join(b.dir, contractFile))
+	c, err := contract.Load(filepath.Join(b.dir, contract.File))
 	if err != nil {
 		return nil, err
 	}
