@@ -2,7 +2,9 @@
 package layers
 
 import (
+	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -126,6 +128,22 @@ func TestLibrariesStayHome(t *testing.T) {
 		for _, imp := range p.imports {
 			if homes, ruled := only[imp]; ruled && !slices.Contains(homes, p.path) {
 				t.Errorf("%s imports %s, which belongs to %v alone", p.path, imp, homes)
+			}
+		}
+	}
+}
+
+// TestEveryRoomIsInTheGuide holds the table of docs/architecture.md to the plan. A room
+// may stand there in the row of the one above it, by its own name alone.
+func TestEveryRoomIsInTheGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, floor := range floors {
+		for _, room := range floor {
+			if !strings.Contains(string(guide), "`"+room+"`") && !strings.Contains(string(guide), "`"+path.Base(room)+"`") {
+				t.Errorf("docs/architecture.md does not name %s", room)
 			}
 		}
 	}
