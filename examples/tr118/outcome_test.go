@@ -115,6 +115,11 @@ func TestComparison(t *testing.T) {
 			t.Fatal(err)
 		}
 		golden.Check(t, filepath.Join("testdata", name+".md"), b.String())
+		for i, line := range strings.Split(b.String(), "\n") {
+			if strings.HasPrefix(line, "|") && columns(line) != columns(tableHead(b.String(), i)) {
+				t.Errorf("line %d has %d columns: %s", i+1, columns(line), line)
+			}
+		}
 	}
 }
 
