@@ -56,7 +56,9 @@ func launch(spec Spec) (*Child, error) {
 	cmd.Env = append(os.Environ(), spec.Env...)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = p.theirs[0], p.theirs[1], p.theirs[2]
 	cmd.ExtraFiles = []*os.File{p.theirs[3]}
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	// A halted child goes on when this process dies, reads the end of its input and ends.
+	// The kernel wakes orphaned groups too, but not one whose threads are still stopping.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGCONT}
 	err = cmd.Start()
 	closeAll(p.theirs[:])
 	if err != nil {
