@@ -86,28 +86,33 @@ func (o BuildOptions) request(path string) (r engine.Request, err error) {
 		return r, err
 	}
 	r = engine.Request{Backend: o.Backend, Target: o.Target}
-	if r.Options, err = o.options(); err != nil {
-		return r, err
-	}
-	if r.Model, err = graphFile(path); err != nil {
-		return r, err
-	}
+	var errs [3]error
+	r.Options, errs[0] = o.options()
 	if o.Plan != "" {
-		if r.Plan, err = profiles.Load(o.Plan); err != nil {
-			return r, err
-		}
+		r.Plan, errs[1] = profiles.Load(o.Plan)
+	}
+	errs[2] = o.readGraph(path, &r)
+	if err := errors.Join(errs[:]...); err != nil || !local.Is(o.Backend) {
+		return r, err
+	}
+	return r, local.Prove(r) // the others' builders are asked in any case before they start
+}
+
+// readGraph puts into a request what the graph says.
+func (o BuildOptions) readGraph(path string, r *engine.Request) (err error) {
+	if r.Model, err = graphFile(path); err != nil {
+		return err
 	}
 	m, err := onnx.Load(r.Model)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer func() { _ = m.Close() }()
-	if r.Precision, err = o.precision(m, r.Model); err != nil {
-		return r, err
-	}
+	var wrong, unclear error
+	r.Precision, wrong = o.precision(m, r.Model)
+	r.Contract, unclear = o.contract(m)
 	r.Name = o.Backend + "-" + string(r.Precision)
-	r.Contract, err = o.contract(m)
-	return r, err
+	return errors.Join(wrong, unclear)
 }
 
 // precision is the graph's, or that of the flags where those decide.
