@@ -48,14 +48,14 @@ func Read(dir string) (*Bundle, error) {
 func open(name string, header []byte, data io.ReaderAt, size int64) (*Bundle, error) {
 	b := &Bundle{name: name, data: data}
 	if err := b.parse(header); err != nil {
-		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, "use the trtforge that wrote it, or record the bundle again")
+		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, "use the trtforge that wrote it, or "+recordIt)
 	}
 	if size != b.size() {
 		return nil, fault.New(fault.Input, "reading reference bundle", name,
-			fmt.Sprintf("%s has %d bytes, %s announces %d", DataFile, size, HeaderFile, b.size()), "record the bundle again")
+			fmt.Sprintf("%s has %d bytes, %s announces %d", DataFile, size, HeaderFile, b.size()), recordIt)
 	}
 	if err := b.scan(); err != nil {
-		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, "record the bundle again")
+		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, recordIt)
 	}
 	return b, nil
 }
