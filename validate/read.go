@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ const maxHeader = 1 << 20
 // the digest of the data, and every row. What is wrong is of class input.
 func Read(dir string) (*Bundle, error) {
 	text, err := readSmall(filepath.Join(dir, HeaderFile), maxHeader)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Input, "reading reference bundle", dir, "there is none: it has no "+HeaderFile, "name the directory of one, or "+recordIt)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -105,7 +105,7 @@ func (s *Store) Find(prefix string) (string, error) {
 		if IsEngine(prefix) {
 			return bad("it is an engine's directory, not a key: `trtforge inspect` and `engines why` take those")
 		}
-		return bad("the store has no such engine")
+		return "", &fault.Error{Code: fault.Usage, Stage: "finding engine", Subject: prefix, Cause: "the store has no such engine", Fix: "see `trtforge engines ls`", Err: fs.ErrNotExist}
 	case 1:
 		return found[0], nil
 	}
