@@ -265,7 +265,7 @@ func TestNothingInCommon(t *testing.T) {
 			t.Fatal(err)
 		}
 		text := strings.ReplaceAll(b.String(), "\\", "")
-		for _, want := range []string{"nothing in common", "old has " + strings.Join(both, ", ") + " in chat; new has " + both[0] + "-b", "gone: " + both[0] + ": 10 figures of chat"} {
+		for _, want := range []string{"nothing in common", "old has " + strings.Join(both, ", ") + " in chat; new has " + both[0] + "-b", "gone: " + both[0] + ": 10 figures, in chat"} {
 			if !strings.Contains(text, want) {
 				t.Errorf("%s lacks %q:\n%s", form, want, text)
 			}

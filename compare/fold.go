@@ -26,7 +26,7 @@ func (c *Comparison) fold() (shown []Change, counts []string) {
 		engine string
 	}
 	var lines []line
-	figures, scenarios := map[line]map[string]int{}, map[line][]string{}
+	figures, scenarios := map[line]int{}, map[line][]string{}
 	for _, one := range c.Changes {
 		g := of(one)
 		if size[g] <= few || len(classes[g]) > 1 || one.Class != New && one.Class != Gone {
@@ -34,23 +34,19 @@ func (c *Comparison) fold() (shown []Change, counts []string) {
 			continue
 		}
 		l := line{one.Class, one.Engine}
-		if figures[l] == nil {
-			lines, figures[l] = append(lines, l), map[string]int{}
+		if figures[l]++; figures[l] == 1 {
+			lines = append(lines, l)
 		}
-		if figures[l][g.scenario]++; figures[l][g.scenario] == 1 {
+		if g.scenario != "" && !slices.Contains(scenarios[l], g.scenario) {
 			scenarios[l] = append(scenarios[l], g.scenario)
 		}
 	}
 	for _, l := range lines {
-		var parts []string
-		for _, s := range scenarios[l] {
-			part := fmt.Sprintf("%d figures", figures[l][s])
-			if s != "" {
-				part += " of " + s
-			}
-			parts = append(parts, part)
+		text := fmt.Sprintf("%s: %s: %d figures", l.class, l.engine, figures[l])
+		if len(scenarios[l]) > 0 {
+			text += ", in " + first(scenarios[l])
 		}
-		counts = append(counts, fmt.Sprintf("%s: %s: %s", l.class, l.engine, strings.Join(parts, ", ")))
+		counts = append(counts, text)
 	}
 	return shown, counts
 }

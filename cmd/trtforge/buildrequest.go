@@ -92,10 +92,16 @@ func (o BuildOptions) request(path string) (r engine.Request, err error) {
 		r.Plan, errs[1] = profiles.Load(o.Plan)
 	}
 	errs[2] = o.readGraph(path, &r)
-	if err := errors.Join(errs[:]...); err != nil || !local.Is(o.Backend) {
-		return r, err
+	wrong := errors.Join(errs[:]...)
+	switch {
+	case !local.Is(o.Backend): // its builder is asked in any case before it starts
+	case wrong == nil:
+		return r, local.Prove(r)
+	case r.Plan != nil && r.Contract != nil: // nothing can be proved of wrong options
+		err := profiles.Validate(r.Contract, r.Plan.Profiles)
+		return r, errors.Join(wrong, fault.Wrap(fault.Usage, "checking", o.Plan, err, "derive the plan from this graph"))
 	}
-	return r, local.Prove(r) // the others' builders are asked in any case before they start
+	return r, wrong
 }
 
 // readGraph puts into a request what the graph says.
