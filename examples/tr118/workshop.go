@@ -122,7 +122,7 @@ func (w *workshop) texts() (err error) {
 // leak is what trtforge answers to the study's calibration, which took the
 // evaluation's own text.
 func (w *workshop) leak() error {
-	same := pipeline.TextOf(w.tokenizer, w.study.Text.Evaluate, w.prompts)
+	same := pipeline.TextOf(w.tokenizer, filepath.Base(w.study.Text.Evaluate), w.prompts)
 	return calib.Overlap(same, same)
 }
 
