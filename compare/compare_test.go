@@ -3,26 +3,21 @@ package compare
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/keep"
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
-
-var update = flag.Bool("update", false, "write the golden files again")
 
 // run is a made-up benchmark of two engines: rounds, requests a round, and how much
 // slower decode is than it was.
@@ -379,27 +374,10 @@ func TestForms(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		golden(t, form+".golden", b.Bytes())
+		golden.Check(t, filepath.Join("testdata", form+".golden"), b.Bytes())
 	}
 	if err := c.Write(&bytes.Buffer{}, "xml", nil); fault.Classify(err) != fault.Usage {
 		t.Errorf("an unknown form: %v", err)
-	}
-}
-
-func golden(t *testing.T, name string, got []byte) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Errorf("%s differs from the golden file (go test ./compare -update after a look at it):\n%s", name, d)
 	}
 }
 

@@ -39,6 +39,9 @@ import (
 // the newest that it reads.
 const SchemaVersion = 1
 
+// File is what a contract is called beside its graph or engine.
+const File = "contract.json"
+
 // Kind is what a tensor is for.
 type Kind string
 

@@ -3,7 +3,6 @@ package contract
 import (
 	"bytes"
 	"encoding/json"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -13,9 +12,8 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write golden files again")
 
 func TestFileForm(t *testing.T) {
 	c, err := Infer(load(t, "gpt2"))
@@ -30,19 +28,7 @@ func TestFileForm(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "contract.golden.json")
-	if *update {
-		if err := os.WriteFile(golden, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), string(got)); d != "" {
-		t.Error(d)
-	}
+	golden.Check(t, filepath.Join("testdata", "contract.golden.json"), got)
 	back, err := Load(path)
 	if err != nil {
 		t.Fatal(err)

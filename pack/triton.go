@@ -107,7 +107,7 @@ func Triton(dir string, m Model) error {
 			return err
 		}
 		if m.Manifest != nil {
-			if err := fsx.WriteJSON(filepath.Join(tmp, "manifest.json"), m.Manifest); err != nil {
+			if err := fsx.WriteJSON(filepath.Join(tmp, engine.ManifestFile), m.Manifest); err != nil {
 				return err
 			}
 		}

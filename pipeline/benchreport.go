@@ -36,7 +36,7 @@ func (all *Runnables) BenchReport(t *trial.Trial, out *trial.Outcome, command st
 		}
 	}
 	for _, r := range all.Engines {
-		d.Engines = append(d.Engines, r.reported())
+		d.Engines = append(d.Engines, r.Reported())
 	}
 	d.Judge()
 	return d

@@ -11,15 +11,12 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/BurntSushi/toml"
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
-	"github.com/trtforge/trtforge/engine/local"
-	"github.com/trtforge/trtforge/engine/rtx"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -233,135 +230,6 @@ func (c *Config) resolve(dir string) {
 			c.Workload.Scenarios[i].Weight = 1
 		}
 	}
-}
-
-// check is everything that can be wrong before any work.
-func (c *Config) check() []error {
-	var errs []error
-	bad := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
-	if c.Model.Path == "" {
-		bad("[model] path is missing: the directory of a checkpoint")
-	}
-	if !slices.Contains([]export.Cache{export.Concat, export.Static}, c.Model.Cache) {
-		bad("[model] cache %q: want concat or static", c.Model.Cache)
-	}
-	if c.Model.Capacity < 0 || c.Model.Capacity > 0 && c.Model.Cache != export.Static {
-		bad("[model] capacity %d: it is the columns of a static cache, and of nothing else", c.Model.Capacity)
-	}
-	if len(c.Workload.Scenarios) == 0 {
-		bad("no [[workload.scenario]]: without shapes there is nothing to build profiles for")
-	}
-	seen := map[string]bool{}
-	for i, s := range c.Workload.Scenarios {
-		if s.Name == "" || seen[s.Name] {
-			bad("[[workload.scenario]] number %d: name %q is empty or taken", i+1, s.Name)
-		}
-		seen[s.Name] = true
-		if s.Batch < 1 || s.PromptTokens < 1 || s.NewTokens < 1 {
-			bad("scenario %q: batch, prompt_tokens and new_tokens must be 1 or more", s.Name)
-		}
-		if s.Weight < 0 || math.IsNaN(s.Weight) || math.IsInf(s.Weight, 0) {
-			bad("scenario %q: weight %v is not a share", s.Name, s.Weight)
-		}
-	}
-	if !slices.Contains([]profiles.Mode{profiles.Cached, profiles.Uncached, profiles.Both}, c.Workload.Mode) {
-		bad("[workload] mode %q: want cached, uncached or both", c.Workload.Mode)
-	}
-	if c.Workload.Chunk < 0 {
-		bad("[workload] chunk %d: want the tokens of a prompt that one pass takes, or 0 for all", c.Workload.Chunk)
-	}
-	if c.Workload.PaddedPast {
-		bad("[workload] padded_past: this version measures prompts with nothing before them; `trtforge profiles derive` plans for it")
-	}
-	if !slices.Contains(profiles.Strategies, c.Profiles.Strategy) {
-		bad("[profiles] strategy %q: want %s", c.Profiles.Strategy, strings.Join(profiles.Strategies, ", "))
-	}
-	if !slices.Contains([]string{"", "decode", "prefill", "median"}, c.Profiles.Opt) {
-		bad("[profiles] opt %q: want decode, prefill or median", c.Profiles.Opt)
-	}
-	errs = append(errs, c.checkEngines()...)
-	errs = append(errs, c.Quantize.check()...)
-	errs = append(errs, c.checkText()...)
-	if c.Run.Threads < 0 || c.Run.Repetitions < 1 || c.Text.Samples < 1 || c.Text.Window < 0 || c.Profiles.MaxProfiles < 0 {
-		bad("[run] threads, repetitions, [text] window, samples and [profiles] max_profiles must not be negative")
-	}
-	if _, err := trial.ParseUntil(c.Run.Until); err != nil {
-		bad("[run] until %w", err)
-	}
-	if c.Run.Warmup != nil && *c.Run.Warmup < 0 {
-		bad("[run] warmup %d: want 0 or more, or leave it out", *c.Run.Warmup)
-	}
-	if _, err := c.Run.timeout(); err != nil {
-		bad("[run] timeout: %w", err)
-	}
-	if _, err := c.Run.memory(); err != nil {
-		bad("[run] memory_limit: %w", err)
-	}
-	return errs
-}
-
-func (c *Config) checkEngines() []error {
-	var errs []error
-	if len(c.Engines) == 0 {
-		errs = append(errs, errors.New("no [[engine]]: name at least one backend and precision"))
-	}
-	seen := map[string]bool{}
-	precisions := []engine.Precision{engine.FP32, engine.FP16, engine.BF16, engine.INT8, engine.W8}
-	for _, e := range c.Engines {
-		if backends := append([]string{"ortcpu", "rtx"}, local.Backends()...); !slices.Contains(backends, e.Backend) {
-			errs = append(errs, fmt.Errorf("[[engine]] backend %q: want one of %s", e.Backend, strings.Join(backends, ", ")))
-		}
-		if !slices.Contains(precisions, e.Precision) {
-			errs = append(errs, fmt.Errorf("[[engine]] precision %q: want fp32, fp16, bf16, int8 or w8", e.Precision))
-		}
-		if e.Backend == "ortcpu" && e.Precision == engine.BF16 {
-			errs = append(errs, errors.New("[[engine]] ortcpu-bf16: ONNX Runtime's CPU has no BF16 products; rtx has"))
-		}
-		if seen[e.Name()] {
-			errs = append(errs, fmt.Errorf("[[engine]] %s is asked for twice", e.Name()))
-		}
-		if e.Backend == "rtx" {
-			if err := rtx.CheckTarget(e.Target); err != nil {
-				errs = append(errs, fmt.Errorf("[[engine]] %s: %w", e.Name(), err))
-			}
-		}
-		if e.Backend == local.CUDA && (e.Precision == engine.INT8 || e.Precision == engine.W8) {
-			errs = append(errs, fmt.Errorf("[[engine]] %s: the CUDA provider multiplies such graphs in float; orttrt and rtx do not", e.Name()))
-		}
-		if e.Backend != "rtx" && e.Target != "" {
-			errs = append(errs, fmt.Errorf("[[engine]] %s: target belongs to rtx", e.Name()))
-		}
-		seen[e.Name()] = true
-	}
-	for precision, limits := range c.Gates {
-		if err := gate.CheckPrecision(precision); err != nil {
-			errs = append(errs, err)
-		}
-		if err := gate.Check(precision, limits); err != nil {
-			errs = append(errs, err)
-		}
-	}
-	return errs
-}
-
-func (c *Config) checkText() []error {
-	var errs []error
-	quantized := slices.ContainsFunc(c.Engines, func(e EngineConfig) bool { return e.Precision == engine.INT8 })
-	if quantized && c.Text.Calibrate == "" {
-		errs = append(errs, errors.New("[text] calibrate is missing: an int8 engine is calibrated on real text"))
-	}
-	if c.Text.Evaluate == "" {
-		errs = append(errs, errors.New("[text] evaluate is missing: no engine is let out without a perplexity"))
-	}
-	for _, p := range [][2]string{{"[model] path", c.Model.Path}, {"[text] calibrate", c.Text.Calibrate}, {"[text] evaluate", c.Text.Evaluate}, {"[reference] bundle", c.Reference.Bundle}, {"[workload] trace", c.Workload.Trace}} {
-		if p[1] == "" {
-			continue
-		}
-		if _, err := os.Stat(p[1]); err != nil {
-			errs = append(errs, fmt.Errorf("%s: %w", p[0], err))
-		}
-	}
-	return errs
 }
 
 // timeout is the limit of one job; 0 where the file gives none.

@@ -10,7 +10,7 @@
 // not run again, so a run resumes where a kill, a Ctrl-C or a full disk ended it,
 // and a second run only verifies. [Plan] says what would run and why.
 //
-// The stages live in the other rooms; this one knows their order, what each
-// depends on, and the runtimes they share. It never runs two heavy jobs at once:
-// they would disturb each other's figures.
+// What a stage does is in task and the rooms below it; this one knows the order of
+// the stages, what each depends on, and the runtimes they share. It never runs two
+// heavy jobs at once: they would disturb each other's figures.
 package pipeline

@@ -22,13 +22,11 @@ import (
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
 
-const (
-	noGPU    = "a TensorRT-RTX plan runs on an RTX GPU only"
-	unitByte = "bytes"
-)
+const unitByte = "bytes"
 
 // finish gathers what the stages left, judges it and writes the report.
 func (j *job) finish() (*Result, error) {
@@ -122,7 +120,7 @@ func (j *job) gather(d *report.Data) error {
 		if e.validate == nil {
 			continue
 		}
-		r, err := readRows(e.validate.path(rowsFile))
+		r, err := rows.ReadFile(e.validate.path(rowsFile))
 		if err != nil {
 			return err
 		}
@@ -131,7 +129,7 @@ func (j *job) gather(d *report.Data) error {
 		}
 		d.Rows = append(d.Rows, r...)
 	}
-	noise, err := Noise(j.reference.dir)
+	noise, err := task.Noise(j.reference.dir)
 	if err != nil {
 		return err
 	}
@@ -139,7 +137,7 @@ func (j *job) gather(d *report.Data) error {
 	if j.bench == nil {
 		return nil
 	}
-	r, err := readRows(j.bench.path(rowsFile))
+	r, err := rows.ReadFile(j.bench.path(rowsFile))
 	d.Rows = append(d.Rows, r...)
 	return err
 }

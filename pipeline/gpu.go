@@ -14,6 +14,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/task"
 )
 
 // planned tells whether engines of a backend have profiles.
@@ -43,7 +44,7 @@ func idleFor(e *engineStage) string {
 	if e.lacks != "" {
 		return e.lacks
 	}
-	return idleHere(context.Background(), e.Backend, e.Target)
+	return task.IdleHere(context.Background(), e.Backend, e.Target)
 }
 
 // needs is what a machine lacks, by the names that doctor knows: "needs cuda, gpu".

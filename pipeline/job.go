@@ -14,17 +14,11 @@ import (
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
-	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/worker"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
-
-// Runtimes gives a stage the runtime that it needs ("ort", "rtx", "reference").
-// One that is not there is an error of class missing.
-type Runtimes interface {
-	Get(ctx context.Context, name string) (runtimes.Runtime, error)
-}
 
 // job is one run of a pipeline: its stages, and the processes that they share.
 // Each runtime has one process, started by the first stage that needs it.
@@ -86,7 +80,7 @@ func (j *job) ids(path string) ([]int, error) {
 	if ids, known := j.texts[path]; known {
 		return ids, nil
 	}
-	ids, err := Tokens(j.tokenizer, path)
+	ids, err := task.Tokens(j.tokenizer, path)
 	if err != nil {
 		return nil, err
 	}
@@ -97,7 +91,7 @@ func (j *job) ids(path string) ([]int, error) {
 // text is a file's tokens, to be compared with those of another.
 func (j *job) text(path string) (calib.Text, error) {
 	ids, err := j.ids(path)
-	return TextOf(j.tokenizer, path, ids), err
+	return task.TextOf(j.tokenizer, path, ids), err
 }
 
 // client is the ONNX Runtime child.

@@ -3,26 +3,16 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"io"
 	"maps"
 	"os"
 	"path/filepath"
 
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
-	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
-
-// runtimeText is all versions of a runtime.
-func runtimeText(name string) string {
-	if r, ok := runtimes.Find(name); ok && len(r.Versions) > 0 {
-		return r.VersionText()
-	}
-	return runtimes.Pinned()[name]
-}
 
 // layOutMeasurements adds the reference, the validation of each engine that runs
 // here, and one stage that times them all in turn.
@@ -39,11 +29,11 @@ func (j *job) layOutMeasurements() {
 		params["source"] = "recorded"
 		runtime = ""
 		files["bundle"], files["bundle data"] = filepath.Join(bundle, validate.HeaderFile), filepath.Join(bundle, validate.DataFile)
-		if noise := filepath.Join(bundle, NoiseFile); exists(noise) {
+		if noise := filepath.Join(bundle, task.NoiseFile); exists(noise) {
 			files["bundle noise"] = noise
 		}
 	} else {
-		params["source"] = "live, " + runtimeText("reference")
+		params["source"] = "live, " + runtimes.TextOf("reference")
 	}
 	j.reference = j.add(&stage{name: "reference", revision: 3, runtime: runtime, files: files, params: params, run: j.runReference})
 	var timed []*stage
@@ -54,7 +44,7 @@ func (j *job) layOutMeasurements() {
 		}
 		on := map[string]string{"onnxruntime": runtimes.VersionOf("ort")}
 		if e.Backend != "ortcpu" {
-			on = map[string]string{"gpu": firstGPU(context.Background()).String()}
+			on = map[string]string{"gpu": task.FirstGPU(context.Background()).String()}
 			gpu = on
 		}
 		measured := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed)}
@@ -83,15 +73,7 @@ func (j *job) layOutMeasurements() {
 	}
 }
 
-func writeRows(path, createdBy string, all []rows.Row) error {
-	return fsx.WriteFile(path, func(w io.Writer) error { return rows.Write(w, createdBy, all) })
-}
-
-func readRows(path string) ([]rows.Row, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fsx.Explain("reading rows", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	return rows.Read(f, path)
+func exists(path string) bool {
+	_, err := os.Stat(path)
+	return err == nil
 }

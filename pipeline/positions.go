@@ -1,20 +1,18 @@
 package pipeline
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/task"
 )
 
 // fits refuses, before any work, a workload or a window that is longer than the
 // checkpoint has positions, or a static cache columns. A config.json that does not
 // tell is left to the export.
 func fits(c *Config) error {
-	positions := positionsOf(c.Model.Path)
+	positions, _ := task.Positions(c.Model.Path)
 	if n := int(c.Model.Capacity); n > 0 {
 		if positions > 0 && n > positions {
 			return fault.New(fault.Usage, "checking pipeline", "[model] capacity",
@@ -31,24 +29,4 @@ func fits(c *Config) error {
 		return fmt.Errorf("with [model] capacity = %d: %w", positions, err)
 	}
 	return err
-}
-
-// positionsOf is the checkpoint's longest sequence, by the names that
-// transformers has for it; 0 = not known.
-func positionsOf(dir string) int {
-	b, err := os.ReadFile(filepath.Join(dir, "config.json"))
-	if err != nil {
-		return 0
-	}
-	var config struct {
-		Positions int `json:"n_positions"`
-		Longest   int `json:"max_position_embeddings"` // has the last word, as in export
-	}
-	if json.Unmarshal(b, &config) != nil {
-		return 0
-	}
-	if config.Longest > 0 {
-		return config.Longest
-	}
-	return config.Positions
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
+	"github.com/trtforge/trtforge/task"
 )
 
 const searchFile = "search.json"
@@ -235,7 +236,7 @@ func (j *job) quantize(m *onnx.Model, p quant.Precision, table, found *stage, di
 		if chosen, err = readSearch(found.path(searchFile)); err != nil {
 			return err
 		}
-		r.Choices, r.ChosenBy = Choices(chosen), "the search"
+		r.Choices, r.ChosenBy = task.Choices(chosen), "the search"
 	}
 	out, err := quant.Apply(m, ranges, r)
 	if err != nil {
@@ -245,7 +246,7 @@ func (j *job) quantize(m *onnx.Model, p quant.Precision, table, found *stage, di
 	if err != nil {
 		return err
 	}
-	AddEffects(d, chosen)
+	task.AddEffects(d, chosen)
 	return quant.Write(dir, j.options.CreatedBy, out, d, j.config.bindings...)
 }
 
@@ -285,7 +286,7 @@ func (j *job) runSearch(ctx context.Context, table *stage, dir string, p progres
 		return err
 	}
 	return j.open(j.graph(j.export), func(m *onnx.Model) error {
-		found, _, err := Search{
+		found, _, err := task.Search{
 			Model: m, Contract: c, Table: ranges, Recipe: j.recipe(quant.INT8), IDs: ids, Windows: j.config.Quantize.Windows,
 			Gate: j.config.Quantize.gate(), Threads: j.threads, Dir: dir,
 		}.Run(ctx, client, p)

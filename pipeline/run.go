@@ -12,6 +12,7 @@ import (
 	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
+	"github.com/trtforge/trtforge/task"
 )
 
 // Options are what a run takes from the command line rather than from its file.
@@ -21,7 +22,7 @@ type Options struct {
 	// Progress opens a counter for the stage of that name; nil watches nothing.
 	Progress func(stage string) Bar
 	// Runtimes installs or finds what a stage needs.
-	Runtimes Runtimes
+	Runtimes task.Runtimes
 	// Store is where engines are built and found again; nil is one in [output] dir.
 	Store *store.Store
 }

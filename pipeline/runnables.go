@@ -14,16 +14,17 @@ import (
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/task"
 )
 
 // Runnables are what a command line names to be measured.
 type Runnables struct {
-	Engines []*Runnable
+	Engines []*task.Runnable
 	Config  *Config  // of the pipeline file among the arguments; nil without one
 	Skipped []string // engines of a pipeline that this machine cannot run, with the reason
 }
 
-// OpenRunnables finds what arguments name: engines and graphs as [OpenRunnable]
+// OpenRunnables finds what arguments name: engines and graphs as [task.OpenRunnable]
 // does, a pipeline file (one at most), which stands for the engines that it built,
 // and the output directory of one, likewise. Names must differ.
 func OpenRunnables(args []string, s *store.Store, threads int) (*Runnables, error) {
@@ -69,7 +70,7 @@ func (all *Runnables) add(arg string, s *store.Store, threads int) error {
 	if all.Config != nil && dir == all.Config.Output.Dir {
 		return fault.New(fault.Input, "opening engines", arg, "it has built no engine yet", "run `trtforge run "+arg+"` first")
 	}
-	r, err := OpenRunnable(arg, s, threads)
+	r, err := task.OpenRunnable(arg, s, threads)
 	if err == nil {
 		all.Engines = append(all.Engines, r)
 	}
@@ -95,11 +96,11 @@ func (all *Runnables) pipeline(dir string, threads int) error {
 		case err != nil:
 			return err
 		}
-		if why := Idle(context.Background(), m); why != "" {
+		if why := task.Idle(context.Background(), m); why != "" {
 			all.Skipped = append(all.Skipped, e.Name()+": "+why)
 			continue
 		}
-		r, err := engineIn(path)
+		r, err := task.EngineIn(path)
 		if err != nil {
 			return fmt.Errorf("opening %s: %w", e.Name(), err)
 		}

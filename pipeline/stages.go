@@ -11,6 +11,7 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -19,17 +20,18 @@ import (
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/task"
 )
 
 // The files that stages hand to each other.
 const (
 	modelFile        = "model.onnx"
-	contractFile     = "contract.json"
+	contractFile     = contract.File
 	planFile         = "plan.json"
 	tableFile        = "table.json"
 	observationsFile = "observations.json"
 	decisionsFile    = "decisions.json"
-	manifestFile     = "manifest.json"
+	manifestFile     = engine.ManifestFile
 	rowsFile         = "rows.jsonl"
 )
 
@@ -140,7 +142,7 @@ func (j *job) runProfiles(_ context.Context, dir string, _ progress.Counter) err
 		return err
 	}
 	w := j.config.Workload
-	if _, err := w.Open(profiles.TraceOptions{Tokens: TextTokens(j.config.Model.Path)}, c.MaxPositions); err != nil {
+	if _, err := w.Open(profiles.TraceOptions{Tokens: task.TextTokens(j.config.Model.Path)}, c.MaxPositions); err != nil {
 		return err
 	}
 	p, err := profiles.Derive(c, w, profiles.Options{
@@ -197,12 +199,12 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 		if err != nil {
 			return err
 		}
-		r := Calibration{
-			Model: m, Contract: c, IDs: Widen(ids), Observe: observe, Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
+		r := task.Calibration{
+			Model: m, Contract: c, IDs: task.Widen(ids), Observe: observe, Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
 			Windows: calib.PlanOptions{Samples: j.config.Text.Samples, Seed: j.config.Run.Seed},
 		}
-		r.Windows.Prefill, r.Windows.Decode = Windows(c.MaxPositions)
-		seen, err := Calibrate(ctx, client, r, p)
+		r.Windows.Prefill, r.Windows.Decode = task.Windows(c.MaxPositions)
+		seen, err := task.Calibrate(ctx, client, r, p)
 		if err != nil {
 			return err
 		}
@@ -224,7 +226,7 @@ func (j *job) observe(m *onnx.Model) (names []string, err error) {
 		names = quant.Observe(targets)
 	}
 	if j.wants(inHalf) {
-		return withRanged(m, names)
+		return task.WithRanged(m, names)
 	}
 	return names, nil
 }
@@ -237,15 +239,6 @@ func (j *job) apart(fitted, measured string) error {
 		return err
 	}
 	return calib.Overlap(a, b)
-}
-
-// Widen copies token ids into the width that graphs are fed in.
-func Widen(ids []int) []int64 {
-	wide := make([]int64, len(ids))
-	for i, id := range ids {
-		wide[i] = int64(id)
-	}
-	return wide
 }
 
 // encode is v as the text of a parameter.

@@ -17,6 +17,7 @@ import (
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/task"
 )
 
 // turnsDir holds the samples of a bench stage that is under way, so that a run that
@@ -42,7 +43,7 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 		return err
 	}
 	timeout, memory := j.limits(0)
-	processes := &Processes{Runtimes: j.options.Runtimes, Log: func(name string) (io.Writer, error) { return j.log("bench-" + name) }, Timeout: timeout, Memory: memory}
+	processes := &task.Processes{Runtimes: j.options.Runtimes, Log: func(name string) (io.Writer, error) { return j.log("bench-" + name) }, Timeout: timeout, Memory: memory}
 	defer func() { _ = processes.Close() }()
 	systems, err := processes.Systems(ctx, engines)
 	if err != nil {
@@ -69,44 +70,26 @@ func (j *job) runBench(ctx context.Context, dir string, p progress.Counter) erro
 	return fsx.Explain("removing", turns, os.RemoveAll(turns))
 }
 
-// leastRequests is how many requests of a trace are drawn at least: fewer say little
-// of it, however few repetitions are asked for.
-const leastRequests = 10
-
-// NewDraw draws requests of a trace for so many repetitions.
-func NewDraw(repetitions int, seed uint64) *bench.Draw {
-	return bench.NewDraw(max(repetitions, leastRequests), seed)
-}
-
 // Requests are those of the workload's trace and distribution that are measured, as
 // many as there are repetitions, drawn by the seed; none where there is neither. A
 // request that is longer than positions is an error of class usage unless the
 // workload leaves it out.
 func (c *Config) Requests(positions, repetitions int, seed uint64) ([]bench.Request, error) {
 	w := c.Workload
-	draw := NewDraw(repetitions, seed)
-	if _, err := w.Open(profiles.TraceOptions{Tokens: TextTokens(c.Model.Path), Each: draw.Add}, positions); err != nil {
+	draw := task.NewDraw(repetitions, seed)
+	if _, err := w.Open(profiles.TraceOptions{Tokens: task.TextTokens(c.Model.Path), Each: draw.Add}, positions); err != nil {
 		return nil, err
 	}
 	if err := w.Fit(positions); err != nil {
 		return nil, err
 	}
-	err := DrawLengths(w, positions, draw)
+	err := task.DrawLengths(w, positions, draw)
 	return draw.Requests, err
 }
 
-// DrawLengths draws as many requests as a trace would leave from the workload's
-// distribution, where it has one.
-func DrawLengths(w profiles.Workload, positions int, draw *bench.Draw) error {
-	if w.Lengths == "" {
-		return nil
-	}
-	return profiles.DrawLengths(w.Lengths, draw.Size(), draw.Seed(), positions, draw.Add)
-}
-
 // runnables are the engines of the pipeline that run here.
-func (j *job) runnables() ([]*Runnable, error) {
-	var all []*Runnable
+func (j *job) runnables() ([]*task.Runnable, error) {
+	var all []*task.Runnable
 	for _, e := range j.engines {
 		if e.validate == nil {
 			continue
@@ -121,12 +104,12 @@ func (j *job) runnables() ([]*Runnable, error) {
 }
 
 // runnable is an engine of the pipeline as a job runs it.
-func (j *job) runnable(e *engineStage) (*Runnable, error) {
+func (j *job) runnable(e *engineStage) (*task.Runnable, error) {
 	m, err := engine.LoadManifest(e.build.path(manifestFile))
 	if err != nil {
 		return nil, err
 	}
-	r := &Runnable{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Manifest: m, Dir: e.build.dir}
+	r := &task.Runnable{Name: e.Name(), Backend: e.Backend, Precision: e.Precision, Manifest: m, Dir: e.build.dir}
 	r.Model = jobs.Model{Path: e.build.path(m.File), Threads: j.threads, Optimize: ort.OptimizeAll}
 	if m.Steps != "" {
 		r.Model.Steps = e.build.path(m.Steps)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/BurntSushi/toml"
 
-	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -53,21 +52,5 @@ func LoadWorkload(path string) (profiles.Workload, error) {
 func beside(p *string, dir string) {
 	if *p != "" && !filepath.IsAbs(*p) {
 		*p = filepath.Join(dir, *p)
-	}
-}
-
-// TextTokens counts tokens with the tokenizer of a model's directory, which is
-// read when the first text is met: most traces hold lengths.
-func TextTokens(dir string) func(text string) (int, error) {
-	var t *bpe.Tokenizer
-	return func(text string) (int, error) {
-		if t == nil {
-			var err error
-			if t, err = bpe.Load(dir); err != nil {
-				return 0, err
-			}
-		}
-		ids, err := t.Encode(text)
-		return len(ids), err
 	}
 }

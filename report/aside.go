@@ -1,7 +1,6 @@
 package report
 
 import (
-	"fmt"
 	"strings"
 )
 
@@ -25,23 +24,20 @@ func (a Aside) Long() bool { return len(a.Lines) > 40 }
 // Markdown is the aside as a section.
 func (a Aside) Markdown() string {
 	b := &strings.Builder{}
-	fmt.Fprintf(b, "## %s\n\n", a.Title)
+	under(b, a.Title)
 	for _, text := range a.Text {
 		b.WriteString(text + "\n\n")
 	}
 	if len(a.Head) == 0 {
 		return b.String()
 	}
-	t := table{head: a.Head, left: make([]bool, len(a.Head))}
-	for i := range t.left {
-		t.left[i] = true
-	}
+	t := newTable(strings.Repeat("l", len(a.Head)), a.Head...)
 	for _, line := range a.Lines {
 		cells := make([]string, len(a.Head))
 		for i := range min(len(line), len(cells)) {
 			cells[i] = strings.Join(strings.Fields(line[i]), " ")
 		}
-		t.lines = append(t.lines, cells)
+		t.add(cells...)
 	}
 	t.write(b)
 	return b.String()

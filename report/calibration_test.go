@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/internal/golden"
 )
 
 // sampleCalibration is a model of four layers, one of whose layer norms has
@@ -67,19 +65,7 @@ func TestCalibrationGolden(t *testing.T) {
 	if err := CalibrationHTML(&b, sampleCalibration()); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", "calibration.html")
-	if *update {
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Errorf("the page differs from the golden file (go test ./report -update after a look at it):\n%s", d)
-	}
+	golden.Check(t, filepath.Join("testdata", "calibration.html"), b.Bytes())
 	for _, part := range []string{"1 of 16 ranges were still moving", "channel 42, 31.0×", "Channel 42 of /h.2/ln_1", "/h.3/mlp/Gelu_output_0 · after 64 samples"} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("the page lacks %q", part)

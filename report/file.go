@@ -50,7 +50,7 @@ func (d Data) MarshalJSON() ([]byte, error) {
 // Write writes the data into a results directory: rows.jsonl, report.json,
 // report.html and report.md. The directory must exist.
 func Write(dir string, d Data) error {
-	if err := fsx.WriteFile(filepath.Join(dir, RowsFile), func(w io.Writer) error { return rows.Write(w, d.CreatedBy, d.Rows) }); err != nil {
+	if err := rows.WriteFile(filepath.Join(dir, RowsFile), d.CreatedBy, d.Rows); err != nil {
 		return err
 	}
 	if len(d.Runs) == 1 {
@@ -185,16 +185,11 @@ func Parse(r io.Reader, path string) (*Data, error) {
 // readRows are the rows of a directory, or those of its samples where a benchmark
 // did not come to an end; nil where it has neither.
 func readRows(dir string) ([]rows.Row, error) {
-	path := filepath.Join(dir, RowsFile)
-	f, err := os.Open(path)
-	if err == nil {
-		defer func() { _ = f.Close() }()
-		return rows.Read(f, path)
-	}
+	all, err := rows.ReadFile(filepath.Join(dir, RowsFile))
 	if !errors.Is(err, os.ErrNotExist) {
-		return nil, fsx.Explain("reading rows", path, err)
+		return all, err
 	}
-	path = filepath.Join(dir, SamplesFile)
+	path := filepath.Join(dir, SamplesFile)
 	s, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil

@@ -3,13 +3,11 @@ package report
 import (
 	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/profiles"
 )
 
@@ -37,19 +35,7 @@ func TestProfilesGolden(t *testing.T) {
 	if err := ProfilesHTML(&b, sampleProfiles(t)); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", "profiles.html")
-	if *update {
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Errorf("the page differs from the golden file (go test ./report -update after a look at it):\n%s", d)
-	}
+	golden.Check(t, filepath.Join("testdata", "profiles.html"), b.Bytes())
 	for _, part := range []string{"uncovered", "past_key_values.*.key", "lie inside no profile"} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("the page lacks %q", part)

@@ -2,13 +2,11 @@ package report
 
 import (
 	"bytes"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
 	"github.com/trtforge/trtforge/rows"
@@ -52,19 +50,7 @@ func TestQuantizationGolden(t *testing.T) {
 	if err := QuantizationHTML(&b, sampleQuantization()); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join("testdata", "quantization.html")
-	if *update {
-		if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Errorf("the page differs from the golden file (go test ./report -update after a look at it):\n%s", d)
-	}
+	golden.Check(t, filepath.Join("testdata", "quantization.html"), b.Bytes())
 	for _, part := range []string{"4 of 5 matrix products INT8", "/qkv&lt;a", `class="gate"`, "did not see"} {
 		if !strings.Contains(b.String(), part) {
 			t.Errorf("the page lacks %q", part)

@@ -4,29 +4,24 @@ import (
 	"bytes"
 	"encoding/xml"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"math"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/gate"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/rows"
 	"github.com/trtforge/trtforge/validate"
 )
-
-var update = flag.Bool("update", false, "write the golden files again")
 
 // sample is a report such as the demo makes: three engines that ran, three that
 // wait for a GPU. Its numbers are made up.
@@ -150,22 +145,7 @@ func TestGolden(t *testing.T) {
 		if err := write(&b, sample()); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", name)
-		if *update {
-			if err := os.MkdirAll("testdata", 0o755); err != nil {
-				t.Fatal(err)
-			}
-			if err := os.WriteFile(path, b.Bytes(), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if d := cmp.Diff(string(want), b.String()); d != "" {
-			t.Errorf("%s differs from the golden file (go test ./report -update after a look at it):\n%s", name, d)
-		}
+		golden.Check(t, filepath.Join("testdata", name), b.Bytes())
 	}
 }
 

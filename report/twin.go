@@ -21,36 +21,28 @@ func (d *Data) evidence(b *strings.Builder) {
 	d.rateTable(b)
 	d.planTable(b)
 	if c := d.calibrated(); c != nil {
-		fmt.Fprintf(b, "## Calibration\n\n%s\n\n", c.About)
+		under(b, "Calibration")
+		fmt.Fprintf(b, "%s\n\n", c.About)
 	}
-	for i, q := range d.quantized() {
-		if i == 0 {
-			b.WriteString("## Quantization\n\n")
-		}
-		fmt.Fprintf(b, "- %s: %s\n", q.Engine, q.About)
+	var quantized []string
+	for _, q := range d.quantized() {
+		text := q.Engine + ": " + q.About
 		for _, k := range q.Kept {
-			fmt.Fprintf(b, "  - %d stay float, %s: %s\n", k.N, k.Reason, k.What)
+			text += fmt.Sprintf("\n  - %d stay float, %s: %s", k.N, k.Reason, k.What)
 		}
-		if i == len(d.quantized())-1 {
-			b.WriteString("\n")
-		}
+		quantized = append(quantized, text)
 	}
+	listed(b, "Quantization", quantized)
 	d.builtTable(b)
 }
 
 // scoreTable is one line an engine and path.
 func (d *Data) scoreTable(b *strings.Builder) {
-	all := d.scores()
-	if len(all) == 0 {
-		return
+	t := newTable("ll", "Engine", "Path", "Perplexity", "Change", "95 %", "KL mean", "KL 99 %", "Top-1", "Greedy match", "Tokens")
+	for _, s := range d.scores() {
+		t.add(s.Engine, s.Phase, s.Perplexity, s.Change, s.ChangeSpan, s.KL, s.KL99, s.Top1, s.Greedy, s.Rows)
 	}
-	b.WriteString("## Accuracy against PyTorch FP32\n\n")
-	t := table{head: []string{"Engine", "Path", "Perplexity", "Change", "95 %", "KL mean", "KL 99 %", "Top-1", "Greedy match", "Tokens"}, left: make([]bool, 10)}
-	t.left[0], t.left[1] = true, true
-	for _, s := range all {
-		t.lines = append(t.lines, []string{s.Engine, s.Phase, s.Perplexity, s.Change, s.ChangeSpan, s.KL, s.KL99, s.Top1, s.Greedy, s.Rows})
-	}
-	t.write(b)
+	t.section(b, "Accuracy against PyTorch FP32")
 }
 
 // quarters are the parts of a window that the twin tells apart.
@@ -62,8 +54,7 @@ func (d *Data) positionTable(b *strings.Builder) {
 	if len(engines) == 0 {
 		return
 	}
-	b.WriteString("## Perplexity and KL divergence by position in the window\n\n")
-	t := table{head: []string{"Engine"}, left: []bool{true}}
+	t := newTable("l", "Engine")
 	for i, e := range engines {
 		nll, _ := rows.Find(d.Rows, e.Name, "", phase, validate.NLLByPosition)
 		kl, _ := rows.Find(d.Rows, e.Name, "", phase, validate.KLByPosition)
@@ -71,7 +62,7 @@ func (d *Data) positionTable(b *strings.Builder) {
 		line := []string{e.Name}
 		for k := range loss.y {
 			if i == 0 {
-				t.head, t.left = append(t.head, "about "+count(int64(loss.x[k]))), append(t.left, false)
+				t.head, t.align = append(t.head, "about "+count(int64(loss.x[k]))), t.align+"r"
 			}
 			cell := significant4(loss.y[k])
 			if k < len(far.y) {
@@ -79,42 +70,52 @@ func (d *Data) positionTable(b *strings.Builder) {
 			}
 			line = append(line, cell)
 		}
-		t.lines = append(t.lines, line)
+		t.add(line...)
 	}
-	t.write(b)
+	t.section(b, "Perplexity and KL divergence by position in the window")
 }
 
-// rateTable is one line a scenario, a column an engine.
+// latencyTable is the times of each scenario.
+func (d *Data) latencyTable(b *strings.Builder) {
+	time := func(engine, scenario, phase, name string) string {
+		return d.timeMark(engine, scenario, phase, name).text
+	}
+	d.pairTable(b, "Latency, medians: first token / each further token", bench.TTFT, bench.TPOT, time)
+}
+
+// rateTable is the tokens per second of each scenario.
 func (d *Data) rateTable(b *strings.Builder) {
-	engines := d.measured(bench.PrefillRate)
-	if len(engines) == 0 {
-		return
-	}
-	b.WriteString("## Throughput, tokens per second: prefill / decode\n\n")
-	names := labels(engines)
-	t := table{head: []string{"Scenario", "Batch × prompt + new"}, left: make([]bool, 2+len(engines))}
-	t.left[0] = true
-	for _, e := range engines {
-		t.head = append(t.head, names[e.Name])
-	}
 	rate := func(engine, scenario, phase, name string) string {
 		if r, ok := rows.Find(d.Rows, engine, scenario, phase, name); ok {
 			return grouped(r.Value)
 		}
 		return dash
 	}
+	d.pairTable(b, "Throughput, tokens per second: prefill / decode", bench.PrefillRate, bench.DecodeRate, rate)
+}
+
+// pairTable is one line a scenario with a figure of prefill and one of decode for each
+// engine.
+func (d *Data) pairTable(b *strings.Builder, title, prefill, decode string, show func(engine, scenario, phase, name string) string) {
+	engines := d.measured(prefill)
+	names := labels(engines)
+	t := newTable("l", "Scenario", "Batch × prompt + new")
+	for _, e := range engines {
+		t.head = append(t.head, names[e.Name])
+	}
+	t.align = "l" + strings.Repeat("r", len(t.head)-1)
 	for _, s := range d.scenarios() {
 		line, some := []string{s.Name, shapeOf(s)}, false
 		for _, e := range engines {
-			cell := rate(e.Name, s.Name, bench.Prefill, bench.PrefillRate) + " / " + rate(e.Name, s.Name, bench.Decode, bench.DecodeRate)
-			some = some || cell != dash+" / "+dash
-			line = append(line, cell)
+			first, next := show(e.Name, s.Name, bench.Prefill, prefill), show(e.Name, s.Name, bench.Decode, decode)
+			some = some || first != dash || next != dash
+			line = append(line, first+" / "+next)
 		}
 		if some {
-			t.lines = append(t.lines, line)
+			t.add(line...)
 		}
 	}
-	t.write(b)
+	t.section(b, title)
 }
 
 // planTable is the proof, and one line a profile.
@@ -123,26 +124,22 @@ func (d *Data) planTable(b *strings.Builder) {
 	if len(all) == 0 {
 		return
 	}
-	fmt.Fprintf(b, "## Shapes and profiles\n\n%s\n\n", or(d.proof(), "The plan has no demand."))
-	t := table{head: []string{"Profile", "Batch", "New tokens a run", "Past tokens", "Shapes served"}, left: []bool{true, false, false, false, false}}
+	under(b, "Shapes and profiles")
+	fmt.Fprintf(b, "%s\n\n", or(d.proof(), "The plan has no demand."))
+	t := newTable("l", "Profile", "Batch", "New tokens a run", "Past tokens", "Shapes served")
 	for _, l := range all {
-		t.lines = append(t.lines, []string{fmt.Sprintf("%d · %s", l.Index, l.Name), l.Batch, l.Seq, l.Past, fmt.Sprint(l.Shapes)})
+		t.add(fmt.Sprintf("%d · %s", l.Index, l.Name), l.Batch, l.Seq, l.Past, fmt.Sprint(l.Shapes))
 	}
 	t.write(b)
 }
 
 // builtTable is one line an engine that was built.
 func (d *Data) builtTable(b *strings.Builder) {
-	all := d.built()
-	if len(all) == 0 {
-		return
+	t := newTable("lllrrlll", "Engine", "Asked", "Got", "Size", "Build time", "Builder", "Target", "Key")
+	for _, e := range d.built() {
+		t.add(e.Name, e.Requested, e.Achieved, e.Size, e.Time, e.Builder, e.Target, "`"+e.Key+"`")
 	}
-	b.WriteString("## What was built\n\n")
-	t := table{head: []string{"Engine", "Asked", "Got", "Size", "Build time", "Builder", "Target", "Key"}, left: []bool{true, true, true, false, false, true, true, true}}
-	for _, e := range all {
-		t.lines = append(t.lines, []string{e.Name, e.Requested, e.Achieved, e.Size, e.Time, e.Builder, e.Target, "`" + e.Key + "`"})
-	}
-	t.write(b)
+	t.section(b, "What was built")
 }
 
 // origin is where the figures of each run come from.
@@ -151,7 +148,7 @@ func (d *Data) origin(b *strings.Builder) {
 	if len(all) == 0 {
 		return
 	}
-	b.WriteString("## Where the figures come from\n\n")
+	under(b, "Where the figures come from")
 	for _, r := range all {
 		if len(all) > 1 {
 			fmt.Fprintf(b, "### %s\n\n", or(r.Name, "a run"))

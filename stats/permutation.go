@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"fmt"
 	"math"
 	"math/big"
 )
@@ -52,12 +51,8 @@ func Permutation(a, b []float64, seed uint64) Test {
 // PairedPermutation tests whether the mean of the differences a[i]-b[i] is zero, by
 // giving them other signs. Statistic is that mean; P as in Permutation.
 func PairedPermutation(a, b []float64, seed uint64) Test {
-	t, ok := newTest(a, b)
+	t, ok := newPairs(a, b)
 	if !ok {
-		return t
-	}
-	if len(a) != len(b) {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("%d and %d samples make no pairs", len(a), len(b)))
 		return t
 	}
 	d := make([]float64, len(a))

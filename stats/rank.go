@@ -1,6 +1,7 @@
 package stats
 
 import (
+	"fmt"
 	"math"
 	"slices"
 
@@ -68,6 +69,15 @@ func newTest(a, b []float64) (t Test, ok bool) {
 		return t, false
 	}
 	return t, true
+}
+
+// newPairs is newTest of samples that belong together one by one.
+func newPairs(a, b []float64) (t Test, ok bool) {
+	if t, ok = newTest(a, b); ok && len(a) != len(b) {
+		t.Warnings = append(t.Warnings, fmt.Sprintf("%d and %d samples make no pairs", len(a), len(b)))
+		return t, false
+	}
+	return t, ok
 }
 
 // rank is the rank of each value, from 1, ties at the mean of theirs, and how many

@@ -1,7 +1,6 @@
 package stats
 
 import (
-	"fmt"
 	"math"
 	"slices"
 )
@@ -24,12 +23,8 @@ func Wilcoxon(a, b []float64) Test { return WilcoxonWith(a, b, DropZeros) }
 // differences the distribution is exact, ties included; beyond it is normal with a
 // correction for ties.
 func WilcoxonWith(a, b []float64, zeros Zeros) Test {
-	t, ok := newTest(a, b)
+	t, ok := newPairs(a, b)
 	if !ok {
-		return t
-	}
-	if len(a) != len(b) {
-		t.Warnings = append(t.Warnings, fmt.Sprintf("%d and %d samples make no pairs", len(a), len(b)))
 		return t
 	}
 	ranks, plus, ties := signedRanks(a, b, zeros)

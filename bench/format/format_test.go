@@ -4,23 +4,19 @@ import (
 	"bytes"
 	"encoding/csv"
 	"encoding/json"
-	"flag"
 	"math"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
 	"golang.org/x/perf/benchfmt"
 	"golang.org/x/perf/benchmath"
 
 	"github.com/trtforge/trtforge/bench"
+	"github.com/trtforge/trtforge/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files")
 
 // run is two engines at a scenario, one of them in two modes and with a failure.
 func run() Run {
@@ -59,17 +55,7 @@ func written(t *testing.T, name string) string {
 
 func TestGolden(t *testing.T) {
 	for _, name := range Names {
-		path := filepath.Join("testdata", name+".golden")
-		got := written(t, name)
-		if *update {
-			if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if diff := cmp.Diff(string(want), got); diff != "" || err != nil {
-			t.Errorf("%s: error %v (-want +got):\n%s", name, err, diff)
-		}
+		golden.Check(t, filepath.Join("testdata", name+".golden"), written(t, name))
 	}
 	if err := Write(&bytes.Buffer{}, "xml", run()); err == nil || !strings.Contains(err.Error(), "benchfmt") {
 		t.Errorf("an unknown format gives %v", err)

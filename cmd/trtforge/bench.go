@@ -22,6 +22,7 @@ import (
 	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/report"
+	"github.com/trtforge/trtforge/task"
 )
 
 // BenchOptions are the flags of bench.
@@ -163,7 +164,7 @@ func runBench(ctx context.Context, o BenchOptions, g *globals, args []string) er
 	if t.Text, err = o.prompts(engines.Config); err != nil {
 		return err
 	}
-	processes := &pipeline.Processes{Runtimes: &locate{g: g, install: o.Setup}, Timeout: -1}
+	processes := &task.Processes{Runtimes: &locate{g: g, install: o.Setup}, Timeout: -1}
 	defer func() { _ = processes.Close() }()
 	if t.Systems, err = processes.Systems(ctx, engines.Engines); err != nil {
 		return err
@@ -222,7 +223,7 @@ func (o *BenchOptions) print(g *globals, r format.Run) error {
 }
 
 // described is an engine as formats tell of it.
-func described(r *pipeline.Runnable) format.Engine {
+func described(r *task.Runnable) format.Engine {
 	e := format.Engine{Name: r.Name, Backend: r.Backend, Precision: string(r.Precision), File: r.Model.Path}
 	if r.Manifest != nil {
 		e.Bytes = r.Manifest.Bytes

@@ -13,6 +13,7 @@ import (
 	"github.com/trtforge/trtforge/internal/text"
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/task"
 )
 
 // cases are what is to be measured: by the flags, else by the pipeline file, else a
@@ -47,11 +48,11 @@ func (o *BenchOptions) workload(g *globals, engines *pipeline.Runnables, repetit
 		requests, err := c.Requests(positions, repetitions, o.Seed)
 		return c.Workload, requests, err
 	}
-	draw := pipeline.NewDraw(repetitions, o.Seed)
+	draw := task.NewDraw(repetitions, o.Seed)
 	flags.each = draw.Add
 	w, _, err := flags.Read(g, positions)
 	if err == nil {
-		err = pipeline.DrawLengths(w, positions, draw)
+		err = task.DrawLengths(w, positions, draw)
 	}
 	return w, draw.Requests, err
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // CalibrateOptions are the flags of calibrate.
@@ -187,8 +187,8 @@ func (o CalibrateOptions) check() error {
 }
 
 // request is the calibration that the flags ask for, without where it goes.
-func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path string) (pipeline.Calibration, error) {
-	prefill, decode := pipeline.Windows(c.MaxPositions)
+func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path string) (task.Calibration, error) {
+	prefill, decode := task.Windows(c.MaxPositions)
 	if len(o.Prefill) > 0 {
 		prefill = o.Prefill
 	}
@@ -198,7 +198,7 @@ func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path stri
 	case c.Layers == 0: // without a cache there are no decode steps
 		decode = 0
 	}
-	r := pipeline.Calibration{
+	r := task.Calibration{
 		Model: m, Contract: c, Random: o.Text.Random > 0, Threads: o.Threads, CreatedBy: createdBy(),
 		Windows: calib.PlanOptions{Samples: o.Samples, Prefill: prefill, Decode: decode, Batch: o.Batch, Seed: o.Seed},
 	}
@@ -213,13 +213,13 @@ func (o CalibrateOptions) request(m *onnx.Model, c *contract.Contract, path stri
 			return r, err
 		}
 	}
-	also := make([]pipeline.Also, len(o.Also))
+	also := make([]task.Also, len(o.Also))
 	for i, a := range o.Also {
-		if also[i] = pipeline.Also(a); !slices.Contains(pipeline.Alsos, also[i]) {
-			return r, fault.New(fault.Usage, "", "", fmt.Sprintf("--also %q", a), fmt.Sprintf("want some of %v", pipeline.Alsos))
+		if also[i] = task.Also(a); !slices.Contains(task.Alsos, also[i]) {
+			return r, fault.New(fault.Usage, "", "", fmt.Sprintf("--also %q", a), fmt.Sprintf("want some of %v", task.Alsos))
 		}
 	}
-	if r.Observe, err = pipeline.Observed(m, also...); err != nil {
+	if r.Observe, err = task.Observed(m, also...); err != nil {
 		return r, err
 	}
 	r.IDs, err = o.Text.ids(filepath.Dir(path), path, c.Vocab, o.Seed)
@@ -242,7 +242,7 @@ func (o CalibrateOptions) state() string {
 }
 
 // run calibrates in a child of its own.
-func (o CalibrateOptions) run(ctx context.Context, g *globals, r pipeline.Calibration) (*calib.Observations, error) {
+func (o CalibrateOptions) run(ctx context.Context, g *globals, r task.Calibration) (*calib.Observations, error) {
 	runtime, err := (&locate{g: g, install: o.Setup}).Get(ctx, "ort")
 	if err != nil {
 		return nil, err
@@ -256,7 +256,7 @@ func (o CalibrateOptions) run(ctx context.Context, g *globals, r pipeline.Calibr
 	}
 	defer func() { _ = client.Close() }()
 	bar := g.bars.open("calibrate")
-	seen, err := pipeline.Calibrate(ctx, client, r, bar)
+	seen, err := task.Calibrate(ctx, client, r, bar)
 	bar.Done(err)
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)

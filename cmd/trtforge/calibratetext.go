@@ -12,7 +12,7 @@ import (
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/text"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // CalibrationText are the flags that name what is calibrated on.
@@ -67,19 +67,19 @@ func (o CalibrationText) ids(dir, model string, vocab int, seed uint64) ([]int64
 		return nil, err
 	}
 	for _, path := range o.Text {
-		ids, err := pipeline.Tokens(t, path)
+		ids, err := task.Tokens(t, path)
 		if err != nil {
 			return nil, err
 		}
-		texts = append(texts, pipeline.TextOf(t, path, ids))
+		texts = append(texts, task.TextOf(t, path, ids))
 	}
 	var evaluated calib.Text
 	if o.Evaluate != "" {
-		ids, err := pipeline.Tokens(t, o.Evaluate)
+		ids, err := task.Tokens(t, o.Evaluate)
 		if err != nil {
 			return nil, err
 		}
-		evaluated = pipeline.TextOf(t, o.Evaluate, ids)
+		evaluated = task.TextOf(t, o.Evaluate, ids)
 	}
 	var all []int64
 	for _, one := range texts {

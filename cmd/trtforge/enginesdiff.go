@@ -75,7 +75,7 @@ func manifestOf(arg string, open opener) (*engine.Manifest, error) {
 		if err := store.Prove(arg); err != nil {
 			return nil, err
 		}
-		arg = filepath.Join(arg, "manifest.json")
+		arg = filepath.Join(arg, engine.ManifestFile)
 	}
 	return engine.LoadManifest(arg)
 }

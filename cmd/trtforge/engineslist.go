@@ -181,7 +181,7 @@ func writeEngine(w io.Writer, e *store.Entry) error {
 	if err := t.Flush(); err != nil || len(m.Profiles) == 0 {
 		return err
 	}
-	c, _ := contract.Load(filepath.Join(e.Dir, store.ContractFile)) // only some have one
+	c, _ := contract.Load(filepath.Join(e.Dir, contract.File)) // only some have one
 	_, _ = fmt.Fprintln(w)
 	return writeProfiles(w, &loadedProfiles{Profiles: m.Profiles}, rolesOf(c), false)
 }

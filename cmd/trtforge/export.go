@@ -91,7 +91,7 @@ func runExport(opts ExportOptions, g *globals, dir string) error {
 		return err
 	}
 	c.CreatedBy = createdBy()
-	if err := c.Save(filepath.Join(opts.Out, "contract.json")); err != nil {
+	if err := c.Save(filepath.Join(opts.Out, contract.File)); err != nil {
 		return err
 	}
 	out.Bytes, out.Layers, out.Heads, out.Vocab = m.Size(), c.Layers, c.Heads, c.Vocab

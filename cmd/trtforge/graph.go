@@ -80,7 +80,7 @@ func graphFile(path string) (string, error) {
 	if err != nil || !info.IsDir() {
 		return path, fsx.Explain("reading model", path, err)
 	}
-	for _, name := range []string{"model.onnx", "contract.json"} {
+	for _, name := range []string{"model.onnx", contract.File} {
 		if _, err := os.Stat(filepath.Join(path, name)); err == nil {
 			return filepath.Join(path, name), nil
 		}

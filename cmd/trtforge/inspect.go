@@ -14,6 +14,7 @@ import (
 
 	"github.com/trtforge/trtforge/calib/tableio"
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -121,7 +122,7 @@ func fileIn(path string) (string, error) {
 	if err != nil || !info.IsDir() {
 		return path, nil // headOf says what is wrong with it
 	}
-	if manifest := filepath.Join(path, "manifest.json"); store.IsEngine(path) {
+	if manifest := filepath.Join(path, engine.ManifestFile); store.IsEngine(path) {
 		return manifest, nil
 	}
 	weights := filepath.Join(path, "model.safetensors")

@@ -115,7 +115,7 @@ func writeContext(w io.Writer, c planfile.Context) error {
 // isEngineManifest knows the manifest of an engine that lies there with its seal. A
 // manifest alone is shown as what it has left to show, its profiles.
 func isEngineManifest(name string, head []byte) bool {
-	return jsonOf(formManifest)(name, head) && filepath.Base(name) == "manifest.json" && store.IsEngine(filepath.Dir(name))
+	return jsonOf(formManifest)(name, head) && filepath.Base(name) == engine.ManifestFile && store.IsEngine(filepath.Dir(name))
 }
 
 // inspectEngine shows an engine of a directory, proved.

@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -152,7 +153,7 @@ func apart(inputs, files, dirs []place) error {
 // people edit it where it stands.
 func within(dirs []place) (files []place) {
 	for _, d := range dirs {
-		for _, name := range []string{quant.ModelFile, quant.ModelFile + ".data", quant.ContractFile, quant.TableFile} {
+		for _, name := range []string{quant.ModelFile, quant.ModelFile + ".data", contract.File, quant.TableFile} {
 			files = append(files, place{d.name, filepath.Join(d.path, name)})
 		}
 	}

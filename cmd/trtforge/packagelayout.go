@@ -18,7 +18,7 @@ func packTriton(o PackageOptions, path, dir string, open opener) error {
 	if o.Release == "" {
 		return fault.New(fault.Usage, "", "", "a repository needs --release", "name the release of Triton that will serve it, for instance 24.08")
 	}
-	if err := onlyOwn(dir, o.Name, "README.md", "manifest.json", "verdicts.json", pack.Checksums); err != nil {
+	if err := onlyOwn(dir, o.Name, "README.md", engine.ManifestFile, "verdicts.json", pack.Checksums); err != nil {
 		return err
 	}
 	s, err := o.openSource(path, open)

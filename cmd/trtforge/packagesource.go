@@ -75,7 +75,7 @@ func (s *source) beside() error {
 	if p := s.entry.Manifest.Profiles; len(p) > 0 {
 		s.plan = &profiles.Plan{Profiles: p}
 	}
-	path := filepath.Join(s.entry.Dir, store.ContractFile)
+	path := filepath.Join(s.entry.Dir, contract.File)
 	if _, err := os.Stat(path); err != nil {
 		return nil
 	}
@@ -152,7 +152,7 @@ func (s *source) result(dir, name string) error {
 	if s.graph, err = graphOf(dir, made); err != nil {
 		return err
 	}
-	if s.contract, err = contract.Load(filepath.Join(filepath.Dir(s.graph), "contract.json")); err != nil {
+	if s.contract, err = contract.Load(filepath.Join(filepath.Dir(s.graph), contract.File)); err != nil {
 		return err
 	}
 	s.plan, err = profiles.Load(filepath.Join(dir, "stages", "profiles", "plan.json"))
@@ -163,7 +163,7 @@ func (s *source) result(dir, name string) error {
 // could build it: of one that needs a GPU only its graph is there.
 func (s *source) made(dir string) (*engine.Manifest, error) {
 	if !store.IsEngine(dir) {
-		return engine.LoadManifest(filepath.Join(dir, "manifest.json"))
+		return engine.LoadManifest(filepath.Join(dir, engine.ManifestFile))
 	}
 	var err error
 	if s.entry, err = whole(dir); err != nil {

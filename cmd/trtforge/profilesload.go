@@ -141,7 +141,7 @@ func readProfiles(path string, in io.Reader) (string, []byte, error) {
 		return "standard input", b, err
 	}
 	if info, err := os.Stat(path); err == nil && info.IsDir() {
-		for _, name := range []string{"manifest.json", "plan.json"} {
+		for _, name := range []string{engine.ManifestFile, "plan.json"} {
 			inside := filepath.Join(path, name)
 			if _, err := os.Stat(inside); err == nil {
 				return readProfiles(inside, in)

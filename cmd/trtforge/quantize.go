@@ -18,9 +18,9 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
+	"github.com/trtforge/trtforge/task"
 )
 
 // QuantizeOptions are the flags of quantize.
@@ -182,7 +182,7 @@ func (o QuantizeOptions) finish(g *globals, m *onnx.Model, table *calib.Table, r
 	if err != nil {
 		return err
 	}
-	pipeline.AddEffects(d, found)
+	task.AddEffects(d, found)
 	bound, err := bindings(o.Bind)
 	if err != nil {
 		return err

@@ -15,9 +15,9 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/text"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/quant"
 	"github.com/trtforge/trtforge/quant/search"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -118,7 +118,7 @@ func (o QuantizeOptions) search(ctx context.Context, g *globals, path string, m 
 	if measured.Roles == nil {
 		measured.Roles = []quant.Role{quant.QKV, quant.AttnOut, quant.FC1, quant.FC2}
 	}
-	s := pipeline.Search{
+	s := task.Search{
 		Model: m, Contract: c, Table: table, Recipe: measured, IDs: ids, Windows: o.Measure.Windows, Length: o.Measure.Length,
 		Parts: o.Measure.Parts, Gate: o.Measure.Gate, Budget: o.Measure.Budget, Threads: o.Measure.Threads, Dir: o.Out,
 	}
@@ -134,7 +134,7 @@ func (o QuantizeOptions) search(ctx context.Context, g *globals, path string, m 
 		return nil, context.Cause(ctx)
 	}
 	if err == nil && o.Measure.Search {
-		r.Choices, r.ChosenBy = pipeline.Choices(found), "the search"
+		r.Choices, r.ChosenBy = task.Choices(found), "the search"
 	}
 	return found, err
 }
@@ -158,16 +158,16 @@ func (o MeasureOptions) ids(path string) ([]int, error) {
 		return nil, err
 	}
 	if o.Text != "" {
-		if ids, err = pipeline.Tokens(t, o.Text); err != nil || o.Calibration == "" {
+		if ids, err = task.Tokens(t, o.Text); err != nil || o.Calibration == "" {
 			return ids, err
 		}
-		measured = pipeline.TextOf(t, o.Text, ids)
+		measured = task.TextOf(t, o.Text, ids)
 	}
-	seen, err := pipeline.Tokens(t, o.Calibration)
+	seen, err := task.Tokens(t, o.Calibration)
 	if err != nil {
 		return nil, err
 	}
-	return ids, calib.Overlap(pipeline.TextOf(t, o.Calibration, seen), measured)
+	return ids, calib.Overlap(task.TextOf(t, o.Calibration, seen), measured)
 }
 
 // load loads the tokenizer that is named, or the one beside the model.

@@ -4,25 +4,16 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
 	"time"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/trtforge/trtforge/engine"
-	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/gate"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/jobs"
-	"github.com/trtforge/trtforge/internal/ort"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/report"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // ValidateOptions are the flags of validate.
@@ -129,33 +120,6 @@ Perplexities of different conventions are not comparable:
 	return c
 }
 
-// limit is a flag that sets one of the limits.
-type limit struct {
-	of   gate.Limits
-	name string
-}
-
-// Set is how pflag hands over the value.
-func (l limit) Set(s string) error {
-	v, err := strconv.ParseFloat(s, 64)
-	if err != nil || !(v > 0) || math.IsInf(v, 0) {
-		return fmt.Errorf("%q is not a number above 0", s)
-	}
-	l.of[l.name] = v
-	return nil
-}
-
-// String is the value; pflag shows no default for an empty one.
-func (l limit) String() string {
-	if v, ok := l.of[l.name]; ok {
-		return fmt.Sprint(v)
-	}
-	return ""
-}
-
-// Type is what help calls the value.
-func (l limit) Type() string { return "number" }
-
 // check finds flags that contradict each other.
 func (o *ValidateOptions) check(args []string) error {
 	usage := func(cause, fix string) error { return fault.New(fault.Usage, "", "", cause, fix) }
@@ -228,152 +192,4 @@ func runValidate(ctx context.Context, o ValidateOptions, g *globals, args []stri
 	out.runnables = v.engines
 	out.judge(limits)
 	return errors.Join(out.write(o, g), out.print(g), out.err(g))
-}
-
-// limits are those of the file, else the study's, with the flags' above them.
-func (o *ValidateOptions) limits() (map[string]gate.Limits, error) {
-	limits := map[string]gate.Limits{}
-	if o.Gate != "" {
-		var err error
-		if limits, err = gate.ReadFile(o.Gate); err != nil {
-			return nil, err
-		}
-	} else {
-		limits = gate.Study(limits)
-	}
-	for _, precision := range []string{"fp32", "fp16", "bf16", "int8", "w8"} {
-		for name, l := range o.Limits {
-			if limits[precision] == nil {
-				limits[precision] = gate.Limits{}
-			}
-			limits[precision][name] = l
-		}
-	}
-	return limits, nil
-}
-
-// open finds the engines that the arguments name.
-func (v *validation) open(ctx context.Context, args []string) error {
-	s, err := openStore(v.g, v.o.Store, store.View)
-	if err != nil {
-		return err
-	}
-	var errs []error
-	for _, arg := range args {
-		for _, part := range v.parts(arg) {
-			r, idle := pipeline.NotHere(ctx, part)
-			if !idle {
-				r, err = pipeline.OpenRunnable(part, s, v.o.Threads)
-			}
-			if err == nil && r.Backend == pipeline.PyTorch {
-				err = fault.New(fault.Usage, "naming", part, "it is a checkpoint, and PyTorch in FP32 is what engines are held to", "name an engine or an .onnx file, and the checkpoint with --model")
-			}
-			if err == nil && slices.ContainsFunc(v.engines, func(e *pipeline.Runnable) bool { return e.Name == r.Name }) {
-				err = fault.New(fault.Usage, "naming", part, "two engines are called "+r.Name, "name them apart: NAME="+part)
-			}
-			errs = append(errs, err)
-			if err == nil {
-				v.engines = append(v.engines, r)
-			}
-		}
-	}
-	return errors.Join(errs...)
-}
-
-// parts are the engines of a pipeline's output directory, or the argument itself.
-// Its bundle is the reference where none is named.
-func (v *validation) parts(arg string) []string {
-	stages := filepath.Join(arg, "stages")
-	found, err := filepath.Glob(filepath.Join(stages, "engine", "*", "manifest.json"))
-	if err != nil || len(found) == 0 {
-		return []string{arg}
-	}
-	if v.o.Reference == "" {
-		v.o.Reference = filepath.Join(stages, "reference")
-	}
-	for i, path := range found {
-		found[i] = filepath.Base(filepath.Dir(path)) + "=" + filepath.Dir(path)
-	}
-	return found
-}
-
-// run measures every engine that runs here.
-func (v *validation) run(ctx context.Context) (*validated, error) {
-	out := &validated{Reference: v.bundle.Header, Source: v.source(), createdBy: createdBy()}
-	if v.o.Windows > 0 {
-		out.Windows = min(v.o.Windows, v.bundle.Windows)
-	}
-	noise, err := pipeline.Noise(v.p.Dir)
-	if err != nil {
-		return nil, err
-	}
-	out.rows = noise
-	for _, r := range v.engines {
-		e := validatedEngine{Name: r.Name, Backend: r.Backend, Precision: string(r.Precision)}
-		if e.Calibrated, err = pipeline.CalibratedOn(r); err != nil {
-			return nil, err
-		}
-		all, idle, err := v.engine(ctx, r)
-		if err != nil {
-			return nil, err
-		}
-		if e.Idle = idle; idle != "" {
-			out.Engines = append(out.Engines, e)
-			continue
-		}
-		out.rows = append(out.rows, all...)
-		if len(validate.Flaws(all, r.Name)) == 0 {
-			out.rows = append(out.rows, pipeline.Floor(r, all)...)
-		}
-		out.Engines = append(out.Engines, e)
-		if v.o.Tensors != "" {
-			if err := v.tensors(ctx, r, out); err != nil {
-				return nil, err
-			}
-		}
-	}
-	return out, nil
-}
-
-// tensors compares a Q/DQ graph's tensors with the FP32 graph's.
-func (v *validation) tensors(ctx context.Context, r *pipeline.Runnable, out *validated) error {
-	if r.Precision != engine.INT8 && r.Precision != engine.W8 || r.Backend != "ortcpu" { // a plan has no tensors to look at
-		return nil
-	}
-	bar := v.g.bars.open(r.Name + " tensors")
-	length := min(v.bundle.Convention.Length-1, 256)
-	all, err := jobs.Tensors(ctx, v.p.ORT, jobs.TensorsRequest{Model: r.Model, Reference: v.o.Tensors, IDs: v.p.Beginning(), Length: length, Windows: 4, Dir: v.p.Temp}, bar)
-	bar.Done(err)
-	if err == nil {
-		out.Tensors = append(out.Tensors, engineTensors{r.Name, all})
-	}
-	return err
-}
-
-// validation is one run of the command.
-type validation struct {
-	o       ValidateOptions
-	g       *globals
-	locate  *locate
-	engines []*pipeline.Runnable
-	bundle  *validate.Bundle
-	p       pipeline.Validation
-	ort     *ort.Client
-	pytorch func() error // closes it
-	temp    string
-}
-
-func (v *validation) close() {
-	if v.bundle != nil {
-		_ = v.bundle.Close()
-	}
-	if v.ort != nil {
-		_ = v.ort.Close()
-	}
-	if v.pytorch != nil {
-		_ = v.pytorch()
-	}
-	if v.temp != "" {
-		_ = os.RemoveAll(v.temp)
-	}
 }

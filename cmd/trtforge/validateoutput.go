@@ -13,9 +13,9 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -31,7 +31,7 @@ type validated struct {
 
 	rows      []rows.Row
 	createdBy string
-	runnables []*pipeline.Runnable   // Engines
+	runnables []*task.Runnable       // Engines
 	limits    map[string]gate.Limits // that the verdicts are about
 }
 
@@ -80,7 +80,7 @@ func (v *validated) results(dir string, threads int) error {
 		return err
 	}
 	b := v.Reference
-	r := pipeline.Results{
+	r := task.Results{
 		Command: commandLine(), CreatedBy: v.createdBy, Created: now(), Engines: v.runnables, Idle: map[string]string{}, Limits: v.limits, Rows: v.rows, Machine: &m,
 		Inputs: []report.Fact{
 			{Name: "reference", Value: "PyTorch FP32, " + v.Source}, {Name: "convention", Value: b.Convention.String()}, {Name: "scored tokens", Value: fmt.Sprint(b.Rows)},

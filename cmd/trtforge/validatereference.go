@@ -17,7 +17,7 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/text"
 	"github.com/trtforge/trtforge/internal/worker"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -44,7 +44,7 @@ func (v *validation) prepare(ctx context.Context) (err error) {
 	if err := v.unseen(ctx, ids); err != nil {
 		return err
 	}
-	v.p = pipeline.Validation{IDs: ids, Text: validate.IDsDigest(ids), Windows: v.o.Windows, Seed: v.o.Seed, Temp: v.temp, Model: v.o.Model, Threads: v.o.Threads}
+	v.p = task.Validation{IDs: ids, Text: validate.IDsDigest(ids), Windows: v.o.Windows, Seed: v.o.Seed, Temp: v.temp, Model: v.o.Model, Threads: v.o.Threads}
 	for _, r := range v.engines {
 		err = errors.Join(err, v.p.Unseen(r))
 	}
@@ -97,7 +97,7 @@ func (v *validation) recorded(ids []int) (err error) {
 	}
 	c := v.bundle.Convention
 	if v.o.Convention != "" || v.o.Window != 0 {
-		if c, err = pipeline.ConventionOf(v.o.Convention, v.o.Window, 0, v.o.Model); err != nil {
+		if c, err = task.ConventionOf(v.o.Convention, v.o.Window, 0, v.o.Model); err != nil {
 			return err
 		}
 	}
@@ -146,11 +146,11 @@ func (v *validation) record(ctx context.Context) (err error) {
 
 // recordInto records a bundle of the text, or of its first windows.
 func (v *validation) recordInto(ctx context.Context, ids []int, dir string) error {
-	positions, err := pipeline.Positions(v.o.Model)
+	positions, err := task.Positions(v.o.Model)
 	if err != nil {
 		return err
 	}
-	c, err := pipeline.ConventionOf(v.o.Convention, v.o.Window, positions, v.o.Model)
+	c, err := task.ConventionOf(v.o.Convention, v.o.Window, positions, v.o.Model)
 	if err != nil {
 		return err
 	}
@@ -158,8 +158,8 @@ func (v *validation) recordInto(ctx context.Context, ids []int, dir string) erro
 	if c.Count(len(ids)) == 0 {
 		return c.Short(len(ids))
 	}
-	r := pipeline.Recording{Model: v.o.Model, IDs: ids, Convention: c, Threads: v.o.Threads, CreatedBy: createdBy(), Noise: !v.o.NoNoise, Seed: v.o.Seed}
-	if r.Digests, err = pipeline.ReferenceDigests(v.o.Model, v.o.Text, ids); err != nil {
+	r := task.Recording{Model: v.o.Model, IDs: ids, Convention: c, Threads: v.o.Threads, CreatedBy: createdBy(), Noise: !v.o.NoNoise, Seed: v.o.Seed}
+	if r.Digests, err = task.ReferenceDigests(v.o.Model, v.o.Text, ids); err != nil {
 		return err
 	}
 	pytorch, err := v.torch()(ctx)
@@ -167,7 +167,7 @@ func (v *validation) recordInto(ctx context.Context, ids []int, dir string) erro
 		return err
 	}
 	bar := v.g.bars.open("reference")
-	err = fsx.WriteDir(dir, func(tmp string) error { return pipeline.Record(ctx, pytorch, r, tmp, bar) })
+	err = fsx.WriteDir(dir, func(tmp string) error { return task.Record(ctx, pytorch, r, tmp, bar) })
 	bar.Done(err)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
@@ -210,7 +210,7 @@ func (v *validation) timeout() time.Duration {
 // byte-level BPE, else PyTorch's.
 func (v *validation) ids(ctx context.Context, path, ids string) ([]int, error) {
 	if ids == "" {
-		return pipeline.TokensOf(ctx, v.o.Model, path, v.temp, v.torch())
+		return task.TokensOf(ctx, v.o.Model, path, v.temp, v.torch())
 	}
 	wide, err := text.IDs(ids)
 	narrow := make([]int, len(wide))
@@ -229,12 +229,12 @@ func (v *validation) unseen(ctx context.Context, ids []int) error {
 	if err != nil {
 		return err
 	}
-	calibrated := calib.Text{Name: v.o.Calibration, IDs: pipeline.Widen(seen)}
-	evaluated := calib.Text{Name: v.o.Text + v.o.IDs, IDs: pipeline.Widen(ids)}
+	calibrated := calib.Text{Name: v.o.Calibration, IDs: task.Widen(seen)}
+	evaluated := calib.Text{Name: v.o.Text + v.o.IDs, IDs: task.Widen(ids)}
 	if t, err := bpe.Load(v.o.Model); err == nil { // else PyTorch has made the tokens, and they are counted
-		calibrated = pipeline.TextOf(t, v.o.Calibration, seen)
+		calibrated = task.TextOf(t, v.o.Calibration, seen)
 		if v.o.Text != "" {
-			evaluated = pipeline.TextOf(t, v.o.Text, ids)
+			evaluated = task.TextOf(t, v.o.Text, ids)
 		}
 	}
 	return calib.Overlap(calibrated, evaluated)

@@ -9,8 +9,8 @@ import (
 	"text/tabwriter"
 
 	"github.com/trtforge/trtforge/gate"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/task"
 	"github.com/trtforge/trtforge/validate"
 )
 
@@ -110,7 +110,7 @@ func (v *validated) names() []string {
 	for _, e := range v.Engines {
 		all = append(all, e.Name)
 	}
-	return append(all, pipeline.NoiseBF16, pipeline.NoiseORT)
+	return append(all, task.NoiseBF16, task.NoiseORT)
 }
 
 // figures are those of an engine on one path.

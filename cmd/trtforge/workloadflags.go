@@ -10,6 +10,7 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/profiles"
+	"github.com/trtforge/trtforge/task"
 )
 
 // WorkloadFlags say what a deployment will be asked for: the flags that every
@@ -89,7 +90,7 @@ func (o *WorkloadFlags) Read(g *globals, positions int) (profiles.Workload, []pr
 	o.over(&w)
 	read := profiles.TraceOptions{SkipBad: o.SkipBad, Each: o.each}
 	if o.Tokenizer != "" {
-		read.Tokens = pipeline.TextTokens(o.Tokenizer)
+		read.Tokens = task.TextTokens(o.Tokenizer)
 	}
 	problems, err := w.Open(read, positions)
 	if err != nil {

@@ -40,17 +40,10 @@ func (f Fake) Build(ctx context.Context, r engine.Request, dir string, p progres
 	if err := f.write(ctx, path, model, p); err != nil {
 		return nil, err
 	}
-	digest, err := fsx.Digest(path)
-	m := &engine.Manifest{
-		Kind: "manifest", SchemaVersion: engine.SchemaVersion, Key: engine.Key(r, f.Revision()), Backend: r.Backend,
-		Precision: r.Precision, Achieved: engine.FP32, ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: f.Revision(), Target: r.Target,
-		File: "engine", Bytes: int64(len(model)), FileDigest: digest, Layers: map[string]int{"gemm fp32": 1},
-		Measured: engine.Measured{BuildMS: 1},
-	}
-	if r.Plan != nil {
-		m.Profiles = r.Plan.Profiles
-	}
-	return m, err
+	m := engine.NewManifest(r, f.Revision(), "")
+	m.Achieved, m.File, m.Layers = engine.FP32, filepath.Base(path), map[string]int{"gemm fp32": 1}
+	m.Measured.BuildMS = 1
+	return m, m.Weigh(dir)
 }
 
 // write writes b in pieces and takes the fake's time.

@@ -2,10 +2,7 @@ package ortcpu
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -13,7 +10,6 @@ import (
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
@@ -106,33 +102,12 @@ func (b *Builder) optimise(ctx context.Context, r engine.Request, dir string, p 
 }
 
 func (b *Builder) manifest(r engine.Request, dir string, made census, measured engine.Measured) (*engine.Manifest, error) {
-	m := &engine.Manifest{
-		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
-		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: r.Precision,
-		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: file, Layers: made.layers, Measured: measured,
-	}
-	if r.Plan != nil {
-		m.Profiles = r.Plan.Profiles
-	}
+	m := engine.NewManifest(r, b.Revision(), b.CreatedBy)
+	m.File, m.Layers, m.Measured = file, made.layers, measured
 	if n := made.layers["gemm fp32"]; r.Precision == engine.FP16 && n > 0 {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%d matrix products compute in FP32: the CPU rounds weights and tensors to FP16, not the arithmetic", n))
 	}
-	for _, name := range []string{file, file + ".data"} {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) && name != file {
-			continue // all weights are small enough to stand in the graph
-		}
-		if err != nil {
-			return nil, fsx.Explain("reading", name, err)
-		}
-		m.Bytes += info.Size()
-		if name != file {
-			m.Files = append(m.Files, name)
-		}
-	}
-	var err error
-	m.FileDigest, err = fsx.Digest(filepath.Join(dir, file))
-	return m, err
+	return m, m.Weigh(dir, file+".data") // which is not there where all weights stand in the graph
 }
 
 // look takes the census of a model on disk, which is refused as class input where

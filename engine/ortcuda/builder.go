@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -22,7 +21,6 @@ import (
 // Child is an ONNX Runtime child that serves [JobBuild]; an *ort.Client is one.
 type Child interface {
 	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
-	Peak() int64
 	Close() error
 }
 
@@ -84,7 +82,7 @@ func (b *Builder) Build(ctx context.Context, r engine.Request, dir string, p pro
 	if got.Version != b.ONNXRuntime {
 		return nil, fault.New(fault.Runtime, "building", r.Model, fmt.Sprintf("the library is ONNX Runtime %s, not %s", got.Version, b.ONNXRuntime), "run `trtforge setup trt` and build again")
 	}
-	return b.manifest(r, dir, got, child.Peak())
+	return b.manifest(r, dir, got)
 }
 
 // Check is nil where the builder would take a request, by everything that can be
@@ -178,7 +176,7 @@ func onGPU(all []ort.Subgraph, numbers map[string]bool) (layers map[string]int, 
 	return layers, onCPU, nil
 }
 
-func (b *Builder) manifest(r engine.Request, dir string, got buildResult, peak int64) (*engine.Manifest, error) {
+func (b *Builder) manifest(r engine.Request, dir string, got buildResult) (*engine.Manifest, error) {
 	floats, err := numbers(filepath.Join(dir, file))
 	if err != nil {
 		return nil, err
@@ -187,32 +185,14 @@ func (b *Builder) manifest(r engine.Request, dir string, got buildResult, peak i
 	if err != nil {
 		return nil, err
 	}
-	m := &engine.Manifest{
-		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy, Key: engine.Key(r, b.Revision()),
-		Backend: r.Backend, Precision: r.Precision, Achieved: r.Precision, ModelDigest: r.ModelDigest, KVScale: r.KVScale(),
-		Builder: b.Revision(), File: file, Log: logFile, Layers: layers,
-		Measured: engine.Measured{BuildMS: got.BuildMS + got.VerifyMS, PeakBytes: peak,
-			Phases: []engine.Phase{{Name: "optimise", MS: got.BuildMS}, {Name: "verify", MS: got.VerifyMS}}},
-	}
-	if r.Plan != nil {
-		m.Profiles = r.Plan.Profiles
+	m := engine.NewManifest(r, b.Revision(), b.CreatedBy)
+	m.File, m.Log, m.Layers = file, logFile, layers
+	m.Measured = engine.Measured{
+		BuildMS: got.BuildMS + got.VerifyMS, PeakBytes: got.PeakBytes,
+		Phases: []engine.Phase{{Name: "optimise", MS: got.BuildMS}, {Name: "verify", MS: got.VerifyMS}},
 	}
 	if onCPU > 0 {
 		m.Warnings = append(m.Warnings, fmt.Sprintf("%d nodes run on the CPU: the arithmetic of shapes", onCPU))
 	}
-	for _, name := range []string{file, file + ".data"} {
-		info, err := os.Stat(filepath.Join(dir, name))
-		if errors.Is(err, fs.ErrNotExist) && name != file {
-			continue // all weights are small enough to stand in the graph
-		}
-		if err != nil {
-			return nil, fsx.Explain("reading", name, err)
-		}
-		m.Bytes += info.Size()
-		if name != file {
-			m.Files = append(m.Files, name)
-		}
-	}
-	m.FileDigest, err = fsx.Digest(filepath.Join(dir, file))
-	return m, err
+	return m, m.Weigh(dir, file+".data") // which is not there where all weights stand in the graph
 }

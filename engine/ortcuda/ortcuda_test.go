@@ -35,7 +35,6 @@ type fakeChild struct {
 	env []string
 }
 
-func (f *fakeChild) Peak() int64  { return 1 << 20 }
 func (f *fakeChild) Close() error { return nil }
 
 func (f *fakeChild) Call(ctx context.Context, job string, request, result any, p progress.Counter) error {
@@ -55,7 +54,7 @@ func (f *fakeChild) Call(ctx context.Context, job string, request, result any, p
 		s.Provider = "CPUExecutionProvider"
 		return s
 	}
-	out := buildResult{Version: "1.31.1", BuildMS: 10, VerifyMS: 5, Subgraphs: []ort.Subgraph{gpu("MatMul"), gpu("Softmax"), cpu("Gather")}}
+	out := buildResult{Version: "1.31.1", BuildMS: 10, VerifyMS: 5, PeakBytes: 1 << 20, Subgraphs: []ort.Subgraph{gpu("MatMul"), gpu("Softmax"), cpu("Gather")}}
 	switch f.how {
 	case "work on the CPU":
 		out.Subgraphs = append(out.Subgraphs, cpu("Softmax"))

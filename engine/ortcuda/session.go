@@ -26,6 +26,7 @@ type buildResult struct {
 	Version   string         `json:"version"` // ONNX Runtime's
 	BuildMS   float64        `json:"build_ms"`
 	VerifyMS  float64        `json:"verify_ms"`
+	PeakBytes int64          `json:"peak_bytes"` // the most memory that was resident
 	Subgraphs []ort.Subgraph `json:"subgraphs"`
 }
 
@@ -40,6 +41,7 @@ func Build(_ context.Context, call *child.Call) (any, error) {
 	out := buildResult{Version: ort.Version()}
 	call.Progress.SetMax(2)
 	call.Progress.Note("optimising")
+	child.ForgetPeak()
 	if _, err := opened(&out.BuildMS, r.Model, ort.Options{Provider: &r.Provider, Optimize: ort.OptimizeExtended, SaveOptimized: saved}); err != nil {
 		return nil, err
 	}
@@ -49,6 +51,7 @@ func Build(_ context.Context, call *child.Call) (any, error) {
 	var err error
 	out.Subgraphs, err = opened(&out.VerifyMS, saved, ort.Options{Provider: &r.Provider, Optimize: ort.OptimizeAll, Record: true})
 	call.Progress.Set(2)
+	out.PeakBytes = child.OwnPeak()
 	return out, err
 }
 

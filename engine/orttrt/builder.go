@@ -21,7 +21,6 @@ import (
 // Child is an ONNX Runtime child that serves [JobBuild]; an *ort.Client is one.
 type Child interface {
 	Call(ctx context.Context, job string, request, result any, p progress.Counter) error
-	Peak() int64
 	Close() error
 }
 
@@ -302,7 +301,7 @@ func (j *job) run(ctx context.Context, p progress.Counter) (m *engine.Manifest, 
 	if err := j.keepTiming(); err != nil {
 		return nil, err
 	}
-	return j.manifest(results, c.Peak())
+	return j.manifest(results)
 }
 
 // build builds one session.

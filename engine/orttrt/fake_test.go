@@ -31,7 +31,6 @@ type fakeChild struct {
 	saw []buildRequest
 }
 
-func (f *fakeChild) Peak() int64  { return 1 << 20 }
 func (f *fakeChild) Close() error { return nil }
 
 func (f *fakeChild) Call(ctx context.Context, job string, request, result any, p progress.Counter) error {
@@ -50,7 +49,7 @@ func (f *fakeChild) Call(ctx context.Context, job string, request, result any, p
 	if r.Provider.Library != "" {
 		provider = r.Provider.Name
 	}
-	out := buildResult{Version: "1.31.1", BuildMS: 900, VerifyMS: 30, Subgraphs: []ort.Subgraph{{Provider: provider, Nodes: []ort.Node{{Name: "mm", Op: "MatMul"}, {Name: "s", Op: "Softmax"}}}}}
+	out := buildResult{Version: "1.31.1", BuildMS: 900, VerifyMS: 30, PeakBytes: 1 << 20, Subgraphs: []ort.Subgraph{{Provider: provider, Nodes: []ort.Node{{Name: "mm", Op: "MatMul"}, {Name: "s", Op: "Softmax"}}}}}
 	o := r.Provider.Options
 	switch f.how {
 	case "parts":

@@ -29,6 +29,7 @@ type buildResult struct {
 	Version   string         `json:"version"` // ONNX Runtime's
 	BuildMS   float64        `json:"build_ms"`
 	VerifyMS  float64        `json:"verify_ms"`
+	PeakBytes int64          `json:"peak_bytes"` // the most memory that was resident
 	Subgraphs []ort.Subgraph `json:"subgraphs"`
 }
 
@@ -42,6 +43,7 @@ func Build(_ context.Context, call *child.Call) (any, error) {
 	out := buildResult{Version: ort.Version()}
 	call.Progress.SetMax(2)
 	call.Progress.Note("building")
+	child.ForgetPeak()
 	// Not strict: a session that refuses does not say which nodes it refuses.
 	s, took, err := open(r.Model, ort.Options{Provider: &r.Provider, Config: r.Config, Record: true})
 	if err != nil {
@@ -62,6 +64,7 @@ func Build(_ context.Context, call *child.Call) (any, error) {
 		return nil, err
 	}
 	call.Progress.Set(2)
+	out.PeakBytes = child.OwnPeak()
 	return out, s.Close()
 }
 

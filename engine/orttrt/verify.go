@@ -53,95 +53,6 @@ func partition(all []ort.Subgraph, p ort.Provider) error {
 	return fault.New(fault.Runtime, "giving the graph to", "TensorRT", cause, "see what it does not take: `trtforge inspect MODEL`; a graph that ONNX Runtime has fused must be exported again")
 }
 
-// prepare puts beside the engine what the provider looks for there: the timing
-// cache, as a copy, since it writes it without care for others or for a kill, and
-// the calibration table.
-func (j *job) prepare() error {
-	work := filepath.Join(j.dir, timingDir)
-	if err := os.MkdirAll(work, 0o755); err != nil {
-		return fsx.Explain("creating", work, err)
-	}
-	if j.Timing != "" {
-		for _, path := range timings(j.Timing) {
-			if err := fsx.Copy(path, filepath.Join(work, filepath.Base(path))); err != nil {
-				return err
-			}
-		}
-	}
-	if i := j.c.Implicit; i == nil || i.Table == "" {
-		return nil
-	}
-	digest, err := fsx.Digest(j.Table)
-	if err != nil {
-		return err
-	}
-	if digest != j.c.Implicit.Table {
-		return fault.New(fault.Input, "reading calibration table", j.Table, "it is not the one that the request names: its sha256 is "+digest, "build with the table as it is now")
-	}
-	native, err := NativeTable(j.Table)
-	if err != nil {
-		return err
-	}
-	if native != j.c.Implicit.NativeTable { // the provider would read one as the other
-		forms := map[bool]string{true: "TensorRT's own cache", false: "not TensorRT's own cache"}
-		return fault.New(fault.Usage, "reading calibration table", j.Table, fmt.Sprintf("it is %s, asked for is one that is %s", forms[native], forms[!native]), "say table-native as it is")
-	}
-	return fsx.Copy(j.Table, filepath.Join(j.dir, tableFile))
-}
-
-// NativeTable tells a calibration table of TensorRT's own format, whose first line
-// begins with its version, from one of ONNX Runtime's.
-func NativeTable(path string) (bool, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return false, fsx.Explain("reading", path, err)
-	}
-	defer func() { _ = f.Close() }()
-	head := make([]byte, len(nativeTag))
-	n, err := io.ReadFull(f, head)
-	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
-		return false, fsx.Explain("reading", path, err)
-	}
-	return string(head[:n]) == nativeTag, nil
-}
-
-const nativeTag = "TRT-"
-
-func timings(dir string) []string {
-	found, _ := filepath.Glob(filepath.Join(dir, "*.timing"))
-	return found
-}
-
-// keepTiming puts the timing cache where the next build finds it, whole, and takes
-// it away from the engine, which does not need it.
-func (j *job) keepTiming() error {
-	work := filepath.Join(j.dir, timingDir)
-	if j.Timing != "" {
-		if err := os.MkdirAll(j.Timing, 0o755); err != nil {
-			return fsx.Explain("creating", j.Timing, err)
-		}
-		for _, path := range timings(work) {
-			if err := keepFile(path, filepath.Join(j.Timing, filepath.Base(path))); err != nil {
-				return err
-			}
-		}
-	}
-	return fsx.Explain("removing", work, os.RemoveAll(work))
-}
-
-// keepFile replaces a file by another in one step.
-func keepFile(from, to string) error {
-	f, err := os.Open(from)
-	if err != nil {
-		return fsx.Explain("reading", from, err)
-	}
-	defer func() { _ = f.Close() }()
-	return fsx.WriteFile(to, func(w io.Writer) error {
-		_, err := io.Copy(w, f)
-		return err
-	})
-}
-
 // left is what a session left behind.
 type left struct {
 	context string   // base names
@@ -265,13 +176,9 @@ func (j *job) explain(err error, s session) error {
 }
 
 // manifest records the build, once what lies there is what was asked for.
-func (j *job) manifest(results []buildResult, peak int64) (*engine.Manifest, error) {
-	m := &engine.Manifest{
-		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: j.CreatedBy, Key: engine.Key(j.r, j.Revision()),
-		Backend: j.r.Backend, Precision: j.r.Precision, Achieved: j.r.Precision, ModelDigest: j.r.ModelDigest, KVScale: j.r.KVScale(),
-		Builder: j.Revision(), Log: logFile, Profiles: j.r.Plan.Profiles,
-		Licence: "built by TensorRT under NVIDIA's licence, which says how engines may be distributed",
-	}
+func (j *job) manifest(results []buildResult) (*engine.Manifest, error) {
+	m := engine.NewManifest(j.r, j.Revision(), j.CreatedBy)
+	m.Log, m.Licence = logFile, "built by TensorRT under NVIDIA's licence, which says how engines may be distributed"
 	for i, s := range j.sessions {
 		l, err := j.inspect(s)
 		if err != nil {
@@ -286,24 +193,15 @@ func (j *job) manifest(results []buildResult, peak int64) (*engine.Manifest, err
 		m.Files = append(m.Files, l.beside...)
 		m.Measured.Phases = append(m.Measured.Phases, engine.Phase{Name: s.Prefix, MS: results[i].BuildMS}, engine.Phase{Name: "verify " + s.Prefix, MS: results[i].VerifyMS})
 		m.Measured.BuildMS += results[i].BuildMS + results[i].VerifyMS
+		m.Measured.PeakBytes = max(m.Measured.PeakBytes, results[i].PeakBytes)
 	}
 	if j.c.Implicit != nil && j.c.Implicit.Table != "" {
 		m.Files = append(m.Files, tableFile)
 	}
-	m.Measured.PeakBytes = peak
 	if err := j.judge(m, results); err != nil {
 		return nil, err
 	}
-	for _, name := range append([]string{m.File}, m.Files...) {
-		info, err := os.Stat(filepath.Join(j.dir, name))
-		if err != nil {
-			return nil, fsx.Explain("reading", name, err)
-		}
-		m.Bytes += info.Size()
-	}
-	var err error
-	m.FileDigest, err = fsx.Digest(filepath.Join(j.dir, m.File))
-	return m, err
+	return m, m.Weigh(j.dir)
 }
 
 // judge compares what the builder says of its layers with what was asked for. Where

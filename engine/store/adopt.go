@@ -96,14 +96,11 @@ func (s *Store) Add(ctx context.Context, r engine.Request, revision string, fill
 	})
 }
 
-// ContractFile is what an engine's inputs mean, beside it; absent where that was
-// not known when it was built.
-const ContractFile = "contract.json"
-
-// describe writes the contract into an engine's directory.
+// describe writes the contract into an engine's directory, where it was known when the
+// engine was built.
 func describe(dir string, c *contract.Contract) error {
 	if c == nil {
 		return nil
 	}
-	return c.Save(filepath.Join(dir, ContractFile))
+	return c.Save(filepath.Join(dir, contract.File))
 }

@@ -32,7 +32,7 @@ func TestAdoptedEnginesAreMarkedAndServeNoRequest(t *testing.T) {
 	if m := e.Manifest; !m.Adopted || m.Achieved != "" || m.Builder != "tensorrt 10.13.3.9" || len(m.Warnings) == 0 || m.Inputs["adopted"] != m.FileDigest {
 		t.Errorf("%+v", m)
 	}
-	if _, err := os.Stat(filepath.Join(e.Dir, ContractFile)); err != nil {
+	if _, err := os.Stat(filepath.Join(e.Dir, contract.File)); err != nil {
 		t.Error(err)
 	}
 	if other, err := s.Adopt(t.Context(), Foreign{File: path}); err != nil || other.Cached || other.Manifest.Key == e.Manifest.Key {

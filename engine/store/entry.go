@@ -20,9 +20,8 @@ import (
 )
 
 const (
-	manifestFile = "manifest.json"
-	sealFile     = "seal" // the sha256 of the manifest
-	usedFile     = "used" // its time is that of the last use
+	sealFile = "seal" // the sha256 of the manifest
+	usedFile = "used" // its time is that of the last use
 )
 
 // Entry is an engine in a store.
@@ -38,7 +37,7 @@ func (e *Entry) File() string { return filepath.Join(e.Dir, e.Manifest.File) }
 
 // read reads an entry and its seal. The engine's files are not read.
 func read(dir string) (*Entry, error) {
-	path := filepath.Join(dir, manifestFile)
+	path := filepath.Join(dir, engine.ManifestFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		return nil, fsx.Explain("reading", path, err)
@@ -132,7 +131,7 @@ func seal(dir string, m *engine.Manifest, inputs map[string]string) error {
 		return fault.New(fault.Runtime, "keeping", m.File, fmt.Sprintf("its sha256 is %.12s, the builder says %.12s", got, m.FileDigest), "report this, with the builder's log")
 	}
 	m.Inputs = inputs
-	path := filepath.Join(dir, manifestFile)
+	path := filepath.Join(dir, engine.ManifestFile)
 	if err := fsx.WriteJSON(path, m); err != nil {
 		return err
 	}
@@ -167,7 +166,7 @@ func (e *Entry) Export(dir string) error {
 // CopyTo puts a copy of the engine, its manifest and its seal into dir, an existing
 // directory. They are no links, so that who edits them does not damage the store.
 func (e *Entry) CopyTo(dir string) error {
-	for _, name := range append(slices.Sorted(maps.Keys(e.Manifest.Digests)), manifestFile, sealFile) {
+	for _, name := range append(slices.Sorted(maps.Keys(e.Manifest.Digests)), engine.ManifestFile, sealFile) {
 		if err := fsx.Copy(filepath.Join(e.Dir, name), filepath.Join(dir, name)); err != nil {
 			return fsx.Explain("writing", name, err)
 		}
@@ -194,7 +193,7 @@ func stranger(dir string) (other string) {
 	_ = filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
 		name, _ := filepath.Rel(dir, path)
 		name = filepath.ToSlash(name)
-		switch own := e.Manifest.Digests[name] != "" || name == manifestFile || name == sealFile || name == usedFile; {
+		switch own := e.Manifest.Digests[name] != "" || name == engine.ManifestFile || name == sealFile || name == usedFile; {
 		case err == nil && (d.IsDir() || own):
 			return nil
 		default:
@@ -208,7 +207,7 @@ func stranger(dir string) (other string) {
 // IsEngine tells whether a directory holds an engine as a store hands it out: a
 // manifest and its seal.
 func IsEngine(dir string) bool {
-	for _, name := range []string{manifestFile, sealFile} {
+	for _, name := range []string{engine.ManifestFile, sealFile} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err != nil || !info.Mode().IsRegular() {
 			return false
 		}
@@ -219,7 +218,7 @@ func IsEngine(dir string) bool {
 // Prove proves an engine that was taken out of a store. A directory that holds no
 // manifest is no engine, and nothing is said of it.
 func Prove(dir string) error {
-	if _, err := os.Stat(filepath.Join(dir, manifestFile)); err != nil {
+	if _, err := os.Stat(filepath.Join(dir, engine.ManifestFile)); err != nil {
 		return nil
 	}
 	_, err := Look(dir)

@@ -107,9 +107,9 @@ func TestDamageIsFoundAndBuiltAgain(t *testing.T) {
 		"engine cut":    func(t *testing.T, e *Entry) { rewrite(t, e.File(), func(s string) string { return s[:3] }) },
 		"engine gone":   func(t *testing.T, e *Entry) { must(t, os.Remove(e.File())) },
 		"manifest edited": func(t *testing.T, e *Entry) {
-			rewrite(t, filepath.Join(e.Dir, manifestFile), func(s string) string { return strings.Replace(s, "sm89", "sm86", 1) })
+			rewrite(t, filepath.Join(e.Dir, engine.ManifestFile), func(s string) string { return strings.Replace(s, "sm89", "sm86", 1) })
 		},
-		"manifest gone": func(t *testing.T, e *Entry) { must(t, os.Remove(filepath.Join(e.Dir, manifestFile))) },
+		"manifest gone": func(t *testing.T, e *Entry) { must(t, os.Remove(filepath.Join(e.Dir, engine.ManifestFile))) },
 		"seal gone":     func(t *testing.T, e *Entry) { must(t, os.Remove(filepath.Join(e.Dir, sealFile))) },
 		"sealed under another key": func(t *testing.T, e *Entry) {
 			inputs := maps.Clone(e.Manifest.Inputs)
@@ -187,7 +187,7 @@ func TestAStoreThatCannotBeWrittenTo(t *testing.T) {
 func TestEveryFieldOfAManifestEditedByHand(t *testing.T) {
 	s := open(t)
 	e := build(t, s, enginetest.Fake{}, request(t))
-	path := filepath.Join(e.Dir, manifestFile)
+	path := filepath.Join(e.Dir, engine.ManifestFile)
 	whole, err := os.ReadFile(path)
 	must(t, err)
 	var fields map[string]json.RawMessage
@@ -222,7 +222,7 @@ func TestEveryFieldOfAManifestEditedByHand(t *testing.T) {
 func TestAnEngineOfALaterProgram(t *testing.T) {
 	s, b, r := open(t), &counted{Builder: enginetest.Fake{}}, request(t)
 	e := build(t, s, b, r)
-	path := filepath.Join(e.Dir, manifestFile)
+	path := filepath.Join(e.Dir, engine.ManifestFile)
 	rewrite(t, path, func(s string) string { return strings.Replace(s, `"schema_version": 1`, `"schema_version": 2`, 1) })
 	sum, err := fsx.Digest(path)
 	must(t, err)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fault"
-	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
@@ -85,8 +84,7 @@ func (b *Builder) Check(r engine.Request) error {
 
 // manifest records the build and refuses one that is not what was asked for.
 func (b *Builder) manifest(r engine.Request, dir string, measured engine.Measured) (*engine.Manifest, error) {
-	path := filepath.Join(dir, planFile)
-	info, err := os.Stat(path)
+	info, err := os.Stat(filepath.Join(dir, planFile))
 	if err != nil || info.Size() == 0 {
 		return nil, fault.New(fault.Runtime, "building", r.Name, "trtexec ended well and left no engine: "+tail(filepath.Join(dir, logFile)), "report this")
 	}
@@ -107,12 +105,8 @@ func (b *Builder) manifest(r engine.Request, dir string, measured engine.Measure
 		return nil, fmt.Errorf("building %s: %w", r.Name, err)
 	}
 	measured.Phases = phases
-	digest, err := fsx.Digest(path)
-	return &engine.Manifest{
-		Kind: "manifest", SchemaVersion: engine.SchemaVersion, CreatedBy: b.CreatedBy,
-		Key: engine.Key(r, b.Revision()), Backend: r.Backend, Precision: r.Precision, Achieved: achieved, Target: r.Target,
-		ModelDigest: r.ModelDigest, KVScale: r.KVScale(), Builder: b.Revision(), File: planFile, Account: layerFile, Log: logFile,
-		Bytes: info.Size(), FileDigest: digest, Profiles: r.Plan.Profiles, Layers: a.layers, Memory: needs, Measured: measured,
-		Licence: "built by TensorRT under NVIDIA's licence, which says how plans may be distributed",
-	}, err
+	m := engine.NewManifest(r, b.Revision(), b.CreatedBy)
+	m.File, m.Account, m.Log, m.Licence = planFile, layerFile, logFile, "built by TensorRT under NVIDIA's licence, which says how plans may be distributed"
+	m.Achieved, m.Layers, m.Memory, m.Measured = achieved, a.layers, needs, measured
+	return m, m.Weigh(dir)
 }

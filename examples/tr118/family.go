@@ -18,9 +18,9 @@ import (
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/quant"
+	"github.com/trtforge/trtforge/task"
 )
 
 // familyRevision is raised when the same study.toml makes other engines.
@@ -77,7 +77,7 @@ func (w *workshop) make(ctx context.Context, m model) (*member, error) {
 		return nil, err
 	}
 	out.Engines, out.Digest = file.Engines, file.Digest
-	out.Contract, err = contract.Load(filepath.Join(made, "contract.json"))
+	out.Contract, err = contract.Load(filepath.Join(made, contract.File))
 	return out, err
 }
 
@@ -154,7 +154,7 @@ func (w *workshop) build(ctx context.Context, m model, checkpoint, dir string, n
 			return err
 		}
 	}
-	return errors.Join(c.Save(filepath.Join(dir, "contract.json")), fsx.WriteJSON(filepath.Join(dir, "engines.json"), file))
+	return errors.Join(c.Save(filepath.Join(dir, contract.File)), fsx.WriteJSON(filepath.Join(dir, "engines.json"), file))
 }
 
 // calibrate observes real tokens at prefill and decode shapes.
@@ -163,12 +163,12 @@ func (w *workshop) calibrate(ctx context.Context, g *onnx.Model, c *contract.Con
 	if err != nil {
 		return nil, err
 	}
-	r := pipeline.Calibration{
-		Model: g, Contract: c, IDs: pipeline.Widen(w.calibrates), Observe: quant.Observe(targets), Dir: dir, CreatedBy: w.createdBy,
+	r := task.Calibration{
+		Model: g, Contract: c, IDs: task.Widen(w.calibrates), Observe: quant.Observe(targets), Dir: dir, CreatedBy: w.createdBy,
 		Windows: calib.PlanOptions{Samples: w.study.Text.Samples, Seed: w.study.Shape.Seed},
 	}
-	r.Windows.Prefill, r.Windows.Decode = pipeline.Windows(c.MaxPositions)
-	seen, err := pipeline.Calibrate(ctx, w.ort, r, w.counter())
+	r.Windows.Prefill, r.Windows.Decode = task.Windows(c.MaxPositions)
+	seen, err := task.Calibrate(ctx, w.ort, r, w.counter())
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // promptTokens is as much of the text as prompts are cut from: more than the largest
@@ -32,7 +32,7 @@ func (w *workshop) measure(ctx context.Context, m *member) (out outcome, err err
 		Text: w.prompts[:min(len(w.prompts), promptTokens)], Seed: w.study.Measure.Seed, Dir: w.results(m.Name), Afresh: true,
 		CreatedBy: w.createdBy, Versions: versions(), Warmup: warmup,
 	}
-	processes := &pipeline.Processes{Runtimes: here{}, Log: func(string) (io.Writer, error) { return w.log, nil }}
+	processes := &task.Processes{Runtimes: here{}, Log: func(string) (io.Writer, error) { return w.log, nil }}
 	defer func() { err = errors.Join(err, processes.Close()) }()
 	engines, err := w.runnables(m)
 	if err != nil {
@@ -61,13 +61,13 @@ func (w *workshop) results(model string) string {
 
 // runnables are the engines of a member: those of the store by their keys, and its
 // checkpoint for PyTorch.
-func (w *workshop) runnables(m *member) (all []*pipeline.Runnable, err error) {
+func (w *workshop) runnables(m *member) (all []*task.Runnable, err error) {
 	for _, name := range w.study.Measure.Engines {
 		arg, built := m.Engines[name]
 		if !built {
 			arg = name + ":" + m.Checkpoint
 		}
-		r, err := pipeline.OpenRunnable(arg, w.store, ort.Threads())
+		r, err := task.OpenRunnable(arg, w.store, ort.Threads())
 		if err != nil {
 			return nil, err
 		}

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"flag"
 	"io"
 	"math"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -12,9 +10,8 @@ import (
 
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/golden"
 )
-
-var update = flag.Bool("update", false, "write the golden files anew")
 
 // ratio is how many times as fast as PyTorch the made-up engine is: a power law that
 // is 1 at 50 million parameters.
@@ -117,24 +114,7 @@ func TestComparison(t *testing.T) {
 		if err := write(&b); err != nil {
 			t.Fatal(err)
 		}
-		path := filepath.Join("testdata", name+".md")
-		if *update {
-			if err := os.WriteFile(path, []byte(b.String()), 0o644); err != nil {
-				t.Fatal(err)
-			}
-		}
-		want, err := os.ReadFile(path)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if b.String() != string(want) {
-			got, was := strings.Split(b.String(), "\n"), strings.Split(string(want), "\n")
-			at := 0
-			for at < min(len(got), len(was)) && got[at] == was[at] {
-				at++
-			}
-			t.Errorf("%s differs from line %d: %s", path, at+1, strings.Join(got[at:min(at+2, len(got))], "\n"))
-		}
+		golden.Check(t, filepath.Join("testdata", name+".md"), b.String())
 		for i, line := range strings.Split(b.String(), "\n") {
 			if strings.HasPrefix(line, "|") && columns(line) != columns(tableHead(b.String(), i)) {
 				t.Errorf("line %d has %d columns: %s", i+1, columns(line), line)

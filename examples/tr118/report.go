@@ -12,10 +12,10 @@ import (
 	"github.com/trtforge/trtforge/bench"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/fsx"
-	"github.com/trtforge/trtforge/pipeline"
 	"github.com/trtforge/trtforge/profiles"
 	"github.com/trtforge/trtforge/report"
 	"github.com/trtforge/trtforge/rows"
+	"github.com/trtforge/trtforge/task"
 )
 
 // comparisonFile is the study's tables alone, to be read as text.
@@ -121,7 +121,7 @@ func (w *workshop) inputs(o outcome) []report.Fact {
 func (w *workshop) engines(o outcome, model report.Model, d *report.Data) error {
 	for _, name := range w.study.Measure.Engines {
 		key, built := o.Engines[name]
-		e := report.Engine{Name: name, Model: &model, Manifest: engine.Manifest{Backend: pipeline.PyTorch, Precision: engine.FP32}}
+		e := report.Engine{Name: name, Model: &model, Manifest: engine.Manifest{Backend: task.PyTorch, Precision: engine.FP32}}
 		if built {
 			entry, err := w.store.Get(key)
 			if err != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/runtimes"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // workshop is one run: what all models share.
@@ -107,22 +107,22 @@ func (w *workshop) texts() (err error) {
 	if w.tokenizer, err = bpe.Load(t.Tokenizer); err != nil {
 		return err
 	}
-	if w.calibrates, err = pipeline.Tokens(w.tokenizer, t.Calibrate); err != nil {
+	if w.calibrates, err = task.Tokens(w.tokenizer, t.Calibrate); err != nil {
 		return err
 	}
-	if w.prompts, err = pipeline.Tokens(w.tokenizer, t.Evaluate); err != nil {
+	if w.prompts, err = task.Tokens(w.tokenizer, t.Evaluate); err != nil {
 		return err
 	}
 	if w.textDigest, err = fsx.Digest(t.Calibrate); err != nil {
 		return err
 	}
-	return calib.Overlap(pipeline.TextOf(w.tokenizer, t.Calibrate, w.calibrates), pipeline.TextOf(w.tokenizer, t.Evaluate, w.prompts))
+	return calib.Overlap(task.TextOf(w.tokenizer, t.Calibrate, w.calibrates), task.TextOf(w.tokenizer, t.Evaluate, w.prompts))
 }
 
 // leak is what trtforge answers to the study's calibration, which took the
 // evaluation's own text.
 func (w *workshop) leak() error {
-	same := pipeline.TextOf(w.tokenizer, filepath.Base(w.study.Text.Evaluate), w.prompts)
+	same := task.TextOf(w.tokenizer, filepath.Base(w.study.Text.Evaluate), w.prompts)
 	return calib.Overlap(same, same)
 }
 

@@ -40,7 +40,6 @@ func (t *Tokenizer) setVocab(vocab map[string]int64) error {
 		}
 		t.tokens[token] = int32(id)
 		t.pieces[int32(id)] = unstand(token, byStandIn)
-		t.vocab = max(t.vocab, int(id)+1)
 	}
 	return nil
 }
@@ -104,7 +103,6 @@ func (t *Tokenizer) setAdded(all []addedToken, vocab int) error {
 		}
 		t.added[level] = append(t.added[level], added{a.Content, int32(a.ID)})
 		t.pieces[int32(a.ID)] = a.Content
-		t.vocab = max(t.vocab, int(a.ID)+1)
 	}
 	return errors.Join(errs...)
 }

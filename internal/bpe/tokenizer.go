@@ -18,7 +18,6 @@ type Tokenizer struct {
 	added        [2][]added        // found in the text before it is split: first the exact ones, then the normalised
 	prefixSpace  bool              // a space goes before every stretch that has none
 	ignoreMerges bool              // a word that is a token needs no merges
-	vocab        int
 }
 
 // merged is what becomes of a pair of tokens, and how soon.
@@ -31,9 +30,6 @@ type added struct {
 }
 
 func pair(a, b int32) uint64 { return uint64(uint32(a))<<32 | uint64(uint32(b)) }
-
-// Vocab is one more than the largest id.
-func (t *Tokenizer) Vocab() int { return t.vocab }
 
 // Encode is the ids of a text, which must be UTF-8.
 func (t *Tokenizer) Encode(text string) ([]int, error) {

@@ -39,7 +39,7 @@ type Child struct {
 	ending  *ending
 	job     *running
 	lastID  int64
-	usage   usage
+	held    int64 // resident bytes of the tree when last looked at
 	reaped  bool
 	logErr  error
 }
@@ -87,15 +87,6 @@ func (c *Child) Facts(into any) error {
 		return fmt.Errorf("reading the facts of process %s: %w", c.spec.Name, err)
 	}
 	return nil
-}
-
-// Peak is the largest sum of VmHWM over the process tree seen so far, in bytes:
-// read every 500 ms and at the end of each job.
-func (c *Child) Peak() int64 {
-	c.measure()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.usage.peak
 }
 
 // Call runs a job: request goes over as JSON and the answer is decoded into

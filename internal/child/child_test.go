@@ -42,7 +42,7 @@ func TestCallTensors(t *testing.T) {
 	if err := c.Facts(&facts); err != nil || facts.Library != "1.2.3" {
 		t.Errorf("facts are %+v, %v", facts, err)
 	}
-	if peak := c.Peak(); peak < 20<<20 {
+	if peak := TreePeak(c.PID()); peak < 20<<20 {
 		t.Errorf("peak is %d bytes, it held a tensor of 20 MiB", peak)
 	}
 }

@@ -102,7 +102,7 @@ func (c *Child) postMortem(said []string) *ending {
 		return &e
 	case status.Signaled() && status.Signal() == syscall.SIGKILL:
 		return &ending{
-			what: fmt.Sprintf("was killed by SIGKILL from outside (it held %s when last looked at)", size(c.usage.resident)),
+			what: fmt.Sprintf("was killed by SIGKILL from outside (it held %s when last looked at)", size(c.held)),
 			fix:  "look whether the kernel ran out of memory (dmesg); if so, give it more, or use a smaller model, batch or length"}
 	case status.Signaled() && native(status.Signal()):
 		return &ending{what: fmt.Sprintf("crashed in native code: %s (%s)", unix.SignalName(status.Signal()), status.Signal()),

@@ -9,9 +9,8 @@ import (
 // death. It is what the clients of each kind of child have in common; the zero value
 // has no child yet.
 type Keeper struct {
-	mu   sync.Mutex
-	c    *Child
-	peak int64 // of the children before c
+	mu sync.Mutex
+	c  *Child
 }
 
 // Running is a child that takes jobs: the present one, or what start makes where
@@ -43,16 +42,6 @@ func (k *Keeper) PID() (pid int) {
 	return pid
 }
 
-// Peak is the largest memory of a child's process tree so far, in bytes.
-func (k *Keeper) Peak() int64 {
-	k.mu.Lock()
-	defer k.mu.Unlock()
-	if k.c == nil {
-		return k.peak
-	}
-	return max(k.peak, k.c.Peak())
-}
-
 func (k *Keeper) each(do func(*Child)) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -73,7 +62,6 @@ func (k *Keeper) drop() error {
 	if k.c == nil {
 		return nil
 	}
-	k.peak = max(k.peak, k.c.Peak())
 	err := k.c.Close()
 	k.c = nil
 	return err

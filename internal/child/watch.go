@@ -39,20 +39,18 @@ func (c *Child) check() {
 	}
 }
 
-// measure reads the tree's memory, keeps the peak and returns the resident
-// bytes; 0 once the process has ended.
+// measure reads and keeps the tree's resident bytes; 0 once the process has ended.
 func (c *Child) measure() int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.reaped { // its id may be another's by now
 		return 0
 	}
-	u := treeUsage(c.PID())
-	if u.resident > 0 {
-		c.usage.resident = u.resident
+	now := treeUsage(c.PID()).resident
+	if now > 0 {
+		c.held = now
 	}
-	c.usage.peak = max(c.usage.peak, u.peak)
-	return u.resident
+	return now
 }
 
 // end makes the child end for the given reason, unless it has one already. It

@@ -3,20 +3,16 @@ package doctor
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
-
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/runtimes"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // bare is a machine that has nothing.
 func bare(t *testing.T) Machine {
@@ -42,19 +38,7 @@ func TestReportOfABareMachine(t *testing.T) {
 	if err := Examine(t.Context(), bare(t)).Write(&got); err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("testdata", "bare.golden")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), got.String()); diff != "" {
-		t.Errorf("report (-want +got):\n%s", diff)
-	}
+	golden.Check(t, filepath.Join("testdata", "bare.golden"), got.Bytes())
 }
 
 func TestNeed(t *testing.T) {

@@ -3,11 +3,12 @@ package doctor
 import (
 	"bytes"
 	"encoding/json"
-	"os"
 	"path/filepath"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/trtforge/trtforge/internal/golden"
 )
 
 // The example of docs/formats.md is what `trtforge doctor --json` prints on a
@@ -21,21 +22,9 @@ func TestReportFormat(t *testing.T) {
 	if err := e.Encode(want); err != nil {
 		t.Fatal(err)
 	}
-	golden := filepath.Join("..", "..", "docs", "formats", "doctor.json")
-	if *update {
-		if err := os.WriteFile(golden, got.Bytes(), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	text, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(text), got.String()); diff != "" {
-		t.Errorf("report (-golden +written):\n%s", diff)
-	}
+	golden.Check(t, filepath.Join("..", "..", "docs", "formats", "doctor.json"), got.Bytes())
 	var read Report
-	d := json.NewDecoder(bytes.NewReader(text))
+	d := json.NewDecoder(bytes.NewReader(got.Bytes()))
 	d.DisallowUnknownFields()
 	if err := d.Decode(&read); err != nil {
 		t.Fatal(err)

@@ -34,8 +34,6 @@ type Caller interface {
 
 // The names of the jobs.
 const (
-	probeJob     = "probe"
-	runJob       = "run"
 	calibrateJob = "calibrate"
 	scoreJob     = "score"
 	benchJob     = "bench"
@@ -51,8 +49,6 @@ const (
 // own (engine/ortcpu).
 func All() map[string]child.Job {
 	return map[string]child.Job{
-		probeJob:     probe,
-		runJob:       run,
 		calibrateJob: calibrate,
 		scoreJob:     score,
 		benchJob:     benchmark,

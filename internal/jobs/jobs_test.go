@@ -28,7 +28,9 @@ import (
 // TestMain lets the test binary be the ONNX Runtime child.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == ort.Command {
-		os.Exit(ort.Serve(All()))
+		all := All()
+		all["run"] = serveRun
+		os.Exit(ort.Serve(all))
 	}
 	os.Exit(m.Run())
 }
@@ -105,11 +107,7 @@ func plainNLL(t *testing.T, c Caller, m Model, ids []int) []float64 {
 		}
 		feeds = append(feeds, f)
 	}
-	out, err := Run(t.Context(), c, RunRequest{Model: m, Fetch: []string{"logits"}}, feeds, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	logits, err := out[0].Float32s()
+	logits, err := runOnce(t, c, runRequest{Model: m, Fetch: []string{"logits"}}, feeds)[0].Float32s()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -342,19 +340,13 @@ func calibrated(t *testing.T, c Caller, m *onnx.Model) *calib.Observations {
 	return collector
 }
 
-func TestCalibrateAndProbe(t *testing.T) {
-	c := client(t)
-	m := gpt2(t, export.All)
-	calibrated(t, c, m)
-	whole := saved(t, m)
-	p, err := Probe(t.Context(), c, whole, progress.Noop)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if len(p.Inputs) != len(whole.Contract.Inputs) || p.Runtime == "" || p.LoadMS <= 0 {
-		t.Errorf("probe: %+v", p)
-	}
-	if _, err := Probe(t.Context(), c, Model{Path: filepath.Join(t.TempDir(), "absent.onnx")}, progress.Noop); fault.Exit(err) != 4 {
+func TestCalibrate(t *testing.T) { calibrated(t, client(t), gpt2(t, export.All)) }
+
+func TestAModelThatIsNotThere(t *testing.T) {
+	m := saved(t, gpt2(t, export.All))
+	m.Path = filepath.Join(t.TempDir(), "absent.onnx")
+	r := ScoreRequest{Model: m, IDs: text(40), Convention: validate.Convention{Name: validate.HFNonOverlap, Length: 16}, Phase: Prefill}
+	if _, err := Score(t.Context(), client(t), r, progress.Noop); fault.Exit(err) != 4 {
 		t.Errorf("a model that is not there: %v", err)
 	}
 }

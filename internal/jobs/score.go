@@ -273,3 +273,5 @@ func (s *scorer) take(g []int, l lm.Logits, from, end int) error {
 	}
 	return s.a.Add(s.add...)
 }
+
+func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

@@ -147,11 +147,7 @@ func (d *demo) logits(t *testing.T, m *onnx.Model, flags ...onnx.Tensor) []float
 		}
 		feeds = append(feeds, onnx.Tensor{Name: in.Name, Type: w.Type, Dims: d.contract.Shape(in, 1, 64, 0), Bytes: b})
 	}
-	out, err := Run(t.Context(), d.client, RunRequest{Model: f, Fetch: []string{"logits"}}, feeds, progress.Noop)
-	if err != nil {
-		t.Fatal(err)
-	}
-	v, err := out[0].Float32s()
+	v, err := runOnce(t, d.client, runRequest{Model: f, Fetch: []string{"logits"}}, feeds)[0].Float32s()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -2,16 +2,12 @@ package junit
 
 import (
 	"encoding/xml"
-	"flag"
-	"os"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/trtforge/trtforge/internal/golden"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 func TestWrite(t *testing.T) {
 	var b strings.Builder
@@ -24,19 +20,7 @@ func TestWrite(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const golden = "testdata/report.xml"
-	if *update {
-		if err := os.WriteFile(golden, []byte(b.String()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(golden)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), b.String()); d != "" {
-		t.Error(d)
-	}
+	golden.Check(t, "testdata/report.xml", b.String())
 }
 
 // What a reader gets is what was written, whatever the bytes were.

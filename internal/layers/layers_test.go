@@ -2,7 +2,9 @@
 package layers
 
 import (
+	"os"
 	"os/exec"
+	"path"
 	"slices"
 	"strings"
 	"testing"
@@ -13,10 +15,10 @@ const module = "github.com/trtforge/trtforge/"
 // floors are the rooms from the ground up. A package may import packages of
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
-	{"internal/annotation", "internal/beside", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "internal/vector", "onnx/onnxpb", "stats"},
+	{"internal/annotation", "internal/beside", "internal/fault", "internal/golden", "internal/junit", "internal/progress", "internal/svg", "internal/vector", "onnx/onnxpb", "stats"},
 	{"internal/keep", "internal/filelock"},
-	{"internal/fsx", "rows"},
-	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
+	{"internal/fsx"},
+	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes", "rows"},
 	{"onnx", "internal/testenv"},
 	{"onnx/shape", "onnx/graph", "internal/broken"},
 	{"internal/epoptions"},
@@ -40,6 +42,7 @@ var floors = [][]string{
 	{"internal/trial"},
 	{"gate"},
 	{"report"},
+	{"task"},
 	{"pipeline"},
 	{"cmd/trtforge"},
 }
@@ -125,6 +128,22 @@ func TestLibrariesStayHome(t *testing.T) {
 		for _, imp := range p.imports {
 			if homes, ruled := only[imp]; ruled && !slices.Contains(homes, p.path) {
 				t.Errorf("%s imports %s, which belongs to %v alone", p.path, imp, homes)
+			}
+		}
+	}
+}
+
+// TestEveryRoomIsInTheGuide holds the table of docs/architecture.md to the plan. A room
+// may stand there in the row of the one above it, by its own name alone.
+func TestEveryRoomIsInTheGuide(t *testing.T) {
+	guide, err := os.ReadFile("../../docs/architecture.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, floor := range floors {
+		for _, room := range floor {
+			if !strings.Contains(string(guide), "`"+room+"`") && !strings.Contains(string(guide), "`"+path.Base(room)+"`") {
+				t.Errorf("docs/architecture.md does not name %s", room)
 			}
 		}
 	}

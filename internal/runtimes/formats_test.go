@@ -2,7 +2,6 @@ package runtimes
 
 import (
 	"bytes"
-	"flag"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,31 +10,18 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/golden"
 )
 
-var update = flag.Bool("update", false, "rewrite the golden files")
-
-// golden holds a file that was just written to the example of docs/formats.md.
-func golden(t *testing.T, written, name string) []byte {
+// documented holds a file that was just written to the example of docs/formats.md.
+func documented(t *testing.T, written, name string) []byte {
 	t.Helper()
 	got, err := os.ReadFile(written)
 	if err != nil {
 		t.Fatal(err)
 	}
-	example := filepath.Join("..", "..", "docs", "formats", name)
-	if *update {
-		if err := os.WriteFile(example, got, 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(example)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("%s (-golden +written):\n%s", name, diff)
-	}
-	return want
+	golden.Check(t, filepath.Join("..", "..", "docs", "formats", name), got)
+	return got
 }
 
 func TestRecordFormat(t *testing.T) {
@@ -51,7 +37,7 @@ func TestRecordFormat(t *testing.T) {
 	if err := complete(dir, want, ""); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, filepath.Join(dir, completeFile), "runtime.json")
+	documented(t, filepath.Join(dir, completeFile), "runtime.json")
 	spec, err := Lookup("ort")
 	if err != nil {
 		t.Fatal(err)
@@ -74,7 +60,7 @@ func TestOverridesFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	text := golden(t, path, "override.json")
+	text := documented(t, path, "override.json")
 
 	// An edit by this program keeps what a newer one put there.
 	more := bytes.Replace(text, []byte(`"runtimes"`), []byte(`"from_the_future": [1], "runtimes"`), 1)

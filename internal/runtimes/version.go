@@ -22,3 +22,12 @@ func VersionOf(name string) string {
 	}
 	return lock.Versions[module[1]]
 }
+
+// TextOf is all versions of a runtime, as installed, or as this binary pins them
+// where it is not.
+func TextOf(name string) string {
+	if r, ok := Find(name); ok && len(r.Versions) > 0 {
+		return r.VersionText()
+	}
+	return Pinned()[name]
+}

@@ -245,7 +245,7 @@ func (r *record) rows(all []rows.Row) error {
 	if r.dir == "" {
 		return nil
 	}
-	return fsx.WriteFile(r.path(RowsFile), func(w io.Writer) error { return rows.Write(w, r.t.CreatedBy, all) })
+	return rows.WriteFile(r.path(RowsFile), r.t.CreatedBy, all)
 }
 
 func (r *record) path(name string) string { return filepath.Join(r.dir, name) }

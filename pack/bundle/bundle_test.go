@@ -1,10 +1,8 @@
 package bundle
 
 import (
-	"bytes"
 	"encoding/binary"
 	"errors"
-	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -20,6 +18,7 @@ import (
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/profiles"
@@ -118,7 +117,7 @@ func TestABundleGoesAndComesBack(t *testing.T) {
 	if want := engine.Key(in.Request, "tensorrt 10.13.3 on NVIDIA L4, compute 8.9, driver 580.65.06"); m.Key != want || m.Adopted || m.Achieved != engine.FP32 {
 		t.Errorf("key %s, want %s; %+v", m.Key, want, m)
 	}
-	if m.Measured.BuildMS != 12500 || len(m.Profiles) != 2 || len(m.Warnings) != 1 || m.Digests["rows.jsonl"] == "" || m.Digests[contractFile] == "" {
+	if m.Measured.BuildMS != 12500 || len(m.Profiles) != 2 || len(m.Warnings) != 1 || m.Digests["rows.jsonl"] == "" || m.Digests[contract.File] == "" {
 		t.Errorf("%+v", m)
 	}
 	if len(all) != 2 || all[0].Name != "ttft" || all[1].Name != "tpot" || all[1].Value != 2 || all[1].N != 3 || !strings.Contains(strings.Join(all[1].Warnings, " "), "decode") {
@@ -254,27 +253,18 @@ func TestNamesThatAShellWouldRead(t *testing.T) {
 	}
 }
 
-var update = flag.Bool("update", false, "rewrite docs/formats/build.json")
-
 // TestFormat holds build.json to the example in the documentation.
 func TestFormat(t *testing.T) {
 	head := Head{Kind: "build", SchemaVersion: SchemaVersion, CreatedBy: "trtforge 1.0.0", Name: "trtexec-int8", Precision: engine.INT8,
 		ModelDigest: strings.Repeat("a2", 32), WeightBytes: 5120, Profiles: 2, Limits: map[string]float64{"kl_mean_max": 0.01, "ppl_ratio_max": 1.1}}
 	got := filepath.Join(t.TempDir(), headFile)
 	must(t, fsx.WriteJSON(got, head))
-	golden := filepath.Join(testenv.Root(t), "docs", "formats", headFile)
+	example := filepath.Join(testenv.Root(t), "docs", "formats", headFile)
 	b, err := os.ReadFile(got)
 	must(t, err)
-	if *update {
-		must(t, os.WriteFile(golden, b, 0o644))
-	}
-	want, err := os.ReadFile(golden)
-	must(t, err)
-	if !bytes.Equal(b, want) {
-		t.Errorf("build.json is now\n%s", b)
-	}
+	golden.Check(t, example, b)
 	var back Head
-	must(t, decode(golden, maxHead, &back))
+	must(t, decode(example, maxHead, &back))
 	if d := cmp.Diff(head, back); d != "" {
 		t.Error(d)
 	}

@@ -69,7 +69,7 @@ func Read(dir string) (*Bundle, error) {
 	if _, err := pack.Verify(b.dir, pack.Checksums); err != nil {
 		return nil, err
 	}
-	c, err := contract.Load(filepath.Join(b.dir, contractFile))
+	c, err := contract.Load(filepath.Join(b.dir, contract.File))
 	if err != nil {
 		return nil, err
 	}
@@ -152,7 +152,7 @@ func (b *Bundle) Result(ctx context.Context, s *store.Store) (*store.Entry, []ro
 			return nil, err
 		}
 		m.Warnings = append(m.Warnings, "built from a bundle, by the word of who ran it")
-		return m, fsx.WriteFile(filepath.Join(dir, "rows.jsonl"), func(w io.Writer) error { return rows.Write(w, b.Head.CreatedBy, all) })
+		return m, rows.WriteFile(filepath.Join(dir, "rows.jsonl"), b.Head.CreatedBy, all)
 	})
 	return e, all, err
 }

@@ -19,13 +19,12 @@ import (
 // The files of a bundle. Those of the result are in resultDir, by the names that
 // engine/trtexec gives them.
 const (
-	headFile     = "build.json"
-	modelFile    = "model.onnx"
-	contractFile = "contract.json"
-	planFile     = "plan.json"
-	scriptFile   = "build.sh"
-	resultDir    = "result"
-	sumsFile     = "sha256" // in it, of what is in it
+	headFile   = "build.json"
+	modelFile  = "model.onnx"
+	planFile   = "plan.json"
+	scriptFile = "build.sh"
+	resultDir  = "result"
+	sumsFile   = "sha256" // in it, of what is in it
 )
 
 // SchemaVersion is the version of build.json that this program writes and the
@@ -78,7 +77,7 @@ func Write(dir string, in Input) error {
 		}
 		for _, write := range []func() error{
 			func() error { return fsx.WriteJSON(at(headFile), head) },
-			func() error { return in.contract().Save(at(contractFile)) },
+			func() error { return in.contract().Save(at(contract.File)) },
 			func() error { return r.Plan.Save(at(planFile)) },
 			func() error { return pack.Documents(tmp, in.Documents) },
 			func() error { return put(at(scriptFile), text, 0o755) },

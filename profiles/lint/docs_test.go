@@ -1,19 +1,15 @@
 package lint
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 
-	"github.com/google/go-cmp/cmp"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/testenv"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 const rulesHead = `# Rules of profiles check
 
@@ -56,19 +52,7 @@ func document() string {
 }
 
 func TestDocumented(t *testing.T) {
-	path := filepath.Join(testenv.Root(t), "docs", "rules.md")
-	if *update {
-		if err := os.WriteFile(path, []byte(document()), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	b, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(document(), string(b)); d != "" {
-		t.Errorf("docs/rules.md is not what the rules say; run with -update:\n%s", d)
-	}
+	golden.Check(t, filepath.Join(testenv.Root(t), "docs", "rules.md"), document())
 }
 
 // Every rule says all that a finding needs, once, in words that fit a table.

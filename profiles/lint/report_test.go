@@ -9,7 +9,9 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
 	"github.com/trtforge/trtforge/contract"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/junit"
 	"github.com/trtforge/trtforge/profiles"
 )
@@ -24,34 +26,17 @@ func spoilt(t *testing.T) Subject {
 	return s
 }
 
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s:\n%s", name, d)
-	}
-}
-
 func TestReport(t *testing.T) {
 	r := Examine(spoilt(t), "plan.json")
 	var text, notes, xmlText strings.Builder
 	if err := r.Write(&text, false); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "report.txt", text.String())
+	golden.Check(t, filepath.Join("testdata", "report.txt"), text.String())
 	if err := r.Annotate(&notes, "plan.json"); err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "annotations.txt", notes.String())
+	golden.Check(t, filepath.Join("testdata", "annotations.txt"), notes.String())
 	if err := junit.Write(&xmlText, r.JUnit(false)); err != nil {
 		t.Fatal(err)
 	}

@@ -7,7 +7,7 @@
 // read as it was meant, or [Emit] refuses and says why:
 //
 //	text, err := syntax.Emit(syntax.Trtexec, syntax.Input{Profiles: plan.Profiles})
-//	all, err := syntax.ParseAs(syntax.Trtexec, script)
+//	all, err := syntax.Parse(script) // ParseAs where the text does not tell whose it is
 //
 // Reading takes text as people have it (a shell script, a Python file, a
 // config.pbtxt, lines of environment variables), finds the profiles in it and

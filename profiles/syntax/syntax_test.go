@@ -1,9 +1,7 @@
 package syntax
 
 import (
-	"flag"
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -13,11 +11,10 @@ import (
 
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/golden"
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/profiles"
 )
-
-var update = flag.Bool("update", false, "rewrite the golden files")
 
 // two is the profiles of a decoder of one layer, prefill and decode.
 func two() []profiles.Profile {
@@ -64,7 +61,7 @@ func TestEmitAndParse(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%s: %v", name, err)
 			}
-			golden(t, name+"-"+v.many+".txt", text)
+			golden.Check(t, filepath.Join("testdata", name+"-"+v.many+".txt"), text)
 			if found, err := Detect(text); err != nil || found != name {
 				t.Errorf("%s of %s is taken for %q: %v", name, v.many, found, err)
 			}
@@ -76,23 +73,6 @@ func TestEmitAndParse(t *testing.T) {
 				t.Errorf("%s of %s (-written +read):\n%s", name, v.many, d)
 			}
 		}
-	}
-}
-
-func golden(t *testing.T, name, got string) {
-	t.Helper()
-	path := filepath.Join("testdata", name)
-	if *update {
-		if err := os.WriteFile(path, []byte(got), 0o644); err != nil {
-			t.Fatal(err)
-		}
-	}
-	want, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if d := cmp.Diff(string(want), got); d != "" {
-		t.Errorf("%s (-golden +written):\n%s", name, d)
 	}
 }
 
@@ -214,7 +194,7 @@ func TestTritonBatches(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, "triton-batch.txt", text)
+	golden.Check(t, filepath.Join("testdata", "triton-batch.txt"), text)
 	c.Inputs[1].Dims[0] = contract.Dim{Role: contract.Static, Size: 1}
 	if _, err := Emit(Triton, Input{Profiles: two(), Contract: c, MaxBatch: 4}); fault.Exit(err) != 4 || !strings.Contains(err.Error(), "past_key_values.0.key") {
 		t.Errorf("a batch that is fixed: %v", err)
@@ -307,7 +287,7 @@ func TestLockFormat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	golden(t, path, text)
+	golden.Check(t, filepath.Join("testdata", path), text)
 	back, err := Parse(text)
 	if err != nil {
 		t.Fatal(err)

@@ -1,13 +1,16 @@
-package pipeline
+package task
 
 import (
 	"context"
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
+	"github.com/trtforge/trtforge/internal/bpe"
+	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/worker"
 	"github.com/trtforge/trtforge/rows"
@@ -70,20 +73,35 @@ func (r Recording) noise(ctx context.Context, c worker.Caller, scored worker.Sco
 	all = slices.DeleteFunc(all, func(row rows.Row) bool {
 		return !slices.Contains(floorNames, row.Name) && (!strings.HasPrefix(row.Name, "kl_") || row.Name == validate.KLByPosition)
 	})
-	return writeRows(filepath.Join(dir, NoiseFile), r.CreatedBy, all)
-}
-
-func exists(path string) bool {
-	_, err := os.Stat(path)
-	return err == nil
+	return rows.WriteFile(filepath.Join(dir, NoiseFile), r.CreatedBy, all)
 }
 
 // Noise are the rows of PyTorch's own noise that a bundle holds; none where they
 // were not measured.
 func Noise(dir string) ([]rows.Row, error) {
-	path := filepath.Join(dir, NoiseFile)
-	if !exists(path) {
+	all, err := rows.ReadFile(filepath.Join(dir, NoiseFile))
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
-	return readRows(path)
+	return all, err
+}
+
+// ReferenceDigests identify what a reference of a text is about. text may be "".
+func ReferenceDigests(model, text string, ids []int) (d validate.Digests, err error) {
+	d.IDs = validate.IDsDigest(ids)
+	if d.Model, err = validate.ModelDigest(model); err != nil {
+		return d, err
+	}
+	if text != "" {
+		if d.Text, err = fsx.Digest(text); err != nil {
+			return d, err
+		}
+	}
+	for _, f := range bpe.Files(model) { // of byte-level BPE; others have files of their own
+		if _, err := os.Stat(f); err != nil {
+			return d, nil
+		}
+	}
+	d.Tokenizer, err = validate.FilesDigest(bpe.Files(model)...)
+	return d, err
 }

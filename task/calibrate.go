@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -11,13 +11,11 @@ import (
 
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/contract"
-	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/filelock"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/internal/text"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/onnx/onnxpb"
 	"github.com/trtforge/trtforge/quant"
@@ -131,7 +129,7 @@ func (r Calibration) cut(p calib.Plan) (_ jobs.Model, remove func(), err error) 
 	if err != nil {
 		return none, nil, fsx.Explain("creating a directory in", r.Dir, err)
 	}
-	saved := jobs.Model{Path: filepath.Join(dir, modelFile), Contract: r.Contract, Threads: r.Threads}
+	saved := jobs.Model{Path: filepath.Join(dir, quant.ModelFile), Contract: r.Contract, Threads: r.Threads}
 	saved.Weights, err = onnx.Refer(cut, saved.Path)
 	if err == nil && saved.Weights == "" {
 		err = onnx.Save(cut, saved.Path, onnx.SaveOptions{})
@@ -224,13 +222,13 @@ func Observed(m *onnx.Model, also ...Also) ([]string, error) {
 		return false
 	}))
 	if slices.Contains(also, AlsoFP16) {
-		return withRanged(m, names)
+		return WithRanged(m, names)
 	}
 	return names, nil
 }
 
-// withRanged adds to names what FP16 is judged by.
-func withRanged(m *onnx.Model, names []string) ([]string, error) {
+// WithRanged adds to names what FP16 is judged by.
+func WithRanged(m *onnx.Model, names []string) ([]string, error) {
 	ranged, err := half.Ranged(m)
 	if err != nil {
 		return nil, err
@@ -241,25 +239,4 @@ func withRanged(m *onnx.Model, names []string) ([]string, error) {
 		}
 	}
 	return names, nil
-}
-
-// Tokens are the ids of a text in UTF-8.
-func Tokens(t *bpe.Tokenizer, path string) ([]int, error) {
-	s, err := text.Read(path)
-	if err != nil {
-		return nil, err
-	}
-	return t.Encode(s)
-}
-
-// TextOf is what a file's tokens are compared as with those of other texts.
-func TextOf(t *bpe.Tokenizer, path string, ids []int) calib.Text {
-	return calib.Text{Name: path, IDs: Widen(ids), Words: func(ids []int64) string {
-		narrow := make([]int, len(ids))
-		for i, id := range ids {
-			narrow[i] = int(id)
-		}
-		s, _ := t.Decode(narrow) // an id that the tokenizer has not: the model is asked of that
-		return s
-	}}
 }

@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -14,7 +15,6 @@ import (
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/text"
 	"github.com/trtforge/trtforge/internal/worker"
-	"github.com/trtforge/trtforge/validate"
 )
 
 // TokensOf encodes a file of text with the tokenizer in dir: byte-level BPE here,
@@ -48,31 +48,48 @@ func TokensOf(ctx context.Context, dir, path, temp string, torch func(context.Co
 	return ids, nil
 }
 
-// Positions is the checkpoint's longest sequence; 0 = it does not tell.
-func Positions(dir string) (int, error) {
-	path := filepath.Join(dir, "config.json")
-	if _, err := os.Stat(path); err != nil {
-		return 0, fsx.Explain("reading checkpoint", path, err)
+// Tokens are the ids of a text in UTF-8.
+func Tokens(t *bpe.Tokenizer, path string) ([]int, error) {
+	s, err := text.Read(path)
+	if err != nil {
+		return nil, err
 	}
-	return positionsOf(dir), nil
+	return t.Encode(s)
 }
 
-// ReferenceDigests identify what a reference of a text is about. text may be "".
-func ReferenceDigests(model, text string, ids []int) (d validate.Digests, err error) {
-	d.IDs = validate.IDsDigest(ids)
-	if d.Model, err = validate.ModelDigest(model); err != nil {
-		return d, err
-	}
-	if text != "" {
-		if d.Text, err = fsx.Digest(text); err != nil {
-			return d, err
+// TextOf is what a file's tokens are compared as with those of other texts.
+func TextOf(t *bpe.Tokenizer, path string, ids []int) calib.Text {
+	return calib.Text{Name: path, IDs: Widen(ids), Words: func(ids []int64) string {
+		narrow := make([]int, len(ids))
+		for i, id := range ids {
+			narrow[i] = int(id)
 		}
-	}
-	for _, f := range bpe.Files(model) { // of byte-level BPE; others have files of their own
-		if _, err := os.Stat(f); err != nil {
-			return d, nil
+		s, _ := t.Decode(narrow) // an id that the tokenizer has not: the model is asked of that
+		return s
+	}}
+}
+
+// TextTokens counts tokens with the tokenizer of a model's directory, which is
+// read when the first text is met: most traces hold lengths.
+func TextTokens(dir string) func(text string) (int, error) {
+	var t *bpe.Tokenizer
+	return func(text string) (int, error) {
+		if t == nil {
+			var err error
+			if t, err = bpe.Load(dir); err != nil {
+				return 0, err
+			}
 		}
+		ids, err := t.Encode(text)
+		return len(ids), err
 	}
-	d.Tokenizer, err = validate.FilesDigest(bpe.Files(model)...)
-	return d, err
+}
+
+// Widen copies token ids into the width that graphs are fed in.
+func Widen(ids []int) []int64 {
+	wide := make([]int64, len(ids))
+	for i, id := range ids {
+		wide[i] = int64(id)
+	}
+	return wide
 }

@@ -1,6 +1,7 @@
-package pipeline
+package task
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -29,7 +30,7 @@ type Runnable struct {
 	Dir       string           // where its file lies
 }
 
-// named is NAME=PATH, and no path with an equals sign in a directory's name.
+// namedArg is NAME=PATH, and no path with an equals sign in a directory's name.
 var namedArg = regexp.MustCompile(`^([^=/\\]{1,100})=(.+)$`)
 
 // OpenRunnable finds what an argument names: an engine's directory (manifest.json),
@@ -63,9 +64,9 @@ func openRunnable(path string, s *store.Store) (*Runnable, error) {
 	case err == nil && info.IsDir() && isCheckpoint(path):
 		return checkpointAt(torchArg, path)
 	case err == nil && info.IsDir():
-		return engineIn(path)
-	case err == nil && filepath.Base(path) == manifestFile:
-		return engineIn(filepath.Dir(path))
+		return EngineIn(path)
+	case err == nil && filepath.Base(path) == engine.ManifestFile:
+		return EngineIn(filepath.Dir(path))
 	case err == nil && strings.EqualFold(filepath.Ext(path), ".onnx"):
 		return graphAt(path)
 	case err == nil:
@@ -93,12 +94,12 @@ func stored(s *store.Store, prefix string) (*Runnable, error) {
 	return runnable(e.Dir, e.Manifest)
 }
 
-// engineIn is the engine whose manifest lies in dir, proved where that has digests:
+// EngineIn is the engine whose manifest lies in dir, proved where that has digests:
 // figures of what was cut, or edited by hand, would go by a wrong name.
-func engineIn(dir string) (*Runnable, error) {
-	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
+func EngineIn(dir string) (*Runnable, error) {
+	m, err := engine.LoadManifest(filepath.Join(dir, engine.ManifestFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fault.New(fault.Input, "opening engine", dir, "it has no "+manifestFile, "build an engine with `trtforge build`, or name an .onnx file")
+		return nil, fault.New(fault.Input, "opening engine", dir, "it has no "+engine.ManifestFile, "build an engine with `trtforge build`, or name an .onnx file")
 	}
 	if err != nil {
 		return nil, err
@@ -151,12 +152,12 @@ func graphAt(path string) (*Runnable, error) {
 // contractOf is what the inputs of an engine mean: the contract beside it, or for
 // a graph what it says of itself.
 func contractOf(path string) (*contract.Contract, error) {
-	beside := filepath.Join(filepath.Dir(path), contractFile)
+	beside := filepath.Join(filepath.Dir(path), contract.File)
 	if _, err := os.Stat(beside); err == nil {
 		return contract.Load(beside)
 	}
 	if !strings.EqualFold(filepath.Ext(path), ".onnx") {
-		return nil, fault.New(fault.Input, "opening engine", path, "there is no "+contractFile+" beside it to say what its inputs mean",
+		return nil, fault.New(fault.Input, "opening engine", path, "there is no "+contract.File+" beside it to say what its inputs mean",
 			"put the contract of the graph that it was built from there")
 	}
 	m, err := onnx.Load(path)
@@ -165,4 +166,21 @@ func contractOf(path string) (*contract.Contract, error) {
 	}
 	defer func() { _ = m.Close() }()
 	return contract.Infer(m)
+}
+
+// NotHere is the engine in a directory where it does not run on this machine, without
+// what a job would need; ok is false of any other argument.
+func NotHere(ctx context.Context, arg string) (r *Runnable, ok bool) {
+	name, dir := "", arg
+	if m := namedArg.FindStringSubmatch(arg); m != nil {
+		name, dir = m[1], m[2]
+	}
+	m, err := engine.LoadManifest(filepath.Join(dir, engine.ManifestFile))
+	if err != nil || Idle(ctx, m) == "" {
+		return nil, false
+	}
+	if name == "" {
+		name = m.Backend + "-" + string(m.Precision)
+	}
+	return &Runnable{Name: name, Backend: m.Backend, Precision: m.Precision, Manifest: m, Dir: dir}, true
 }

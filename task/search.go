@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -109,7 +109,7 @@ func (s Search) measure(ctx context.Context, c jobs.Caller, r jobs.SearchRequest
 		return nil, nil, fsx.Explain("creating a directory in", s.Dir, err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	r.Model = jobs.Model{Path: filepath.Join(dir, modelFile), Contract: s.Contract, Threads: s.Threads}
+	r.Model = jobs.Model{Path: filepath.Join(dir, quant.ModelFile), Contract: s.Contract, Threads: s.Threads}
 	p.Note("writing the probe")
 	if err := onnx.Save(probe, r.Path, onnx.SaveOptions{}); err != nil {
 		return nil, nil, err

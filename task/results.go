@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"os"
@@ -38,7 +38,7 @@ func (r Results) Write(dir string) error {
 		d.Title = filepath.Base(path)
 	}
 	for _, e := range r.Engines {
-		one := e.reported()
+		one := e.Reported()
 		one.Idle = r.Idle[e.Name]
 		d.Engines = append(d.Engines, one)
 	}
@@ -46,10 +46,10 @@ func (r Results) Write(dir string) error {
 	return report.Write(dir, d)
 }
 
-// reported is the engine as a report shows it: with its manifest, or what can be
+// Reported is the engine as a report shows it: with its manifest, or what can be
 // said of a graph or a checkpoint instead. A file that cannot be read any more says
 // less.
-func (r *Runnable) reported() report.Engine {
+func (r *Runnable) Reported() report.Engine {
 	e := report.Engine{Name: r.Name}
 	if r.Manifest != nil {
 		e.Manifest = *r.Manifest

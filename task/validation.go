@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -13,7 +13,6 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/trtforge/trtforge/calib"
-	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -50,8 +49,16 @@ var phases = []string{jobs.Prefill, jobs.Decode}
 // Fits refuses, before any work, an engine that the text or the reference is not
 // for: another vocabulary, another number of layers, fewer positions than a window.
 func (v *Validation) Fits(r *Runnable) error {
+	_, err := v.fits(r)
+	return err
+}
+
+// fits is in what shapes an engine is scored, where it can be.
+func (v *Validation) fits(r *Runnable) (scored, error) {
 	c, b := r.Model.Contract, v.Bundle
-	refuse := func(cause, fix string) error { return fault.New(fault.Input, "validating", r.Name, cause, fix) }
+	refuse := func(cause, fix string) (scored, error) {
+		return scored{}, fault.New(fault.Input, "validating", r.Name, cause, fix)
+	}
 	if c.Vocab > 0 && c.Vocab != b.Vocab {
 		return refuse(fmt.Sprintf("it has a vocabulary of %d tokens, the reference one of %d", c.Vocab, b.Vocab), "validate it against the model that it was made of")
 	}
@@ -63,10 +70,9 @@ func (v *Validation) Fits(r *Runnable) error {
 		most = n
 	}
 	if n := b.Convention.Length; most > 0 && n-1 > most {
-		return fault.New(fault.Usage, "validating", r.Name, fmt.Sprintf("a window of %d tokens is longer than its %d positions", n, most), "choose a smaller window")
+		return scored{}, fault.New(fault.Usage, "validating", r.Name, fmt.Sprintf("a window of %d tokens is longer than its %d positions", n, most), "choose a smaller window")
 	}
-	_, err := v.shapes(r)
-	return err
+	return v.shapes(r)
 }
 
 // Unseen refuses the text that the engine's ranges were calibrated on, as class usage,
@@ -102,11 +108,8 @@ func short(digest string) string { return digest[:min(12, len(digest))] }
 
 // Engine measures one engine on both paths.
 func (v *Validation) Engine(ctx context.Context, r *Runnable, p progress.Counter) ([]rows.Row, error) {
-	if err := errors.Join(v.Fits(r), v.Unseen(r)); err != nil {
-		return nil, err
-	}
-	in, err := v.shapes(r)
-	if err != nil {
+	in, err := v.fits(r)
+	if err := errors.Join(err, v.Unseen(r)); err != nil {
 		return nil, err
 	}
 	var all []rows.Row
@@ -273,43 +276,10 @@ func (v *Validation) itself(ctx context.Context, r *Runnable, p progress.Counter
 	return append(all, i.Rows(r.Name)...), nil
 }
 
-// The engines whose rows are the noise that gates must lie above.
-const (
-	NoiseBF16 = "noise/pytorch-bf16" // PyTorch in BF16 against itself in FP32
-	NoiseORT  = "noise/ort-fp32"     // ONNX Runtime in FP32 against PyTorch
-)
-
-// floorNames are the rows that a noise floor has.
-var floorNames = []string{validate.PPLRatio, validate.Top1Agreement, validate.Top5Agreement, validate.LogitMax, validate.LogitP999, validate.DProbMean, validate.DProbRMS}
-
-// Floor is the noise floor that an engine's rows give: none but of ONNX Runtime in
-// FP32.
-func Floor(r *Runnable, of []rows.Row) (all []rows.Row) {
-	if r.Backend != "ortcpu" || r.Precision != engine.FP32 {
-		return nil
-	}
-	for _, row := range of {
-		if row.Engine == r.Name && (slices.Contains(floorNames, row.Name) || strings.HasPrefix(row.Name, "kl_") && row.Name != validate.KLByPosition) {
-			row.Engine, row.Samples = NoiseORT, nil
-			all = append(all, row)
-		}
-	}
-	return all
+// named puts what is being done in front of each note.
+type named struct {
+	progress.Counter
+	what string
 }
 
-// NotHere is the engine in a directory where it does not run on this machine, without
-// what a job would need; ok is false of any other argument.
-func NotHere(ctx context.Context, arg string) (r *Runnable, ok bool) {
-	name, dir := "", arg
-	if m := namedArg.FindStringSubmatch(arg); m != nil {
-		name, dir = m[1], m[2]
-	}
-	m, err := engine.LoadManifest(filepath.Join(dir, manifestFile))
-	if err != nil || Idle(ctx, m) == "" {
-		return nil, false
-	}
-	if name == "" {
-		name = m.Backend + "-" + string(m.Precision)
-	}
-	return &Runnable{Name: name, Backend: m.Backend, Precision: m.Precision, Manifest: m, Dir: dir}, true
-}
+func (n named) Note(text string) { n.Counter.Note(n.what + " " + text) }

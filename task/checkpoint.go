@@ -1,6 +1,7 @@
-package pipeline
+package task
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -26,7 +27,7 @@ const configFile = "config.json"
 // isCheckpoint tells a checkpoint's directory from an engine's.
 func isCheckpoint(dir string) bool {
 	_, config := os.Stat(filepath.Join(dir, configFile))
-	_, manifest := os.Stat(filepath.Join(dir, manifestFile))
+	_, manifest := os.Stat(filepath.Join(dir, engine.ManifestFile))
 	return config == nil && errors.Is(manifest, os.ErrNotExist)
 }
 
@@ -57,4 +58,33 @@ func checkpointAt(how, dir string) (*Runnable, error) {
 	// The worker has its own working directory.
 	r.Model.Path, err = filepath.Abs(dir)
 	return r, err
+}
+
+// Positions is the checkpoint's longest sequence; 0 = it does not tell.
+func Positions(dir string) (int, error) {
+	path := filepath.Join(dir, "config.json")
+	if _, err := os.Stat(path); err != nil {
+		return 0, fsx.Explain("reading checkpoint", path, err)
+	}
+	return positionsOf(dir), nil
+}
+
+// positionsOf is the checkpoint's longest sequence, by the names that
+// transformers has for it; 0 = not known.
+func positionsOf(dir string) int {
+	b, err := os.ReadFile(filepath.Join(dir, "config.json"))
+	if err != nil {
+		return 0
+	}
+	var config struct {
+		Positions int `json:"n_positions"`
+		Longest   int `json:"max_position_embeddings"` // has the last word, as in export
+	}
+	if json.Unmarshal(b, &config) != nil {
+		return 0
+	}
+	if config.Longest > 0 {
+		return config.Longest
+	}
+	return config.Positions
 }

@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -32,18 +32,18 @@ func Idle(ctx context.Context, m *engine.Manifest) string {
 	case m.File == "":
 		return "it has no file"
 	case m.Backend == "ortcpu" || local.Sessions(m.Backend) || isPlan(m.Backend):
-		return idleHere(ctx, m.Backend, m.Target)
+		return IdleHere(ctx, m.Backend, m.Target)
 	}
 	return "nothing here runs engines of backend " + m.Backend
 }
 
-// idleHere says why engines of a backend and target do not run on this machine; ""
+// IdleHere says why engines of a backend and target do not run on this machine; ""
 // where they do, as far as can be seen before one is opened.
-func idleHere(ctx context.Context, backend, target string) string {
+func IdleHere(ctx context.Context, backend, target string) string {
 	if backend == "ortcpu" || backend == PyTorch {
 		return ""
 	}
-	why := unfit(backend, target, firstGPU(ctx))
+	why := unfit(backend, target, FirstGPU(ctx))
 	if why == "" && isPlan(backend) && backend != "rtx" {
 		why = noBindings(ctx)
 	}
@@ -62,8 +62,8 @@ func noBindings(ctx context.Context) string {
 	return ""
 }
 
-// firstGPU is the machine's, or nil.
-func firstGPU(ctx context.Context) *doctor.GPU {
+// FirstGPU is the machine's, or nil.
+func FirstGPU(ctx context.Context) *doctor.GPU {
 	gpus, err := doctor.ThisMachine("").Answer(ctx)
 	if err != nil || len(gpus) == 0 {
 		return nil
@@ -74,6 +74,8 @@ func firstGPU(ctx context.Context) *doctor.GPU {
 // portable are the GPUs that a TensorRT-RTX plan without a target runs on, as far as
 // there are any today.
 var portable = []string{"sm86", "sm89", "sm120", "sm121"}
+
+const noGPU = "a TensorRT-RTX plan runs on an RTX GPU only"
 
 // unfit says why a GPU, or a machine without one, does not run an engine; "" where it
 // does.

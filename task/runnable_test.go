@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"bytes"
@@ -27,11 +27,11 @@ func TestOpenRunnable(t *testing.T) {
 		t.Fatal(err)
 	}
 	manifest := engine.Manifest{Kind: "manifest", SchemaVersion: 1, Backend: "ortcpu", Precision: engine.FP32, File: "model.onnx"}
-	if err := fsx.WriteJSON(filepath.Join(built, manifestFile), manifest); err != nil {
+	if err := fsx.WriteJSON(filepath.Join(built, engine.ManifestFile), manifest); err != nil {
 		t.Fatal(err)
 	}
 	for arg, want := range map[string]string{
-		built: "ortcpu-fp32", filepath.Join(built, manifestFile): "ortcpu-fp32", filepath.Join(built, "model.onnx"): "model", "mine=" + built: "mine",
+		built: "ortcpu-fp32", filepath.Join(built, engine.ManifestFile): "ortcpu-fp32", filepath.Join(built, "model.onnx"): "model", "mine=" + built: "mine",
 	} {
 		r, err := OpenRunnable(arg, nil, 3)
 		if err != nil {
@@ -53,7 +53,7 @@ func TestOpenRunnable(t *testing.T) {
 	if err := os.Mkdir(outside, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if err := fsx.WriteJSON(filepath.Join(outside, manifestFile), manifest); err != nil {
+	if err := fsx.WriteJSON(filepath.Join(outside, engine.ManifestFile), manifest); err != nil {
 		t.Fatal(err)
 	}
 	for arg, want := range map[string]fault.Code{
@@ -88,7 +88,7 @@ func TestAnEngineEditedByHandIsNotRun(t *testing.T) {
 	if _, err := OpenRunnable(out, nil, 0); err != nil {
 		t.Fatal(err)
 	}
-	path := filepath.Join(out, manifestFile)
+	path := filepath.Join(out, engine.ManifestFile)
 	b, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)

@@ -1,7 +1,6 @@
-package pipeline
+package task
 
 import (
-	"errors"
 	"fmt"
 	"slices"
 
@@ -34,21 +33,15 @@ func (v *Validation) shapes(r *Runnable) (scored, error) {
 			}
 		}
 	}
-	return scored{}, fault.New(fault.Usage, "validating", r.Name,
-		fmt.Sprintf("its profiles do not hold the windows of the reference, %d tokens long: %s", v.Bundle.Convention.Length, gaps[0]),
-		"choose windows that they hold, or build it for a workload that has such")
+	cause := NoRoom(fmt.Sprintf("its profiles do not hold the windows of the reference, %d tokens long: %s", v.Bundle.Convention.Length, gaps[0]))
+	return scored{}, fault.Wrap(fault.Usage, "validating", r.Name, cause, "choose windows that they hold, or build it for a workload that has such")
 }
 
-// Room says why an engine's profiles do not hold the windows of the reference; ""
-// where they do.
-func (v *Validation) Room(r *Runnable) string {
-	_, err := v.shapes(r)
-	var f *fault.Error
-	if errors.As(err, &f) {
-		return f.Reason()
-	}
-	return ""
-}
+// NoRoom is the cause of an error where an engine's profiles do not hold the windows
+// of the reference.
+type NoRoom string
+
+func (e NoRoom) Error() string { return string(e) }
 
 // demand is what scoring asks of an engine: windows in one pass, and step by step.
 func (v *Validation) demand(batch, prompt int) (all []profiles.Shape) {

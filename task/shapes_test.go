@@ -1,6 +1,7 @@
-package pipeline
+package task
 
 import (
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -57,7 +58,7 @@ func TestShapesAreThoseOfTheProfiles(t *testing.T) {
 			t.Errorf("%s: %+v, want %+v (%v)", name, got, one.want, err)
 		}
 		if name == "short prompts" {
-			if fault.Exit(err) != 2 || !strings.Contains(err.Error(), "the windows of the reference, 16 tokens long") {
+			if why := NoRoom(""); fault.Exit(err) != 2 || !errors.As(err, &why) || !strings.Contains(err.Error(), "the windows of the reference, 16 tokens long") {
 				t.Errorf("%s: %v", name, err)
 			}
 			continue

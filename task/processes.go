@@ -1,4 +1,4 @@
-package pipeline
+package task
 
 import (
 	"context"
@@ -13,11 +13,18 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/jobs"
 	"github.com/trtforge/trtforge/internal/ort"
+	"github.com/trtforge/trtforge/internal/runtimes"
 	"github.com/trtforge/trtforge/internal/trial"
 	"github.com/trtforge/trtforge/internal/worker"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
 )
+
+// Runtimes gives a stage the runtime that it needs ("ort", "rtx", "reference").
+// One that is not there is an error of class missing.
+type Runtimes interface {
+	Get(ctx context.Context, name string) (runtimes.Runtime, error)
+}
 
 // Processes are those that engines are measured in, one for each.
 type Processes struct {
@@ -109,7 +116,7 @@ func (p *Processes) start(ctx context.Context, r *Runnable) (jobs.Caller, error)
 	if r.Manifest != nil {
 		target = r.Manifest.Target
 	}
-	if why := idleHere(ctx, r.Backend, target); why != "" {
+	if why := IdleHere(ctx, r.Backend, target); why != "" {
 		return nil, fault.New(fault.Missing, "running", r.Name, why, "run it on a machine with that GPU, or measure an ortcpu engine")
 	}
 	if isPlan(r.Backend) {
@@ -153,7 +160,7 @@ func (p *Processes) Close() error {
 func (r *Runnable) identity() (string, error) {
 	if r.Backend == PyTorch {
 		digest, err := validate.ModelDigest(r.Dir)
-		return fmt.Sprintf("%s, %+v, %s, worker %s", digest, *r.Model.PyTorch, runtimeText(string(worker.Reference)), worker.Digest()), err
+		return fmt.Sprintf("%s, %+v, %s, worker %s", digest, *r.Model.PyTorch, runtimes.TextOf(string(worker.Reference)), worker.Digest()), err
 	}
 	if r.Manifest != nil && r.Manifest.FileDigest != "" {
 		return r.Manifest.FileDigest, nil
