@@ -106,6 +106,7 @@ func compare(old, now *Results, paired bool, o Options) (*Comparison, error) {
 	for i := range c.Changes {
 		c.classify(&c.Changes[i])
 	}
+	c.apart()
 	return c, nil
 }
 

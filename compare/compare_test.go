@@ -243,6 +243,37 @@ func sampled(r rows.Row, samples ...float64) rows.Row {
 	return r
 }
 
+// Sides with nothing in common are a few lines and a sentence, not a list.
+func TestNothingInCommon(t *testing.T) {
+	old := run{seed: 1, rounds: 6, requests: 3, slower: 1, engines: both}.results("old", nil)
+	now := run{seed: 2, rounds: 6, requests: 3, slower: 1, engines: both}.results("new", nil)
+	for i := range now.Rows {
+		now.Rows[i].Engine += "-b"
+	}
+	c, err := Runs(old, now, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, form := range []string{"table", "markdown"} {
+		var b strings.Builder
+		if err := c.Write(&b, form, nil); err != nil {
+			t.Fatal(err)
+		}
+		text := strings.ReplaceAll(b.String(), "\\", "")
+		for _, want := range []string{"nothing in common", "old has " + strings.Join(both, ", ") + " in chat; new has " + both[0] + "-b", "gone: " + both[0] + ": 10 figures, in chat"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%s lacks %q:\n%s", form, want, text)
+			}
+		}
+		if n := strings.Count(text, "\n"); n > 14 {
+			t.Errorf("%s has %d lines:\n%s", form, n, text)
+		}
+	}
+	if c, err = Runs(old, old, Options{}); err != nil || strings.Contains(strings.Join(c.Warnings, "\n"), "in common") {
+		t.Errorf("of the same results: %q, %v", c.Warnings, err)
+	}
+}
+
 func TestLimits(t *testing.T) {
 	old := run{seed: 1, rounds: 6, requests: 3, slower: 1, engines: both}.results("old", nil)
 	now := run{seed: 2, rounds: 6, requests: 3, slower: 1.1, engines: both[:1]}.results("new", nil)

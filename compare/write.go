@@ -60,14 +60,20 @@ func (c *Comparison) table(w io.Writer, broken []Breach) error {
 		fmt.Fprintln(&b, line)
 	}
 	fmt.Fprintln(&b)
-	t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
-	_, _ = fmt.Fprintln(t, strings.ToUpper(strings.Join(heads, "\t")))
+	shown, counts := c.fold()
 	var n notes
-	for _, one := range c.Changes {
-		_, _ = fmt.Fprintln(t, strings.Join(one.cells(&n), "\t"))
+	if len(shown) > 0 {
+		t := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+		_, _ = fmt.Fprintln(t, strings.ToUpper(strings.Join(heads, "\t")))
+		for _, one := range shown {
+			_, _ = fmt.Fprintln(t, strings.Join(one.cells(&n), "\t"))
+		}
+		_ = t.Flush()
+		fmt.Fprintln(&b)
 	}
-	_ = t.Flush()
-	fmt.Fprintln(&b)
+	for _, line := range counts {
+		fmt.Fprintln(&b, line)
+	}
 	for i, note := range n.all {
 		fmt.Fprintf(&b, "[%d] %s\n", i+1, note)
 	}
@@ -98,10 +104,12 @@ func (c *Comparison) markdown(w io.Writer, broken []Breach) error {
 	for _, line := range c.facts() {
 		fmt.Fprintf(&b, "- %s\n", escape(line))
 	}
-	last := len(heads) - 1
-	fmt.Fprintf(&b, "\n| %s | notes |\n|%s\n", strings.Join(heads[:last], " | "), strings.Repeat("---|", len(heads)))
+	shown, counts := c.fold()
+	if len(shown) > 0 {
+		fmt.Fprintf(&b, "\n| %s | notes |\n|%s\n", strings.Join(heads[:len(heads)-1], " | "), strings.Repeat("---|", len(heads)))
+	}
 	var n notes
-	for _, one := range c.Changes {
+	for _, one := range shown {
 		cells := one.cells(&n)
 		for i := range cells {
 			cells[i] = escape(cells[i])
@@ -109,6 +117,9 @@ func (c *Comparison) markdown(w io.Writer, broken []Breach) error {
 		fmt.Fprintf(&b, "| %s |\n", strings.Join(cells, " | "))
 	}
 	b.WriteByte('\n')
+	for _, line := range counts {
+		fmt.Fprintf(&b, "- %s\n", escape(line))
+	}
 	for i, note := range n.all {
 		fmt.Fprintf(&b, "- \\[%d\\] %s\n", i+1, escape(note))
 	}

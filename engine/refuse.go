@@ -22,10 +22,27 @@ var unparsed = strings.Fields(`AffineGrid Bernoulli BitCast BitShift BitwiseAnd 
 // Refused says what of a graph NVIDIA's parser will not take, a line for each
 // reason: operators that it does not know, and quantization that is not symmetric
 // INT8. No line promises nothing; the builder has the last word.
-func Refused(m *onnx.Model) (reasons []string) {
+func Refused(m *onnx.Model) []string { return refusals(m, refused) }
+
+// RefusedByRTX says likewise what the parser takes and the builder of TensorRT-RTX then
+// has no kernel for. Classic TensorRT may well have one.
+func RefusedByRTX(m *onnx.Model) []string {
+	if PrecisionOf(m) != FP32 { // in half some shapes have one
+		return nil
+	}
+	return refusals(m, func(_ *onnx.Model, n *onnxpb.NodeProto) string {
+		if n.GetOpType() != "Attention" || !onnx.Builtin(n) {
+			return ""
+		}
+		return "Attention in FP32, for which TensorRT-RTX 1.7 has no kernel (export without it: attn_implementation=\"eager\", or an opset below 23)"
+	})
+}
+
+// refusals are the reasons that nodes give, each with the nodes that give it.
+func refusals(m *onnx.Model, of func(*onnx.Model, *onnxpb.NodeProto) string) (reasons []string) {
 	nodes := map[string][]string{}
 	for _, n := range m.Graph().GetNode() {
-		if why := refused(m, n); why != "" {
+		if why := of(m, n); why != "" {
 			nodes[why] = append(nodes[why], n.GetName())
 		}
 	}
@@ -50,6 +67,9 @@ func refused(m *onnx.Model, n *onnxpb.NodeProto) string {
 	}
 	if slices.Contains(unparsed, op) {
 		return op + " is no operator that TensorRT's parser takes"
+	}
+	if op == "Attention" && slices.ContainsFunc(n.GetAttribute(), func(a *onnxpb.AttributeProto) bool { return a.GetName() == "softmax_precision" }) {
+		return "Attention with softmax_precision, which TensorRT's parser does not set"
 	}
 	if (op == "QuantizeLinear" || op == "DequantizeLinear") && len(n.Input) > 2 && n.Input[2] != "" {
 		if zero := m.Weight(n.Input[2]); zero != nil && (zero.Type == onnx.Uint8 || anything(zero)) {

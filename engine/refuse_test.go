@@ -2,12 +2,14 @@ package engine
 
 import (
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/trtforge/trtforge/internal/testenv"
 	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/onnx/onnxpb"
 )
 
 // asks has NVIDIA's parser say which operators of its arguments it does not take.
@@ -61,5 +63,38 @@ func TestRefused(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("%q", got)
+	}
+}
+
+// What the builder of TensorRT-RTX answers of ONNX's Attention (see
+// engine/rtx/exports_test.go), and what the parser answers of it in half.
+func TestAttentionIsRefusedByName(t *testing.T) {
+	m, err := onnx.Load(filepath.Join(testenv.Root(t), "contract", "testdata", "llama-attention.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = m.Close() }()
+	if got := Refused(m); got != nil {
+		t.Errorf("the parser takes it: %q", got)
+	}
+	if got := RefusedByRTX(m); len(got) != 1 || !strings.HasPrefix(got[0], "Attention in FP32") || !strings.HasSuffix(got[0], " and 1 more") {
+		t.Errorf("%q", got)
+	}
+	for _, n := range m.Graph().GetNode() {
+		if n.GetOpType() == "Attention" {
+			n.Attribute = append(n.Attribute, &onnxpb.AttributeProto{Name: "softmax_precision"})
+		}
+	}
+	if got := Refused(m); len(got) != 1 || !strings.HasPrefix(got[0], "Attention with softmax_precision") {
+		t.Errorf("%q", got)
+	}
+	plain, err := onnx.Load(filepath.Join(testenv.Root(t), "contract", "testdata", "llama-attention.onnx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = plain.Close() }()
+	plain.Graph().Node = slices.DeleteFunc(plain.Graph().GetNode(), func(n *onnxpb.NodeProto) bool { return n.GetOpType() == "Attention" })
+	if got := RefusedByRTX(plain); got != nil {
+		t.Errorf("without it: %q", got)
 	}
 }

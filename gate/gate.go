@@ -113,21 +113,18 @@ func Evaluate(engines []Engine, limits map[string]Limits, all []rows.Row) []Verd
 
 // Err is nil, or an error of class gate that names every failed gate with its evidence.
 func Err(verdicts []Verdict) error {
+	var failed []Verdict
 	var causes []string
-	fix := "look at the report, then quantize less (fewer layers) or set the limit that you can accept"
 	for _, v := range verdicts {
-		if v.Status != Fail {
-			continue
-		}
-		causes = append(causes, v.subject()+" "+v.Gate+": "+v.Evidence)
-		if !slices.Contains(Names(), v.Gate) { // see Flaws
-			fix = "mend the graph: what is broken passes no limit"
+		if v.Status == Fail {
+			failed = append(failed, v)
+			causes = append(causes, v.subject()+" "+v.Gate+": "+v.Evidence)
 		}
 	}
-	if causes == nil {
+	if failed == nil {
 		return nil
 	}
-	return fault.New(fault.Gate, "judging", "engines", strings.Join(causes, "; "), fix)
+	return fault.New(fault.Gate, "judging", "engines", strings.Join(causes, "; "), next(failed))
 }
 
 // subject is the engine and the phase that a verdict is about.

@@ -2,6 +2,7 @@ package gate
 
 import (
 	"encoding/json"
+	"errors"
 	"math"
 	"strings"
 	"testing"
@@ -73,6 +74,38 @@ func TestEvaluate(t *testing.T) {
 	}
 	if Err(got) == nil || Err(got[:1]) != nil {
 		t.Error("one failed gate is a failure, none is not")
+	}
+}
+
+// A failure says what can be done, for each kind of engine and limit, and where the
+// limits are set.
+func TestFailureSaysWhatIsNext(t *testing.T) {
+	failed := func(engine, precision, limit string) Verdict {
+		return Verdict{Engine: engine, Precision: precision, Gate: limit, Phase: "decode", Status: Fail, Limit: 1, Evidence: "2, asked at most 1"}
+	}
+	for name, c := range map[string]struct {
+		verdicts []Verdict
+		want     []string
+	}{
+		"int8":  {[]Verdict{failed("a", "int8", "ppl_ratio_max"), failed("a", "int8", "kl_mean_max")}, []string{"quantize less of a (", "--exclude", "or set ppl_ratio_max, kl_mean_max under [gate.int8]"}},
+		"fp16":  {[]Verdict{failed("a", "fp16", "top1_min")}, []string{"--table", "top1_min under [gate.fp16]"}},
+		"fp32":  {[]Verdict{failed("a", "fp32", "ppl_ratio_max")}, []string{"one checkpoint", "[gate.fp32]"}},
+		"speed": {[]Verdict{failed("a", "int8", "tpot_max"), failed("a", "int8", "speedup_min")}, []string{"tpot of a", "e2e of a", "--until", "tpot_max, speedup_min under"}},
+		"size":  {[]Verdict{failed("a", "int8", "bytes_max")}, []string{"quantize more of a"}},
+		"flaw":  {[]Verdict{failed("a", "int8", "nonfinite")}, []string{"mend the graph of a"}},
+	} {
+		var e *fault.Error
+		if !errors.As(Err(append(c.verdicts, Verdict{Engine: "b", Status: Pass})), &e) {
+			t.Fatalf("%s: no failure", name)
+		}
+		for _, want := range c.want {
+			if !strings.Contains(e.Fix, want) {
+				t.Errorf("%s: %q lacks %q", name, e.Fix, want)
+			}
+		}
+		if strings.Count(e.Fix, "quantize less") > 1 || name == "flaw" && strings.Contains(e.Fix, "or set") {
+			t.Errorf("%s: %q", name, e.Fix)
+		}
 	}
 }
 

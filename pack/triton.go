@@ -57,7 +57,7 @@ func (m Model) check() error {
 		bad("the graph has no digest, which its engines are kept under", "give that of the graph")
 	}
 	if m.Graph != "" && len(m.Profiles) > 1 {
-		bad(fmt.Sprintf("%d profiles, and the onnxruntime backend only ever runs the first", len(m.Profiles)), "derive one wide profile (`trtforge profiles derive --backend orttrt`)")
+		bad(fmt.Sprintf("%d profiles, and the onnxruntime backend only ever runs the first", len(m.Profiles)), "derive one for the same workload: `trtforge profiles derive GRAPH --backend orttrt -o plan.json`, with --scenario, --trace or --lengths; then package with --plan plan.json")
 	}
 	return errors.Join(errs...)
 }

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/engine"
 	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/child"
@@ -85,6 +86,12 @@ func (j *job) ids(path string) ([]int, error) {
 	}
 	j.texts[path] = ids
 	return ids, nil
+}
+
+// text is a file's tokens, to be compared with those of another.
+func (j *job) text(path string) (calib.Text, error) {
+	ids, err := j.ids(path)
+	return task.TextOf(j.tokenizer, path, ids), err
 }
 
 // client is the ONNX Runtime child.

@@ -146,7 +146,8 @@ func (j *job) layOutCalibration() *stage {
 	}
 	maps.Copy(params, j.quantizeParams())
 	params["int8"], params["fp16"] = fmt.Sprint(j.wants(quant.Precision.Calibrated)), fmt.Sprint(j.wants(inHalf))
-	return j.add(&stage{name: "calibrate", revision: 4, runtime: "ort", needs: []*stage{j.export}, files: files, params: params, run: j.runCalibrate})
+	return j.add(&stage{name: "calibrate", revision: 4, runtime: "ort", needs: []*stage{j.export}, files: files, params: params,
+		check: func() error { return j.apart(j.config.Text.Calibrate, j.config.Text.Evaluate) }, run: j.runCalibrate})
 }
 
 // layOutSearch adds the stage that chooses; nil where nothing is searched.
@@ -160,6 +161,10 @@ func (j *job) layOutSearch(table *stage) *stage {
 	params["gate"], params["windows"] = encode(j.config.Quantize.gate()), fmt.Sprint(j.config.Quantize.Windows)
 	params["threads"], params["onnxruntime"] = fmt.Sprint(j.threads), runtimes.VersionOf("ort")
 	return j.add(&stage{name: "search", revision: 1, runtime: "ort", needs: []*stage{j.export, table}, files: files, params: params,
+		check: func() error {
+			s := j.config.Quantize.Search // it is held out: ranges are not fitted to it, nor the choice to the evaluation
+			return errors.Join(j.apart(j.config.Text.Calibrate, s), j.apart(s, j.config.Text.Evaluate))
+		},
 		run: func(ctx context.Context, dir string, p progress.Counter) error {
 			return j.runSearch(ctx, table, dir, p)
 		}})
@@ -262,17 +267,10 @@ func (j *job) decided(m *onnx.Model, path string, r *quant.Recipe) error {
 	return nil
 }
 
-// runSearch chooses on text that is not the evaluation's.
+// runSearch chooses what becomes INT8.
 func (j *job) runSearch(ctx context.Context, table *stage, dir string, p progress.Counter) error {
 	ids, err := j.ids(j.config.Quantize.Search)
 	if err != nil {
-		return err
-	}
-	evaluated, err := j.ids(j.config.Text.Evaluate)
-	if err != nil {
-		return err
-	}
-	if err := task.Overlap(j.tokenizer, task.Widen(ids), task.Widen(evaluated)); err != nil {
 		return err
 	}
 	ranges, err := calib.ReadFile(table.path(tableFile))

@@ -54,8 +54,8 @@ func Plan(c *Config, o Options) ([]Step, error) {
 	return j.survey()
 }
 
-// survey finds what is cached and why the rest is not. What it verified need not
-// be verified again.
+// survey finds what is cached and why the rest is not, and what is wrong with the files
+// of the rest. What it verified need not be verified again.
 func (j *job) survey() ([]Step, error) {
 	var steps []Step
 	var errs []error
@@ -78,8 +78,13 @@ func (j *job) survey() ([]Step, error) {
 		}
 		if step.Cached = step.Why == ""; step.Cached {
 			step.Last = s.sidecar.ElapsedMS
+		} else if s.check != nil {
+			errs = append(errs, s.check())
 		}
 		steps = append(steps, step)
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
 	}
 	return steps, nil
 }

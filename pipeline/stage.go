@@ -29,6 +29,7 @@ type stage struct {
 	files    map[string]string // files from outside, by the name they have in the key
 	runtime  string            // the runtime that it needs: ort, rtx, reference; "" = none
 	run      func(ctx context.Context, dir string, p progress.Counter) error
+	check    func() error // what is wrong with its files, asked before any stage runs; nil = nothing
 	// asks is set where the stage makes an engine: what that depends on, by which
 	// it is known in the store too. Nothing of the above counts then.
 	asks func() (map[string]string, error)

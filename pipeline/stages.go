@@ -182,7 +182,7 @@ func (j *job) open(path string, use func(*onnx.Model) error) error {
 
 // runCalibrate measures the ranges of what will be INT8 on real text.
 func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) error {
-	ids, err := j.calibrationIDs()
+	ids, err := j.ids(j.config.Text.Calibrate)
 	if err != nil {
 		return err
 	}
@@ -200,7 +200,7 @@ func (j *job) runCalibrate(ctx context.Context, dir string, p progress.Counter) 
 			return err
 		}
 		r := task.Calibration{
-			Model: m, Contract: c, IDs: ids, Observe: observe, Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
+			Model: m, Contract: c, IDs: task.Widen(ids), Observe: observe, Threads: j.threads, Dir: dir, CreatedBy: j.options.CreatedBy,
 			Windows: calib.PlanOptions{Samples: j.config.Text.Samples, Seed: j.config.Run.Seed},
 		}
 		r.Windows.Prefill, r.Windows.Decode = task.Windows(c.MaxPositions)
@@ -231,19 +231,14 @@ func (j *job) observe(m *onnx.Model) (names []string, err error) {
 	return names, nil
 }
 
-// calibrationIDs are the calibration text's tokens, refused where the text is
-// evaluated too.
-func (j *job) calibrationIDs() ([]int64, error) {
-	ids, err := j.ids(j.config.Text.Calibrate)
-	if err != nil {
-		return nil, err
+// apart refuses two texts of which one is fitted to what the other measures.
+func (j *job) apart(fitted, measured string) error {
+	a, err1 := j.text(fitted)
+	b, err2 := j.text(measured)
+	if err := errors.Join(err1, err2); err != nil {
+		return err
 	}
-	evaluated, err := j.ids(j.config.Text.Evaluate)
-	if err != nil {
-		return nil, err
-	}
-	wide := task.Widen(ids)
-	return wide, task.Overlap(j.tokenizer, wide, task.Widen(evaluated))
+	return calib.Overlap(a, b)
 }
 
 // encode is v as the text of a parameter.

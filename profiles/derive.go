@@ -82,6 +82,22 @@ func Derive(c *contract.Contract, w Workload, o Options) (*Plan, error) {
 	return d.plan(strategy, all, w)
 }
 
+// Again derives a plan for the demand that p covers, and so for another reach, say.
+func (p *Plan) Again(c *contract.Contract, o Options) (*Plan, error) {
+	if o.Costs == nil {
+		o.Costs = &DefaultCosts
+	}
+	d := &deriver{c: c, o: o, demand: p.Demand}
+	if err := d.size(); err != nil {
+		return nil, err
+	}
+	strategy, all, err := d.choose()
+	if err != nil {
+		return nil, err
+	}
+	return d.plan(strategy, all, Workload{PaddedPast: p.PaddedPast})
+}
+
 // fits is [Workload.Fit], in the columns of a cache where they are what limits.
 func (w Workload) fits(c *contract.Contract) error {
 	if n := int(c.Capacity()); n > 0 && n <= c.MaxPositions {
@@ -124,7 +140,7 @@ func (d *deriver) plan(strategy string, all []Profile, w Workload) (*Plan, error
 	cost := Evaluate(d.c, all, p.Demand, p.Coverage, *d.o.Costs, d.o.WeightBytes)
 	p.Estimate = &cost
 	if StoresTwice(all) && slices.Contains([]string{"", "rtx", "rtxep", "nvrtx", "trtexec", "tensorrt"}, d.o.Backend) {
-		p.Notes = append(p.Notes, "a profile of one batch and one token beside one of more tokens at that batch: TensorRT-RTX was seen to store the weights twice; a range of batches avoids it")
+		p.Notes = append(p.Notes, "a profile of one batch and one token beside one of more tokens at that batch: TensorRT-RTX was seen to store the weights twice; a range of batches avoids it (one more --scenario of another batch; --batch-max for requests that name none)")
 	}
 	return p, nil
 }

@@ -287,3 +287,29 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 }
+
+// TestAgainIsWhatTheWorkloadGives: a plan knows its demand, however it divides it, so
+// another reach needs no workload.
+func TestAgainIsWhatTheWorkloadGives(t *testing.T) {
+	c := cached()
+	r := rand.New(rand.NewPCG(9, 0))
+	for range 50 {
+		w := workload(r)
+		many, err := Derive(c, w, Options{Strategy: "bucketed", MaxProfiles: 6})
+		if err != nil {
+			t.Fatal(err)
+		}
+		o := Options{Strategy: "auto", Reach: First, Backend: "orttrt", CreatedBy: "x"}
+		want, err := Derive(c, w, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := many.Again(c, o)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d := cmp.Diff(want.Profiles, got.Profiles); d != "" || got.Reach != First || slices.Contains(got.Coverage, -1) {
+			t.Fatalf("of %+v, reach %s:\n%s", w, got.Reach, d)
+		}
+	}
+}

@@ -151,6 +151,24 @@ func TestReadOfSeveral(t *testing.T) {
 	if err != nil || len(d.Engines) != 1 || d.Engines[0].Name != "ortcpu-fp32" || len(d.Rows) != 3 || len(d.Warnings) != 0 {
 		t.Errorf("%+v %v %v", d.Engines, d.Warnings, err)
 	}
+	// It may have another name there, unless both were measured, or it stands beside itself.
+	validated.Engines[0].Name, validated.Rows[0].Engine = "int8", "int8"
+	d, err = Read(at("bench", runOn("Xeon", 1)), at("validate", validated))
+	if _, ok := rows.Find(d.Rows, "ortcpu-fp32", "", bench.Decode, "ppl_ratio"); err != nil || !ok || len(d.Engines) != 1 || len(d.Warnings) != 1 ||
+		!strings.Contains(d.Warnings[0], "int8 of validate is ortcpu-fp32") {
+		t.Errorf("another name: %+v %+v %q %v", d.Engines, d.Rows, d.Warnings, err)
+	}
+	again := runOn("Xeon", 2)
+	again.Engines[0].Name, again.Rows[0].Engine, again.Rows[1].Engine = "b", "b", "b"
+	if d, err = Read(at("one", runOn("Xeon", 1)), at("two", again)); err != nil || len(d.Engines) != 2 {
+		t.Errorf("measured twice under two names: %+v %v", d.Engines, err)
+	}
+	beside := validated
+	beside.Engines = append(beside.Engines[:1:1], validated.Engines[0])
+	beside.Engines[1].Name = "c"
+	if d, err = Read(at("bench", runOn("Xeon", 1)), at("validate", beside)); err != nil || len(d.Engines) != 3 {
+		t.Errorf("beside itself: %+v %v", d.Engines, err)
+	}
 	d, err = Read(at("one", runOn("Xeon", 1)), at("two", runOn("Xeon", 2)))
 	if r, _ := rows.Find(d.Rows, "ortcpu-fp32", "s", bench.Prefill, bench.TTFT); err != nil || r.Value != 1 || len(d.Warnings) != 1 {
 		t.Errorf("measured twice: %+v %v %v", r, d.Warnings, err)

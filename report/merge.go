@@ -114,13 +114,19 @@ func (m merger) scenarios(all []profiles.Scenario, run string) map[string]string
 }
 
 // engines adds those that are new and tells the names. An engine is the same where
-// it has one key or one file, on one machine; two of one name get their run's in front.
+// it has one key or one file, on one machine, and one name or figures that complete each
+// other; two of one name get their run's in front.
 func (m merger) engines(d *Data, run string, first int) map[string]string {
 	names := map[string]string{}
 	for _, e := range d.Engines {
 		was := e.Name
 		e.Run += first
-		at := slices.IndexFunc(m.out.Engines, func(o Engine) bool { return m.one(o, e) })
+		at := slices.IndexFunc(m.out.Engines, func(o Engine) bool { return o.Name == e.Name && m.one(o, e) })
+		if at < 0 {
+			if at = m.renamed(d, e, first); at >= 0 {
+				m.out.Warnings = append(m.out.Warnings, fmt.Sprintf("%s of %s is %s, by its key or its file; its figures stand under that name", was, run, m.out.Engines[at].Name))
+			}
+		}
 		if at >= 0 {
 			names[was] = m.out.Engines[at].Name
 			if e.Idle == "" {
@@ -145,7 +151,46 @@ func (m merger) engines(d *Data, run string, first int) map[string]string {
 // one tells whether two entries are about one engine.
 func (m merger) one(a, b Engine) bool {
 	same := a.Manifest.Key != "" && a.Manifest.Key == b.Manifest.Key || a.Manifest.FileDigest != "" && a.Manifest.FileDigest == b.Manifest.FileDigest
-	return a.Name == b.Name && same && m.out.alike(m.out.run(a), m.out.run(b))
+	return same && m.out.alike(m.out.run(a), m.out.run(b))
+}
+
+// renamed is the engine of an earlier directory that e, of d, is under another name; -1
+// where there is none or no single one. Who measured it twice wants to see both, and an
+// engine beside itself is two in one directory: neither is joined.
+func (m merger) renamed(d *Data, e Engine, first int) int {
+	type key struct{ scenario, phase, name string }
+	figures := func(all []rows.Row, engine string) map[key]bool {
+		own := map[key]bool{}
+		for _, r := range all {
+			if r.Engine == engine && r.Name != "engine_bytes" {
+				own[key{r.Scenario, r.Phase, r.Name}] = true
+			}
+		}
+		return own
+	}
+	found := -1
+	for i, o := range m.out.Engines {
+		if o.Run >= first || !m.one(o, e) {
+			continue
+		}
+		if found >= 0 {
+			return -1
+		}
+		found = i
+	}
+	if found < 0 || slices.ContainsFunc(d.Engines, func(o Engine) bool {
+		o.Run += first
+		return o.Name != e.Name && m.one(o, e)
+	}) {
+		return -1
+	}
+	here := figures(d.Rows, e.Name)
+	for k := range figures(m.out.Rows, m.out.Engines[found].Name) {
+		if here[k] {
+			return -1
+		}
+	}
+	return found
 }
 
 // rename puts the run's name before an engine that is there already.

@@ -57,19 +57,16 @@ func Tokens(t *bpe.Tokenizer, path string) ([]int, error) {
 	return t.Encode(s)
 }
 
-// Overlap refuses calibration on text that is evaluated, and shows the passage.
-func Overlap(t *bpe.Tokenizer, calibration, evaluation []int64) error {
-	return calib.Overlap(calibration, evaluation, calib.OverlapTokens, func(ids []int64) string {
+// TextOf is what a file's tokens are compared as with those of other texts.
+func TextOf(t *bpe.Tokenizer, path string, ids []int) calib.Text {
+	return calib.Text{Name: path, IDs: Widen(ids), Words: func(ids []int64) string {
 		narrow := make([]int, len(ids))
 		for i, id := range ids {
 			narrow[i] = int(id)
 		}
-		s, err := t.Decode(narrow)
-		if err != nil {
-			return ""
-		}
+		s, _ := t.Decode(narrow) // an id that the tokenizer has not: the model is asked of that
 		return s
-	})
+	}}
 }
 
 // TextTokens counts tokens with the tokenizer of a model's directory, which is

@@ -60,7 +60,7 @@ func NewAccumulator(windows []Window, c Convention, tokens int, b *Bundle, phase
 	}
 	if b != nil && (b.Convention != c || b.Tokens != tokens) {
 		return nil, fault.New(fault.Input, "scoring", b.name,
-			fmt.Sprintf("the reference was recorded by %s on %d tokens, not %s on %d", b.Convention, b.Tokens, c, tokens), "record the bundle again")
+			fmt.Sprintf("the reference was recorded by %s on %d tokens, not %s on %d", b.Convention, b.Tokens, c, tokens), recordIt)
 	}
 	a.score.NLL = newSums(len(windows), positions)
 	if b != nil {

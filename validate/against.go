@@ -19,7 +19,7 @@ type against struct {
 func (r *against) fits(p Position) error {
 	if b := r.bundle; b != nil && len(p.Logits) != b.Vocab {
 		return fault.New(fault.Input, "scoring", b.name,
-			fmt.Sprintf("the engine gives %d logits, the reference was recorded with %d", len(p.Logits), b.Vocab), "record the bundle again for this model")
+			fmt.Sprintf("the engine gives %d logits, the reference was recorded with %d", len(p.Logits), b.Vocab), recordIt)
 	}
 	return nil
 }

@@ -192,12 +192,12 @@ func (b *Bundle) Close() error {
 func (b *Bundle) Window(w int) ([]Row, error) {
 	if w < 0 || w >= b.Windows {
 		return nil, fault.New(fault.Input, "reading reference bundle", b.name,
-			fmt.Sprintf("it has no window %d, only %d", w, b.Windows), "record the bundle again for this text")
+			fmt.Sprintf("it has no window %d, only %d", w, b.Windows), recordIt)
 	}
 	n, before := b.Convention.Span(b.Tokens, w).Rows(), b.Convention.Before(b.Tokens, w)
 	raw := make([]byte, int64(n)*b.rowBytes())
 	if _, err := b.data.ReadAt(raw, int64(before)*b.rowBytes()); err != nil {
-		return nil, fault.Wrap(fault.Input, "reading reference bundle", b.name, err, "record the bundle again")
+		return nil, fault.Wrap(fault.Input, "reading reference bundle", b.name, err, recordIt)
 	}
 	all := make([]Row, n)
 	for i := range all {
@@ -206,19 +206,23 @@ func (b *Bundle) Window(w int) ([]Row, error) {
 	return all, nil
 }
 
+// recordIt is what to do where a bundle is not fit.
+const recordIt = "record one: `trtforge validate --reference-only -o DIR --model CHECKPOINT --text FILE`"
+
 // Verify holds the bundle to what is in hand: every digest, and the convention.
 // An empty digest in want is not compared. All differences are reported.
 func (b *Bundle) Verify(want Digests, c Convention) error {
 	var errs []error
-	for _, d := range []struct{ what, have, want string }{
-		{"model", b.Digests.Model, want.Model}, {"text", b.Digests.Text, want.Text},
-		{"tokenizer", b.Digests.Tokenizer, want.Tokenizer}, {"token ids", b.Digests.IDs, want.IDs},
-		{"convention", b.Convention.String(), c.String()},
+	for _, d := range []struct{ other, what, have, want string }{
+		{"another model", "model", b.Digests.Model, want.Model}, {"another text", "text", b.Digests.Text, want.Text},
+		{"another tokenizer", "tokenizer", b.Digests.Tokenizer, want.Tokenizer},
+		{"another text (other token ids)", "text", b.Digests.IDs, want.IDs},
+		{"another convention", "convention", b.Convention.String(), c.String()},
 	} {
 		if d.want != "" && d.have != d.want {
 			errs = append(errs, fault.New(fault.Input, "checking reference bundle", b.name,
-				fmt.Sprintf("it was recorded for another %s: %s, not %s", d.what, d.have, d.want),
-				"record the bundle again, or give the "+d.what+" it was recorded for"))
+				fmt.Sprintf("it was recorded for %s: %s, not %s", d.other, d.have, d.want),
+				"give the "+d.what+" it was recorded for, or "+recordIt))
 		}
 	}
 	return errors.Join(errs...)

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -24,6 +25,9 @@ const maxHeader = 1 << 20
 // the digest of the data, and every row. What is wrong is of class input.
 func Read(dir string) (*Bundle, error) {
 	text, err := readSmall(filepath.Join(dir, HeaderFile), maxHeader)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fault.New(fault.Input, "reading reference bundle", dir, "there is none: it has no "+HeaderFile, "name the directory of one, or "+recordIt)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -48,14 +52,14 @@ func Read(dir string) (*Bundle, error) {
 func open(name string, header []byte, data io.ReaderAt, size int64) (*Bundle, error) {
 	b := &Bundle{name: name, data: data}
 	if err := b.parse(header); err != nil {
-		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, "use the trtforge that wrote it, or record the bundle again")
+		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, "use the trtforge that wrote it, or "+recordIt)
 	}
 	if size != b.size() {
 		return nil, fault.New(fault.Input, "reading reference bundle", name,
-			fmt.Sprintf("%s has %d bytes, %s announces %d", DataFile, size, HeaderFile, b.size()), "record the bundle again")
+			fmt.Sprintf("%s has %d bytes, %s announces %d", DataFile, size, HeaderFile, b.size()), recordIt)
 	}
 	if err := b.scan(); err != nil {
-		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, "record the bundle again")
+		return nil, fault.Wrap(fault.Input, "reading reference bundle", name, err, recordIt)
 	}
 	return b, nil
 }

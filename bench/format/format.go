@@ -114,12 +114,31 @@ func JSON(w io.Writer, r Run) error {
 // CSV writes one line a row.
 func CSV(w io.Writer, r Run) error {
 	c := csv.NewWriter(w)
-	lines := [][]string{{"engine", "scenario", "phase", "name", "unit", "value", "lo", "hi", "n", "warnings"}}
+	lines := [][]string{{"engine", "scenario", "batch", "prompt", "new", "phase", "name", "unit", "value", "lo", "hi", "n", "warnings"}}
+	asked := r.asked()
 	for _, x := range r.Rows {
-		lines = append(lines, []string{x.Engine, x.Scenario, x.Phase, x.Name, x.Unit, number(x.Value), number(x.Lo), number(x.Hi),
+		of := asked[x.Scenario]
+		lines = append(lines, []string{x.Engine, x.Scenario, of[0], of[1], of[2], x.Phase, x.Name, x.Unit, number(x.Value), number(x.Lo), number(x.Hi),
 			strconv.Itoa(x.N), strings.Join(x.Warnings, "; ")})
 	}
 	return c.WriteAll(lines)
+}
+
+// asked is the batch, the prompt tokens and the new tokens of each scenario; what its
+// requests do not have in common, as those of a trace, is empty.
+func (r Run) asked() map[string][3]string {
+	all := map[string][3]string{}
+	for _, s := range r.Samples {
+		own := [3]string{strconv.Itoa(s.Batch), strconv.Itoa(s.PromptTokens), strconv.Itoa(s.NewTokens)}
+		was, known := all[s.Scenario]
+		for i := range own {
+			if known && own[i] != was[i] {
+				own[i] = ""
+			}
+		}
+		all[s.Scenario] = own
+	}
+	return all
 }
 
 // number is empty where nothing is known: what reads CSV seldom reads -Inf.

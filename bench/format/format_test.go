@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -104,7 +105,24 @@ func TestBenchstatReadsIt(t *testing.T) {
 func TestCSVIsRegular(t *testing.T) {
 	lines, err := csv.NewReader(strings.NewReader(written(t, "csv"))).ReadAll()
 	if err != nil || len(lines) != len(run().Rows)+1 {
-		t.Errorf("%d lines, %v", len(lines), err)
+		t.Fatalf("%d lines, %v", len(lines), err)
+	}
+	asked := 0
+	for _, line := range lines[1:] {
+		if line[1] == "" {
+			continue
+		}
+		if asked++; !slices.Equal(line[2:5], []string{"2", "8", "3"}) {
+			t.Errorf("%s is asked for as %q", line[1], line[2:5])
+		}
+	}
+	if asked == 0 {
+		t.Error("no line is of a scenario")
+	}
+	r := run()
+	r.Samples[0].PromptTokens = 9 // a trace: its requests have no prompt length in common
+	if got := r.asked()["chat me"]; got != [3]string{"2", "", "3"} {
+		t.Errorf("of requests of two lengths %q", got)
 	}
 }
 

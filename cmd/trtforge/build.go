@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -113,7 +114,7 @@ type built struct {
 func runBuild(ctx context.Context, o BuildOptions, g *globals, path string) error {
 	r, err := o.request(path)
 	if err != nil {
-		return err
+		return errors.Join(err, o.lacks(ctx, r.Options)) // what is wrong here, and what would be next
 	}
 	if o.Out != "" && !o.DryRun {
 		if err := store.Free(o.Out); err != nil {

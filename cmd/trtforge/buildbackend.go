@@ -68,8 +68,21 @@ func (o BuildOptions) localBuilder(ctx context.Context, g *globals, of map[strin
 			return starter{}, err
 		}
 	}
-	b, err := local.Builder(ctx, doctor.ThisMachine(version), o.Backend, local.Options{
+	b, err := o.onThisGPU(ctx, of)
+	return starter{b, func() {}}, err
+}
+
+func (o BuildOptions) onThisGPU(ctx context.Context, of map[string]string) (engine.Builder, error) {
+	return local.Builder(ctx, doctor.ThisMachine(version), o.Backend, local.Options{
 		Plugin: o.Plugin, Trtexec: o.Trtexec, Table: o.Table, Device: o.device(of), Timeout: o.Timeout, CreatedBy: createdBy(),
 	})
-	return starter{b, func() {}}, err
+}
+
+// lacks is what this machine has not of what the backend needs.
+func (o BuildOptions) lacks(ctx context.Context, of map[string]string) error {
+	if !local.Is(o.Backend) || o.Setup {
+		return nil
+	}
+	_, err := o.onThisGPU(ctx, of)
+	return err
 }

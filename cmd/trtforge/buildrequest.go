@@ -86,28 +86,39 @@ func (o BuildOptions) request(path string) (r engine.Request, err error) {
 		return r, err
 	}
 	r = engine.Request{Backend: o.Backend, Target: o.Target}
-	if r.Options, err = o.options(); err != nil {
-		return r, err
-	}
-	if r.Model, err = graphFile(path); err != nil {
-		return r, err
-	}
+	var errs [3]error
+	r.Options, errs[0] = o.options()
 	if o.Plan != "" {
-		if r.Plan, err = profiles.Load(o.Plan); err != nil {
-			return r, err
-		}
+		r.Plan, errs[1] = profiles.Load(o.Plan)
+	}
+	errs[2] = o.readGraph(path, &r)
+	wrong := errors.Join(errs[:]...)
+	switch {
+	case !local.Is(o.Backend): // its builder is asked in any case before it starts
+	case wrong == nil:
+		return r, local.Prove(r)
+	case r.Plan != nil && r.Contract != nil: // nothing can be proved of wrong options
+		err := profiles.Validate(r.Contract, r.Plan.Profiles)
+		return r, errors.Join(wrong, fault.Wrap(fault.Usage, "checking", o.Plan, err, "derive the plan from this graph"))
+	}
+	return r, wrong
+}
+
+// readGraph puts into a request what the graph says.
+func (o BuildOptions) readGraph(path string, r *engine.Request) (err error) {
+	if r.Model, err = graphFile(path); err != nil {
+		return err
 	}
 	m, err := onnx.Load(r.Model)
 	if err != nil {
-		return r, err
+		return err
 	}
 	defer func() { _ = m.Close() }()
-	if r.Precision, err = o.precision(m, r.Model); err != nil {
-		return r, err
-	}
+	var wrong, unclear error
+	r.Precision, wrong = o.precision(m, r.Model)
+	r.Contract, unclear = o.contract(m)
 	r.Name = o.Backend + "-" + string(r.Precision)
-	r.Contract, err = o.contract(m)
-	return r, err
+	return errors.Join(wrong, unclear)
 }
 
 // precision is the graph's, or that of the flags where those decide.

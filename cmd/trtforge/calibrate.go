@@ -81,8 +81,9 @@ Ctrl-C leaves what was seen beside the output (TABLE.partial, or the file of
 --observations); the same command goes on from it and gives the table that an
 undisturbed run gives.
 
-Refused are: random token ids, unless --allow-random; text that overlaps the text
-of --evaluate, with the passage; a text too short for the samples; one that is not
+Refused are: random token ids, unless --allow-random; text that shares 32 tokens
+and more with the text of --evaluate, 24 of them different, with the passage and where
+it stands in both; a text too short for the samples; one that is not
 UTF-8; activations that are NaN or infinite, with the first node that makes them; a
 graph that is quantized already.
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -53,32 +54,38 @@ func (o CalibrationText) ids(dir, model string, vocab int, seed uint64) ([]int64
 	} else if info, err := os.Stat(model); err == nil && info.IsDir() {
 		dir = model
 	}
-	var ids []int64
-	var err error
+	var texts []calib.Text
 	if o.IDs != "" {
-		if ids, err = text.IDs(o.IDs); err != nil || o.Evaluate == "" {
+		ids, err := text.IDs(o.IDs)
+		if err != nil || o.Evaluate == "" {
 			return ids, err
 		}
+		texts = append(texts, calib.Text{Name: o.IDs, IDs: ids})
 	}
 	t, err := o.load(dir)
 	if err != nil {
 		return nil, err
 	}
 	for _, path := range o.Text {
-		more, err := task.Tokens(t, path)
+		ids, err := task.Tokens(t, path)
 		if err != nil {
 			return nil, err
 		}
-		ids = append(ids, task.Widen(more)...)
+		texts = append(texts, task.TextOf(t, path, ids))
 	}
-	if o.Evaluate == "" {
-		return ids, nil
+	var evaluated calib.Text
+	if o.Evaluate != "" {
+		ids, err := task.Tokens(t, o.Evaluate)
+		if err != nil {
+			return nil, err
+		}
+		evaluated = task.TextOf(t, o.Evaluate, ids)
 	}
-	evaluated, err := task.Tokens(t, o.Evaluate)
-	if err != nil {
-		return nil, err
+	var all []int64
+	for _, one := range texts {
+		all, err = append(all, one.IDs...), errors.Join(err, calib.Overlap(one, evaluated))
 	}
-	return ids, task.Overlap(t, ids, task.Widen(evaluated))
+	return all, err
 }
 
 // load loads the tokenizer in dir; one that nobody named may well not be there.

@@ -52,8 +52,9 @@ Where both sides kept their samples a rank test decides (exact for few samples,
 --test permutation for means), adjusted by Holm over all figures; the change is the
 ratio new/old with its 95 % interval, the effect is Cliff's delta. A figure has
 improved or regressed, is unchanged (the whole interval lies within --margin, of
-accuracy within a tenth of it), or undecided: not enough samples to tell. Times from machines that differ are refused,
-unless --across-machines marks them.
+accuracy within a tenth of it), or undecided: not enough samples to tell. An engine's
+scenario that one side alone has is counted, not listed (csv lists it). Times from
+machines that differ are refused, unless --across-machines marks them.
 
 --max-regression is a gate for CI: status 1 where the whole interval of a change lies
 beyond the limit, or a held figure is gone, is no number or was refused. The first

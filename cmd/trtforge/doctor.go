@@ -3,12 +3,14 @@ package main
 import (
 	"context"
 	"errors"
+	"io"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/trtforge/trtforge/internal/doctor"
+	"github.com/trtforge/trtforge/internal/fault"
 )
 
 // DoctorOptions are the flags of doctor.
@@ -18,7 +20,7 @@ type DoctorOptions struct {
 
 // AddFlags declares the flags.
 func (o *DoctorOptions) AddFlags(f *pflag.FlagSet) {
-	f.StringSliceVar(&o.Need, "need", nil, "end with status 3 unless all of `NAMES` are here ("+strings.Join(doctor.Needs(), ",")+")")
+	f.StringSliceVar(&o.Need, "need", nil, "show `NAMES` alone, and end with status 3 unless all of them are here ("+strings.Join(doctor.Needs(), ",")+")")
 }
 
 func newDoctorCommand(g *globals) *cobra.Command {
@@ -29,8 +31,8 @@ func newDoctorCommand(g *globals) *cobra.Command {
 		Long: `Doctor looks for the runtimes, the NVIDIA driver and GPUs, TensorRT, trtexec, the
 CPU instructions that decide the speed of INT8, memory, disk, and environment
 variables that change results silently. For each: whether it is here, its version,
-what it enables and what to do if it is missing. It changes nothing and takes less
-than two seconds.
+what it enables and what to do if it is missing. With --need it shows what is named
+and counts the rest. It changes nothing and takes less than two seconds.
 ` + exitStatus,
 		Example: `  trtforge doctor
   trtforge doctor --need ort,rtx
@@ -47,8 +49,8 @@ than two seconds.
 func runDoctor(ctx context.Context, o DoctorOptions, g *globals) error {
 	report := doctor.Examine(ctx, doctor.ThisMachine(version))
 	lacking := report.Need(o.Need)
-	if g.JSON && lacking != nil {
-		return lacking // one JSON document, which names each thing and its remedy
+	if lacking != nil && (g.JSON || fault.Exit(lacking) == 2) {
+		return lacking // with --json one document, which names each thing and its remedy
 	}
-	return errors.Join(g.print(report, report.Write), lacking)
+	return errors.Join(g.print(report, func(w io.Writer) error { return report.WriteNeeded(w, o.Need) }), lacking)
 }

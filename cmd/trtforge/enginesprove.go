@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -44,6 +45,10 @@ same.
 
 func runEnginesWhy(g *globals, open opener, arg string) error {
 	m, err := manifestOf(arg, open)
+	if errors.Is(err, fs.ErrNotExist) && keyLike(arg) {
+		return fault.New(fault.Usage, "explaining", arg, "no engine of that key was built into this store, and a key is a hash: what it was made of stands in the engine's manifest alone",
+			"give the flags of its build to `trtforge build MODEL --dry-run`, which tells the key and what differs from the nearest engine; or name the directory that has it; `trtforge engines ls` shows what is here")
+	}
 	if err != nil {
 		return err
 	}

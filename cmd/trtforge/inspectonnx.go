@@ -30,6 +30,7 @@ type inspected struct {
 	External   int64              `json:"external_bytes"` // of them, in files beside the model
 	Types      map[string]int64   `json:"weight_types"`   // bytes of the weights, by type
 	Refused    []string           `json:"tensorrt_refuses,omitempty"`
+	RefusedRTX []string           `json:"tensorrt_rtx_refuses,omitempty"`
 	Contexts   []planfile.Context `json:"ep_contexts,omitempty"` // compiled engines within
 	Contract   *contract.Contract `json:"contract,omitempty"`
 }
@@ -87,7 +88,7 @@ func (x *inspected) show(g *globals, path string) error {
 }
 
 func describeONNX(m *onnx.Model) *inspected {
-	x := &inspected{Kind: "onnx", Producer: m.Proto.GetProducerName(), Opset: m.Opset(), Domains: map[string]int64{}, Nodes: map[string]int{}, Types: map[string]int64{}, Refused: engine.Refused(m),
+	x := &inspected{Kind: "onnx", Producer: m.Proto.GetProducerName(), Opset: m.Opset(), Domains: map[string]int64{}, Nodes: map[string]int{}, Types: map[string]int64{}, Refused: engine.Refused(m), RefusedRTX: engine.RefusedByRTX(m),
 		Bytes: m.Size(), External: m.External()}
 	for _, o := range m.Proto.GetOpsetImport() {
 		if !onnx.Builtin(o) {
@@ -124,6 +125,9 @@ func (x *inspected) write(w io.Writer) error {
 	}
 	for _, r := range x.Refused {
 		_, _ = fmt.Fprintf(w, "TensorRT will refuse: %s\n", r)
+	}
+	for _, r := range x.RefusedRTX {
+		_, _ = fmt.Fprintf(w, "TensorRT-RTX will refuse: %s\n", r)
 	}
 	for _, c := range x.Contexts {
 		if err := writeContext(w, c); err != nil {

@@ -34,7 +34,7 @@ func (o *PackageOptions) AddFlags(f *pflag.FlagSet) {
 	f.StringVarP(&o.Out, "out", "o", "", "the directory or archive to write; repositories and bundles become an archive where it ends with .tar")
 	f.StringVar(&o.Name, "name", "model", "what Triton calls the model")
 	f.StringVar(&o.Release, "release", "", "the release of Triton that will serve it, for instance 24.08")
-	f.StringVar(&o.Plan, "plan", "", "the profiles: a plan `FILE` of `trtforge profiles derive`; of a graph for Triton the one of --backend orttrt")
+	f.StringVar(&o.Plan, "plan", "", "the profiles: a plan `FILE` of `trtforge profiles derive` (default: those of the engine, or of the run); of a graph for Triton the one of --backend orttrt")
 	f.StringVar(&o.Engine, "engine", "", "which engine of a run's results, for instance rtx-int8")
 	addStore(f, &o.Store)
 	addBind(f, &o.Bind)
@@ -52,7 +52,8 @@ engine. One that failed a gate is not packed: exit status 1.
 
 triton  A model repository. Of a graph for the onnxruntime backend, whose TensorRT
         accelerator builds the engine on the server: config.pbtxt with the profile, and
-        only parameters that the release takes (an unknown one stops the load). Of a
+        only parameters that the release takes (an unknown one stops the load); where
+        a run proved several profiles, one over all that it asks for. Of a
         TensorRT plan for the tensorrt backend, with all profiles. Warm-up requests at
         the profiles' edges. Triton runs no TensorRT-RTX plans.
 bundle  A graph, its profiles and a script that builds the plan with trtexec on a machine

@@ -73,6 +73,14 @@ func (o PackageOptions) packGraph(m pack.Model, s *source, dir string) error {
 		return err
 	}
 	defer func() { _ = graph.Close() }()
+	if o.Plan == "" && len(s.plan.Profiles) > 1 { // the run proved them for what switches profiles
+		many := len(s.plan.Profiles)
+		s.plan, err = s.plan.Again(s.contract, profiles.Options{Strategy: "auto", Reach: profiles.First, Backend: "orttrt", CreatedBy: createdBy(), WeightBytes: graph.Size()})
+		if err != nil {
+			return fault.Wrap(fault.Usage, "packing", s.name, err, "derive one profile of "+s.graph+" with --backend orttrt, and name it with --plan")
+		}
+		m.Notes = append(m.Notes, fmt.Sprintf("The run proved %d profiles; the onnxruntime backend only ever runs one, so one was derived that covers all that the run asks for.", many))
+	}
 	if m.Digest, err = graph.Digest(); err != nil {
 		return err
 	}

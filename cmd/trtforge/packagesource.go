@@ -183,7 +183,7 @@ func damaged(dir string, err error) error {
 	if fault.Classify(err) != fault.Input {
 		return err
 	}
-	return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "build it again: `trtforge build MODEL -o "+dir+"`")
+	return fault.New(fault.Input, "packing", dir, "its engine is damaged: "+err.Error(), "copy it again, or build it again: `trtforge build MODEL -o "+dir+"`")
 }
 
 // graphOf is the typed graph of a run that an engine was built of, by its digest.

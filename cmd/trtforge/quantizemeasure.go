@@ -31,6 +31,7 @@ type MeasureOptions struct {
 	budgetSet   bool
 	Text        string
 	IDs         string
+	Calibration string
 	Tokenizer   string
 	Windows     int
 	Length      int
@@ -49,6 +50,7 @@ func (o *MeasureOptions) AddFlags(f *pflag.FlagSet) {
 	f.IntVar(&o.Budget, "budget", 0, "with --search: stop trying choices after `N` measurements; those of each product alone and of the greedy choice count, and are made in any case, as are confirmations (default all 2^n of up to 10 products, six a product beyond)")
 	f.StringVar(&o.Text, "text", "", "a `FILE` of text in UTF-8 to measure on")
 	f.StringVar(&o.IDs, "ids", "", "a `FILE` of token ids instead: whole numbers with spaces or commas between")
+	f.StringVar(&o.Calibration, "calibration", "", "the `FILE` of text that --table comes from: measuring on any of it is refused")
 	f.StringVar(&o.Tokenizer, "tokenizer", "", "the `DIR` with tokenizer.json, or vocab.json and merges.txt (default: the model's)")
 	f.IntVar(&o.Windows, "windows", 8, "windows of the text that are measured, `N`, spread over all of it; a search confirms its choice on as many more")
 	f.IntVar(&o.Length, "window", 0, "their length in `TOKENS` (default 64, or the model's positions)")
@@ -70,8 +72,8 @@ func (o MeasureOptions) check(p quant.Precision) error {
 		return usage("--budget limits a search, and none is asked for", "add --search")
 	case o.Threads < 0 || o.Length < 0 || o.Windows < 1:
 		return usage(fmt.Sprintf("%d windows of %d tokens on %d threads cannot be", o.Windows, o.Length, o.Threads), "give positive numbers; --threads 0 and --window 0 are the defaults")
-	case !o.asked() && (o.Text != "" || o.IDs != "" || gate || o.Parts):
-		return usage("--text, --ids, --parts and the limits belong to a measurement, and none is asked for", "add --sensitivity or --search")
+	case !o.asked() && (o.Text != "" || o.IDs != "" || o.Calibration != "" || gate || o.Parts):
+		return usage("--text, --ids, --calibration, --parts and the limits belong to a measurement, and none is asked for", "add --sensitivity or --search")
 	case !o.asked():
 		return nil
 	case !p.Quantizes():
@@ -139,14 +141,37 @@ func (o QuantizeOptions) search(ctx context.Context, g *globals, path string, m 
 
 // ids are the tokens to measure on. path is the model's.
 func (o MeasureOptions) ids(path string) ([]int, error) {
+	var measured calib.Text
+	var ids []int
 	if o.IDs != "" {
 		wide, err := text.IDs(o.IDs)
-		ids := make([]int, len(wide))
-		for i, id := range wide {
-			ids[i] = int(id)
+		for _, id := range wide {
+			ids = append(ids, int(id))
 		}
-		return ids, err
+		if err != nil || o.Calibration == "" {
+			return ids, err
+		}
+		measured = calib.Text{Name: o.IDs, IDs: wide}
 	}
+	t, err := o.load(path)
+	if err != nil {
+		return nil, err
+	}
+	if o.Text != "" {
+		if ids, err = task.Tokens(t, o.Text); err != nil || o.Calibration == "" {
+			return ids, err
+		}
+		measured = task.TextOf(t, o.Text, ids)
+	}
+	seen, err := task.Tokens(t, o.Calibration)
+	if err != nil {
+		return nil, err
+	}
+	return ids, calib.Overlap(task.TextOf(t, o.Calibration, seen), measured)
+}
+
+// load loads the tokenizer that is named, or the one beside the model.
+func (o MeasureOptions) load(path string) (*bpe.Tokenizer, error) {
 	dir := o.Tokenizer
 	if dir == "" {
 		if dir = filepath.Dir(path); isDir(path) {
@@ -159,15 +184,7 @@ func (o MeasureOptions) ids(path string) ([]int, error) {
 			}
 		}
 	}
-	t, err := bpe.Load(dir)
-	if err != nil {
-		return nil, err
-	}
-	s, err := text.Read(o.Text)
-	if err != nil {
-		return nil, err
-	}
-	return t.Encode(s)
+	return bpe.Load(dir)
 }
 
 func isDir(path string) bool {

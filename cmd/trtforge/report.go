@@ -46,8 +46,9 @@ of them one page: what to deploy in each scenario, which gates pass, fail or cou
 not be evaluated, how accurate and fast each engine is, and where every figure comes
 from. It measures nothing.
 
-Of several directories it makes one report: engines of one name get their
-directory's in front where they are not the same one. Figures of different machines
+Of several directories it makes one report. An engine of one key or file that bench
+and validate gave different names is one, under the first name; different engines of
+one name get their directory's in front. Figures of different machines
 stand side by side, are never compared, and the report says so.
 
 Engines are held to the limits of their run; --gates gives others. A gate that fails

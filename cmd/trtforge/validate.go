@@ -96,6 +96,9 @@ and needs no PyTorch; with --reference live all tokens are compared, for one pas
 PyTorch for each engine and path. Both print PyTorch's own noise beside: BF16 against
 FP32, and ONNX Runtime's FP32.
 
+The columns of its two tables, by path (prefill, decode):
+
+` + indented(legends...) + `
 Perplexities of different conventions are not comparable:
 
   hf-strided(L,S)   windows of L tokens every S, each scoring what none before did;

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/internal/bpe"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
@@ -228,10 +229,13 @@ func (v *validation) unseen(ctx context.Context, ids []int) error {
 	if err != nil {
 		return err
 	}
-	s, found := calib.FirstShared(task.Widen(seen), task.Widen(ids), calib.OverlapTokens)
-	if !found {
-		return nil
+	calibrated := calib.Text{Name: v.o.Calibration, IDs: task.Widen(seen)}
+	evaluated := calib.Text{Name: v.o.Text + v.o.IDs, IDs: task.Widen(ids)}
+	if t, err := bpe.Load(v.o.Model); err == nil { // else PyTorch has made the tokens, and they are counted
+		calibrated = task.TextOf(t, v.o.Calibration, seen)
+		if v.o.Text != "" {
+			evaluated = task.TextOf(t, v.o.Text, ids)
+		}
 	}
-	return fault.New(fault.Usage, "validating", v.o.Text+v.o.IDs,
-		fmt.Sprintf("%d tokens from token %d on stand in the calibration text %s, too", s.Tokens, s.Evaluation, v.o.Calibration), "validate on a text that ranges were not calibrated on")
+	return calib.Overlap(calibrated, evaluated)
 }

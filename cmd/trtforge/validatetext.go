@@ -19,11 +19,12 @@ func (v *validated) text(w io.Writer) error {
 	for i, line := range v.about() {
 		_, _ = fmt.Fprintf(w, "%-12s%s\n", []string{"reference", "convention"}[i], line)
 	}
-	for _, t := range v.grids() {
+	for i, t := range v.grids() {
 		_, _ = fmt.Fprintln(w)
 		if err := t.text(w); err != nil {
 			return err
 		}
+		_, _ = io.WriteString(w, legends[i])
 	}
 	_, err := io.WriteString(w, v.remarks()+v.judged())
 	return err
@@ -33,12 +34,31 @@ func (v *validated) text(w io.Writer) error {
 func (v *validated) markdown(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "### trtforge validate\n\n%s\n", strings.Join(v.about(), "; "))
-	for _, t := range v.grids() {
-		b.WriteString("\n" + t.markdown())
+	for i, t := range v.grids() {
+		b.WriteString("\n" + t.markdown() + "\n" + legends[i])
 	}
 	fmt.Fprintf(&b, "\n```\n%s\n```\n", strings.Trim(v.remarks()+v.judged(), "\n"))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// legends say what the columns of the tables are, in the help too.
+var legends = []string{`ratio: perplexity over PyTorch FP32's. KL: divergence of the engine's next-token
+distribution from PyTorch FP32's in nats a token: mean, 99 % and 99.9 % quantile, largest.
+`, `top-1, top-5: share of positions whose most likely token is PyTorch's, or among its five.
+Δp: change of the probability of the text's own token, mean and root mean square, in
+percentage points. logits: errors of logits, 99.9 % of positions and largest. greedy:
+tokens until generated text differs from PyTorch's, median. batch, padding: largest
+change of a row's logits by rows beside it, and by padding on its left.
+`}
+
+// indented is text as help shows it.
+func indented(texts ...string) string {
+	var b strings.Builder
+	for line := range strings.Lines(strings.Join(texts, "")) {
+		b.WriteString("  " + line)
+	}
+	return b.String()
 }
 
 // about is the reference, and the convention.

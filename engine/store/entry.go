@@ -62,7 +62,7 @@ func read(dir string) (*Entry, error) {
 }
 
 func damaged(path, cause string) error {
-	return fault.New(fault.Input, "proving engine", path, cause, "build it again; of a store, `trtforge engines prune --damaged` removes it")
+	return fault.New(fault.Input, "proving engine", path, cause, "copy it again, or build it again; from a store `trtforge engines prune --damaged` removes it")
 }
 
 // prove recomputes everything that the manifest claims: the key from the inputs,

@@ -87,6 +87,9 @@ func (s *Store) Find(prefix string) (string, error) {
 	bad := func(cause string) (string, error) {
 		return "", fault.New(fault.Usage, "finding engine", prefix, cause, "see `trtforge engines ls`")
 	}
+	if IsEngine(prefix) {
+		return bad("it is an engine's directory, not a key: `trtforge inspect` and `engines why` take those")
+	}
 	if len(prefix) < 6 {
 		return bad("a key is named by six characters or more")
 	}
@@ -102,10 +105,7 @@ func (s *Store) Find(prefix string) (string, error) {
 	}
 	switch len(found) {
 	case 0:
-		if IsEngine(prefix) {
-			return bad("it is an engine's directory, not a key: `trtforge inspect` and `engines why` take those")
-		}
-		return bad("the store has no such engine")
+		return "", &fault.Error{Code: fault.Usage, Stage: "finding engine", Subject: prefix, Cause: "the store has no such engine", Fix: "see `trtforge engines ls`", Err: fs.ErrNotExist}
 	case 1:
 		return found[0], nil
 	}

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/engine/ortcpu"
 	"github.com/trtforge/trtforge/engine/store"
 	"github.com/trtforge/trtforge/internal/bpe"
@@ -115,14 +116,14 @@ func (w *workshop) texts() (err error) {
 	if w.textDigest, err = fsx.Digest(t.Calibrate); err != nil {
 		return err
 	}
-	return task.Overlap(w.tokenizer, task.Widen(w.calibrates), task.Widen(w.prompts))
+	return calib.Overlap(task.TextOf(w.tokenizer, t.Calibrate, w.calibrates), task.TextOf(w.tokenizer, t.Evaluate, w.prompts))
 }
 
 // leak is what trtforge answers to the study's calibration, which took the
 // evaluation's own text.
 func (w *workshop) leak() error {
-	same := task.Widen(w.prompts)
-	return task.Overlap(w.tokenizer, same, same)
+	same := task.TextOf(w.tokenizer, filepath.Base(w.study.Text.Evaluate), w.prompts)
+	return calib.Overlap(same, same)
 }
 
 // close ends the children and gives the directory back, in reverse order.

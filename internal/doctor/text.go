@@ -3,6 +3,7 @@ package doctor
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -11,11 +12,24 @@ import (
 var marks = map[Status]string{OK: "ok", Missing: "missing", Warning: "warning"}
 
 // Write prints the report for people.
-func (r Report) Write(w io.Writer) error {
+func (r Report) Write(w io.Writer) error { return r.WriteNeeded(w, nil) }
+
+// WriteNeeded prints the checks of these names, in their order, and counts the rest;
+// with no name it prints them all.
+func (r Report) WriteNeeded(w io.Writer, names []string) error {
 	var b strings.Builder
-	count := map[Status]int{}
+	var shown, rest []Check
 	for _, c := range r.Checks {
-		count[c.Status]++
+		if len(names) == 0 || slices.Contains(names, c.ID) {
+			shown = append(shown, c)
+		} else {
+			rest = append(rest, c)
+		}
+	}
+	if len(names) > 0 {
+		slices.SortStableFunc(shown, func(a, b Check) int { return slices.Index(names, a.ID) - slices.Index(names, b.ID) })
+	}
+	for _, c := range shown {
 		head := strings.TrimSpace(c.What + "  " + c.Version)
 		fmt.Fprintf(&b, "%-8s %-12s %s\n", marks[c.Status], c.ID, head)
 		const indent = "                      "
@@ -31,7 +45,19 @@ func (r Report) Write(w io.Writer) error {
 			b.WriteString(indent + "to do: " + c.Fix + "\n")
 		}
 	}
-	fmt.Fprintf(&b, "\n%d ok, %d to heed, %d missing\n", count[OK], count[Warning], count[Missing])
+	b.WriteString("\n" + counted(shown) + "\n")
+	if len(rest) > 0 {
+		b.WriteString("not asked for: " + counted(rest) + "; trtforge doctor shows them\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// counted is how many checks ended how.
+func counted(checks []Check) string {
+	count := map[Status]int{}
+	for _, c := range checks {
+		count[c.Status]++
+	}
+	return fmt.Sprintf("%d ok, %d to heed, %d missing", count[OK], count[Warning], count[Missing])
 }

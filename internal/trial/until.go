@@ -2,6 +2,7 @@ package trial
 
 import (
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -100,16 +101,34 @@ func (t *Trial) further() []bench.Turn {
 	return bench.Shuffle(t.Seed+uint64(round), turns)
 }
 
+// figures are those whose medians Until holds.
+var figures = []struct {
+	name string
+	of   func(bench.Sample) float64
+}{
+	{"TTFT", func(s bench.Sample) float64 { return s.TTFT }},
+	{"the whole request", func(s bench.Sample) float64 { return s.E2E }},
+	{"TPOT", bench.Sample.TPOT},
+}
+
+// widest is the figure whose median is known least well, and the share of it to which
+// it is known.
+func (t *Trial) widest(at pair) (name string, share float64) {
+	for _, figure := range figures {
+		s := stats.Median(values(t.of(at), figure.of))
+		if known := max(s.Hi-s.Value, s.Value-s.Lo) / s.Value; name == "" || known > share {
+			name, share = figure.name, known
+		}
+	}
+	return name, share
+}
+
 // needed is how many requests bring the interval of each median of a system at a
 // case within Until of it.
 func (t *Trial) needed(at pair) int {
 	samples, n := t.of(at), 0
-	for _, of := range []func(bench.Sample) float64{
-		func(s bench.Sample) float64 { return s.TTFT },
-		func(s bench.Sample) float64 { return s.E2E },
-		bench.Sample.TPOT,
-	} {
-		v := values(samples, of)
+	for _, figure := range figures {
+		v := values(samples, figure.of)
 		n = max(n, stats.Needed(v, t.Until)+len(samples)-len(v))
 	}
 	return n
@@ -122,9 +141,18 @@ func (t *Trial) missed() (warnings []string) {
 		for i, c := range t.Cases {
 			at := pair{s.Name, i}
 			if n := t.taken(at); t.Until > 0 && t.lost[at] < giveUp && t.needed(at) > n {
-				warnings = append(warnings, fmt.Sprintf("%s, %s: after %d requests, the most that were allowed, a median is not within %.3g %%", s.Name, c.Key(), n, 100*t.Until))
+				warnings = append(warnings, fmt.Sprintf("%s, %s: after %d requests, the most that were allowed (--most), %s", s.Name, c.Key(), n, t.short(at)))
 			}
 		}
 	}
 	return warnings
+}
+
+// short is how far the widest median is from what Until asks for.
+func (t *Trial) short(at pair) string {
+	name, share := t.widest(at)
+	if math.IsNaN(share) || math.IsInf(share, 0) {
+		return fmt.Sprintf("the median of %s has no 95 %% interval, and is to be known within %.3g %%", name, 100*t.Until)
+	}
+	return fmt.Sprintf("the median of %s is known within %.2g %%, not %.3g %%", name, 100*share, 100*t.Until)
 }
