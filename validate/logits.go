@@ -4,7 +4,7 @@ import "math"
 
 // LogSumExp is log(sum(exp(logits))) in float64 with the largest logit taken
 // out first, and the index of that logit, the first of equals. A NaN or +Inf
-// among the logits makes it NaN. Its relative error is below 1e-12.
+// among the logits makes it NaN. Its relative error is below 1e-11.
 func LogSumExp(logits []float32) (lse float64, top int) {
 	top = largest(logits)
 	most := float64(logits[top])
@@ -39,49 +39,50 @@ func noneAbove(v *[8]float32, best float32) bool {
 // sumExp is the sum of exp(v - most). Four sums keep four additions in flight.
 func sumExp(values []float32, most float64) float64 {
 	var a, b, c, d float64
+	most *= perE
 	for ; len(values) >= 4; values = values[4:] {
 		v := (*[4]float32)(values)
-		a += exp(float64(v[0]) - most)
-		b += exp(float64(v[1]) - most)
-		c += exp(float64(v[2]) - most)
-		d += exp(float64(v[3]) - most)
+		a += power(float64(v[0])*perE - most)
+		b += power(float64(v[1])*perE - most)
+		c += power(float64(v[2])*perE - most)
+		d += power(float64(v[3])*perE - most)
 	}
 	for _, v := range values {
-		a += exp(float64(v) - most)
+		a += power(float64(v)*perE - most)
 	}
 	return (a + b) + (c + d)
 }
 
-// Constants of exp: 256 steps to a factor of two.
+// Constants of power.
 const (
-	steps    = 256
-	perStep  = math.Ln2 / steps
-	rounding = 3 << 51 // added to a small number, it leaves its nearest integer in the last bits
-	vanishes = -700    // exp of less counts as 0: beside the largest term, which is 1
+	stepBits = 11
+	steps    = 1 << stepBits // to a factor of two
+	perE     = steps / math.Ln2
+	rounding = 3 << 51       // added to a small number, it leaves its nearest integer in the last bits
+	vanishes = -1000 * steps // a power of less counts as 0: beside the largest term, which is 1
 )
 
-// powers are the bits of 2^(i/steps).
+// powers are the bits of 2^(i/steps), less those of i where power adds them.
 var powers = func() (p [steps]uint64) {
 	for i := range p {
-		p[i] = math.Float64bits(math.Exp2(float64(i) / steps))
+		p[i] = math.Float64bits(math.Exp2(float64(i)/steps)) - uint64(i)<<(52-stepBits)
 	}
 	return p
 }()
 
-// exp is math.Exp for x <= 0, to 3e-13 of itself, without a call: with k the
-// integer nearest to x*steps/ln2, exp(x) = 2^(k/steps) exp(r) and r so small that
-// three terms of its series do. It runs once for each token of the vocabulary
+// power is 2^(u/steps) for u <= 0, to 1e-12 of itself, without a call: with k the
+// integer nearest to u, it is 2^(k/steps) exp(r ln2/steps) and |r| <= 1/2 so small
+// that two terms of the series do. It runs once for each token of the vocabulary
 // and scored token, where math.Exp would take a tenth of the engine's own time.
-func exp(x float64) float64 {
-	if x < vanishes {
+func power(u float64) float64 {
+	if u < vanishes {
 		return 0
 	}
-	t := x*(steps/math.Ln2) + rounding
+	t := u + rounding
 	k := math.Float64bits(t)
-	r := x - (t-rounding)*perStep
-	// The exponent is k / steps, the bits above those that index the table.
-	scale := math.Float64frombits(powers[k%steps] + k/steps<<52)
-	return scale + scale*(r*(1+r*(1.0/2+r*(1.0/6))))
+	r := u - (t - rounding)
+	// k's bits above those that index the table are the exponent.
+	return math.Float64frombits(powers[k%steps]+k<<(52-stepBits)) * (1 + r*(1/perE+r*(1/perE*1/perE/2)))
 }
 
 // apart is how a row of logits differs from the reference's.
@@ -155,7 +156,7 @@ func whole(z, y []float32, lse float64, top int) (d apart, refLSE float64, refTo
 	least, greatest, above := math.Inf(1), math.Inf(-1), 0
 	y = y[:len(z)]
 	for i, v := range z {
-		e := exp(float64(v) - most)
+		e := power((float64(v) - most) * perE)
 		gap := float64(v) - float64(y[i])
 		sum += e
 		if e > 0 { // a masked token's logits are -Inf, whose difference is no number

@@ -22,7 +22,9 @@ const (
 	buildPairs  = 5
 )
 
-// buildFigures: the whole command, with an empty store, against the whole script.
+// buildFigures: the whole command, with an empty store, against the whole script. Our
+// clock holds what the script has none of: the digests of the model and of the plan, the
+// layers' proof and the seal.
 func buildFigures(w *workshop) error {
 	checkpoint, err := w.gpt2()
 	if err != nil {
@@ -39,28 +41,28 @@ func buildFigures(w *workshop) error {
 	if err := cmd.Run(); err != nil {
 		return fmt.Errorf("deriving profiles: %w", err)
 	}
-	out, theirs := filepath.Join(dir, "out"), filepath.Join(dir, "theirs.plan")
+	store, theirs := filepath.Join(dir, "store"), filepath.Join(dir, "theirs.plan")
 	figures, err := compareLong(plan{
 		name: "build-124m", unit: "ms", asked: buildAsked, pairs: buildPairs,
-		ours:   func() (*side, error) { return self("build", graph, profiles, filepath.Join(dir, "store"), out) },
+		ours:   func() (*side, error) { return self("build", graph, profiles, store) },
 		anchor: func() (*side, error) { return self("anchor-build", graph, profiles, theirs) },
 	}, buildPeak)
 	if err != nil {
 		return err
 	}
 	w.say(figures...)
-	size, err := sameSize(out, theirs)
+	size, err := sameSize(store, theirs)
 	if err == nil {
 		w.say(size)
 	}
 	return err
 }
 
-// sameSize compares the plan in dir with theirs.
-func sameSize(dir, theirs string) (figure, error) {
-	found, err := filepath.Glob(filepath.Join(dir, "*.plan"))
+// sameSize compares the plan in a store with theirs.
+func sameSize(store, theirs string) (figure, error) {
+	found, err := filepath.Glob(filepath.Join(store, "engines", "*", "*.plan"))
 	if err == nil && len(found) != 1 {
-		err = fmt.Errorf("%s holds the plans %v, want one", dir, found)
+		err = fmt.Errorf("%s holds the plans %v, want one", store, found)
 	}
 	if err != nil {
 		return figure{}, err
@@ -79,16 +81,15 @@ func sameSize(dir, theirs string) (figure, error) {
 	return f.judged(), nil
 }
 
-// buildSide builds with the command into a store that is new each time.
+// buildSide builds with the command into a store that is new each time. Each side
+// writes one plan: with -o ours would write a copy of it, too.
 func buildSide(args []string) error {
-	graph, profiles, store, out := args[0], args[1], args[2], args[3]
+	graph, profiles, store := args[0], args[1], args[2]
 	return serveMemory(func() (time.Duration, float64, error) {
-		for _, dir := range []string{store, out} {
-			if err := os.RemoveAll(dir); err != nil {
-				return 0, 0, err
-			}
+		if err := os.RemoveAll(store); err != nil {
+			return 0, 0, err
 		}
-		return commanded(exec.Command(binary, "build", graph, "--plan", profiles, "--store", store, "-o", out, "-q"))
+		return commanded(exec.Command(binary, "build", graph, "--plan", profiles, "--store", store, "-q"))
 	})
 }
 

@@ -13,7 +13,7 @@ const module = "github.com/trtforge/trtforge/"
 // floors are the rooms from the ground up. A package may import packages of
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
-	{"internal/annotation", "internal/beside", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
+	{"internal/annotation", "internal/beside", "internal/fault", "internal/junit", "internal/progress", "internal/svg", "internal/vector", "onnx/onnxpb", "stats"},
 	{"internal/keep", "internal/filelock"},
 	{"internal/fsx", "rows"},
 	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes"},
