@@ -19,7 +19,7 @@ type ChannelSums struct {
 	Squares []float64 // of their squares
 }
 
-// channels counts the rows of a piece of a tensor whose last axis is width wide.
+// channels counts the rows of a tensor whose last axis is width wide.
 func (o *Observation) channels(values []float32, width int) {
 	c := o.Channels
 	if c == nil {
@@ -28,10 +28,8 @@ func (o *Observation) channels(values []float32, width int) {
 		copy(c.Hi, values)
 		o.Channels = c
 	}
-	for row := values; len(row) > 0; row = row[width:] {
-		c.row(row[:width])
-		c.Rows++
-	}
+	loops.Columns(values, c)
+	c.Rows += int64(len(values) / width)
 }
 
 func (c *ChannelSums) row(values []float32) {

@@ -57,6 +57,19 @@ func (o *Observations) follow(m Method) error {
 	return nil
 }
 
+// ends are the amax of its last point where that is of these samples and that
+// method; nil elsewhere.
+func (c *Curve) ends(m Method, samples int) map[string]float32 {
+	if c == nil || c.Method != m.String() || len(c.Samples) == 0 || c.Samples[len(c.Samples)-1] != samples {
+		return nil
+	}
+	ends := map[string]float32{}
+	for name, a := range c.Amax {
+		ends[name] = a[len(a)-1]
+	}
+	return ends
+}
+
 // thin drops every second point: those that would not be there had Every been
 // twice as large.
 func (c *Curve) thin() {

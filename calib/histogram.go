@@ -60,11 +60,7 @@ func extremes(values []float32) (lo, hi float32, bad int) {
 	}
 	// In the order of integers, which costs no branch and finds NaN and the
 	// infinities outside of it: a third of the time that comparing floats takes.
-	least, most := int32(math.MaxInt32), int32(math.MinInt32)
-	for _, v := range values {
-		o := ordered(math.Float32bits(v))
-		least, most = min(least, o), max(most, o)
-	}
+	least, most := loops.Extremes(values)
 	if least > ordered(negativeInfinity) && most < ordered(infinity) {
 		return unordered(least), unordered(most), -1
 	}
@@ -121,20 +117,11 @@ func (h *Histogram) tally(values []float32) {
 		h.Zeros += int64(len(values))
 		return
 	}
-	counts := (*[Bins]int64)(h.Counts)
 	// Powers of two, so the products are exact (or far below 1). Two, because the
 	// factor of a subnormal range does not fit float32.
 	all := binBits - h.Exp
 	one, two := float32(math.Ldexp(1, all/2)), float32(math.Ldexp(1, all-all/2))
-	for _, v := range values {
-		i := int32(v * one * two)
-		i = (i ^ i>>31) - i>>31 // its magnitude
-		if i == 0 && v == 0 {
-			h.Zeros++
-			continue
-		}
-		counts[i&(Bins-1)]++
-	}
+	h.Zeros += loops.Tally(values, one, two, (*[Bins]int64)(h.Counts))
 }
 
 // Merge adds what o counted.

@@ -14,36 +14,6 @@ type Moments struct {
 	M4   float64 `json:"m4"`
 }
 
-// momentsOf are the moments of values, in two passes; there is at least one.
-// Values in even and odd places are summed apart, or each addition would wait
-// for the one before.
-func momentsOf(values []float32) Moments {
-	var sum, sum1 float64
-	odd := values[1:]
-	for i := 0; i < len(odd); i += 2 {
-		sum += float64(values[i])
-		sum1 += float64(odd[i])
-	}
-	last := len(values) - len(values)%2
-	for _, v := range values[last:] {
-		sum += float64(v)
-	}
-	mean := (sum + sum1) / float64(len(values))
-	var a2, a3, a4, b2, b3, b4 float64 // not a struct, which would lie in memory
-	for i := 0; i < len(odd); i += 2 {
-		a, b := float64(values[i])-mean, float64(odd[i])-mean
-		aa, bb := a*a, b*b
-		a2, b2 = a2+aa, b2+bb
-		a3, b3 = a3+aa*a, b3+bb*b
-		a4, b4 = a4+aa*aa, b4+bb*bb
-	}
-	for _, v := range values[last:] {
-		a := float64(v) - mean
-		a2, a3, a4 = a2+a*a, a3+a*a*a, a4+a*a*(a*a)
-	}
-	return Moments{Mean: mean, M2: a2 + b2, M3: a3 + b3, M4: a4 + b4}
-}
-
 // merge joins the moments of count values with those of n others.
 func (m *Moments) merge(count int64, o Moments, n int64) {
 	if n == 0 {

@@ -3,6 +3,7 @@ package calib
 import (
 	"encoding/binary"
 	"fmt"
+	"slices"
 	"unsafe"
 
 	"github.com/trtforge/trtforge/internal/fault"
@@ -21,23 +22,16 @@ type Observation struct {
 	Varies   bool         // the last axis is not always equally long, so it has no channels
 }
 
-// AddTensor counts a float tensor's values, converted piece by piece. NaN or an
-// infinity is a [NotFinite]; after an error the observation is of no use.
+// AddTensor counts a float tensor's values. NaN or an infinity is a [NotFinite];
+// after an error the observation is of no use.
 func (o *Observation) AddTensor(t onnx.Tensor) error {
 	width := o.width(t)
-	piece := pieceLength
-	if width > 0 {
-		piece = max(1, pieceLength/width) * width
-	}
 	values, err := floats(t)
 	if err != nil {
 		return fault.Wrap(fault.Input, "calibrating on tensor", t.Name, err, "observe tensors of floats")
 	}
-	for at := 0; at < len(values); at += piece {
-		part := values[at:min(at+piece, len(values))]
-		if err := o.add(part, width); err != nil {
-			return notFinite(t.Name, at, part)
-		}
+	if err := o.add(values, width); err != nil {
+		return notFinite(t.Name, values)
 	}
 	return nil
 }
@@ -58,16 +52,22 @@ var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 // cache.
 const pieceLength = 2048
 
-// add counts a piece: whole rows where width is not 0.
+// add counts values, piece by piece: whole rows where width is not 0.
 func (o *Observation) add(values []float32, width int) error {
 	if len(values) == 0 {
 		return nil
 	}
-	before := o.Count
-	if err := o.Add(values); err != nil {
-		return err
+	piece := pieceLength
+	if width > 0 {
+		piece = max(1, pieceLength/width) * width
 	}
-	o.Moments.merge(before, momentsOf(values), int64(len(values)))
+	for part := range slices.Chunk(values, piece) {
+		before := o.Count
+		if err := o.Add(part); err != nil {
+			return err
+		}
+		o.Moments.merge(before, loops.Moments(part), int64(len(part)))
+	}
 	if width > 0 {
 		o.channels(values, width)
 	}
@@ -93,9 +93,9 @@ func (e *NotFinite) Error() string {
 	return fmt.Sprintf("value %d of tensor %s is %v", e.Index, e.Tensor, e.Value)
 }
 
-func notFinite(name string, at int, values []float32) error {
+func notFinite(name string, values []float32) error {
 	_, _, bad := extremes(values)
-	e := &NotFinite{Tensor: name, Index: at + bad, Value: values[bad]}
+	e := &NotFinite{Tensor: name, Index: bad, Value: values[bad]}
 	return fault.Wrap(fault.Input, "calibrating on tensor", name, e,
 		"look for the first node whose output is not finite; the weights or the text may be damaged")
 }

@@ -68,8 +68,12 @@ func (o *Observations) Observe(tensors []onnx.Tensor) error {
 	return nil
 }
 
-// amax applies the method to every tensor that has a value, side by side.
+// amax applies the method to every tensor that has a value, side by side, or takes
+// what the curve ends with, which was found so.
 func (o *Observations) amax(m Method) (map[string]float32, error) {
+	if ends := o.Curve.ends(m, o.Samples); ends != nil {
+		return ends, nil
+	}
 	names := slices.Sorted(maps.Keys(o.Tensors))
 	all := make([]float32, len(names))
 	errs := make([]error, len(names))

@@ -1,7 +1,6 @@
 package calib
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +8,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strings"
 
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/keep"
@@ -39,17 +39,17 @@ func ReadObservations(r io.Reader, path string) (*Observations, error) {
 	if err != nil {
 		return nil, err
 	}
-	var head struct { // nothing is allocated for more tensors than there can be
-		Tensors map[string]json.RawMessage `json:"tensors"`
-	}
-	if err := json.Unmarshal(b, &head); err != nil {
-		return nil, f.Bad(keep.Explain(err))
-	}
-	if len(head.Tensors) > maxTensors {
-		return nil, f.Bad(fmt.Errorf("they are of %d tensors, more than %d", len(head.Tensors), maxTensors))
+	tensors := 0 // nothing is allocated for more than there can be
+	keep.Each(b, func(name string, value []byte) {
+		if strings.EqualFold(name, "tensors") {
+			keep.Each(value, func(string, []byte) { tensors++ })
+		}
+	})
+	if tensors > maxTensors {
+		return nil, f.Bad(fmt.Errorf("they are of %d tensors, more than %d", tensors, maxTensors))
 	}
 	o := &Observations{}
-	if err := json.Unmarshal(b, o); err != nil {
+	if err := o.UnmarshalJSON(b); err != nil {
 		return nil, f.Bad(keep.Explain(err))
 	}
 	if err := o.check(); err != nil {
@@ -73,7 +73,7 @@ func ReadObservationsFile(path string) (*Observations, error) {
 }
 
 // WriteFile writes the observations, whole or not at all.
-func (o *Observations) WriteFile(path string) error { return fsx.WriteJSON(path, o) }
+func (o *Observations) WriteFile(path string) error { return writeFlat(path, o) }
 
 // check finds everything that no calibration can have made.
 func (o *Observations) check() error {

@@ -1,7 +1,6 @@
 package calib
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -76,7 +75,7 @@ func Read(r io.Reader, path string) (*Table, error) {
 		return nil, err
 	}
 	t := &Table{}
-	if err := json.Unmarshal(b, t); err != nil {
+	if err := t.UnmarshalJSON(b); err != nil {
 		return nil, f.Bad(keep.Explain(err))
 	}
 	if err := t.check(); err != nil {
@@ -96,16 +95,7 @@ func ReadFile(path string) (*Table, error) {
 }
 
 // WriteFile writes the table, whole or not at all.
-func (t *Table) WriteFile(path string) error {
-	b, err := t.JSON()
-	if err != nil {
-		return fmt.Errorf("encoding %s: %w", path, err)
-	}
-	return fsx.WriteFile(path, func(w io.Writer) error {
-		_, err := w.Write(b)
-		return err
-	})
-}
+func (t *Table) WriteFile(path string) error { return writeFlat(path, t) }
 
 // check finds every range that no calibration can have made.
 func (t *Table) check() error {

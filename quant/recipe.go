@@ -91,20 +91,23 @@ func Apply(m *onnx.Model, table *calib.Table, r Recipe) (*Result, error) {
 		return nil, err
 	}
 	out := &Result{Model: m, Table: table}
-	var err error
-	if out.Source, err = m.Digest(); err != nil {
+	ours := make(chan error, 1) // both read every weight, and neither needs the other
+	var digest string
+	go func() {
+		var err error
+		if digest, err = m.Digest(); err == nil && table != nil {
+			err = table.Fits(digest)
+		}
+		ours <- err
+	}()
+	var made error
+	if r.Precision.Quantizes() {
+		made = r.quantize(out)
+	}
+	if err := cmp.Or(<-ours, made); err != nil {
 		return nil, err
 	}
-	if table != nil {
-		if err := table.Fits(out.Source); err != nil {
-			return nil, err
-		}
-	}
-	if r.Precision.Quantizes() {
-		if err := r.quantize(out); err != nil {
-			return nil, err
-		}
-	}
+	out.Source = digest
 	return out, r.narrow(out)
 }
 

@@ -11,7 +11,10 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/export"
+	"github.com/trtforge/trtforge/onnx"
+	"github.com/trtforge/trtforge/pipeline"
 )
 
 // The comparisons of calibrating and quantizing GPT-2 124M to INT8: the same graph,
@@ -60,8 +63,53 @@ func calibrateFigures(w *workshop) error {
 			return err
 		}
 		w.say(figures...)
+		floor, err := w.forward(graph, feeds, figures[0])
+		if err != nil {
+			return err
+		}
+		w.say(floor)
 	}
 	return os.RemoveAll(graph)
+}
+
+// forward is the least that a calibration can take: the samples through the graph
+// that ours runs, in Python's ONNX Runtime, with everything that is no Run outside of
+// the clock, and nothing counted. Its ratio is of ours as it was measured.
+func (w *workshop) forward(graph, feeds string, ours figure) (figure, error) {
+	f := figure{name: ours.name + "-forward", unit: ours.unit, ours: ours.ours, note: "the forward pass alone"}
+	m, err := onnx.Load(filepath.Join(graph, "model.onnx"))
+	if err != nil {
+		return f, err
+	}
+	defer func() { _ = m.Close() }()
+	observe, err := pipeline.Observed(m, pipeline.AlsoHead)
+	if err != nil {
+		return f, err
+	}
+	cut, err := calib.CutPrefill(m, observe)
+	if err != nil {
+		return f, err
+	}
+	path := filepath.Join(graph, "cut.onnx") // beside the weights that it refers to
+	if _, err := onnx.Refer(cut, path); err != nil {
+		return f, err
+	}
+	argv, err := pythonArgs("oracle", "forward.py", path, feeds)
+	if err != nil {
+		return f, err
+	}
+	cmd := exec.Command(argv[0], argv[1:]...)
+	cmd.Stderr = os.Stderr
+	text, err := cmd.Output()
+	if err != nil {
+		return f, err
+	}
+	if f.anchor, err = strconv.ParseFloat(string(bytes.TrimSpace(text)), 64); err != nil {
+		return f, err
+	}
+	f.ratio = f.anchor / f.ours
+	f.lo, f.hi = f.ratio, f.ratio
+	return f.judged(), nil
 }
 
 // windows writes so many windows of random tokens: as the text that trtforge reads,

@@ -18,8 +18,10 @@
 package keep
 
 import (
+	"bytes"
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 )
 
@@ -33,15 +35,60 @@ func Unmarshal(b []byte, v any) (Fields, error) {
 		return nil, err
 	}
 	extra := Fields{}
-	if err := json.Unmarshal(b, &extra); err != nil {
-		return nil, err
-	}
-	for name := range extra {
-		if has(reflect.TypeOf(v).Elem(), name) {
-			delete(extra, name)
+	Each(b, func(name string, value []byte) {
+		if !has(reflect.TypeOf(v).Elem(), name) {
+			extra[name] = slices.Clone(value)
+		}
+	})
+	return extra, nil
+}
+
+// Each visits the fields of an object, in their order, with the bytes of each value;
+// anything else has none. b must be valid JSON. It looks at each byte once, and inside
+// of texts hardly at all, where encoding/json would check and copy all of them.
+func Each(b []byte, visit func(name string, value []byte)) {
+	var name string
+	depth, from := 0, -1 // of the value
+	for i := 0; i < len(b); i++ {
+		switch b[i] {
+		case '"':
+			end := i + length(b[i:])
+			if depth == 1 && from < 0 {
+				_ = json.Unmarshal(b[i:end], &name)
+			}
+			i = end - 1
+		case ':':
+			if depth == 1 {
+				from = i + 1
+			}
+		case '{', '[':
+			if depth++; depth == 1 && b[i] == '[' {
+				return
+			}
+		case '}', ']', ',':
+			if depth == 1 && from >= 0 {
+				visit(name, bytes.TrimSpace(b[from:i]))
+				from = -1
+			}
+			if b[i] != ',' {
+				depth--
+			}
 		}
 	}
-	return extra, nil
+}
+
+// length is that of the text which begins b, quotes included.
+func length(b []byte) int {
+	for at := 1; ; at++ {
+		at += bytes.IndexByte(b[at:], '"')
+		escapes := at - 1
+		for b[escapes] == '\\' {
+			escapes--
+		}
+		if (at-escapes)%2 == 1 {
+			return at + 1
+		}
+	}
 }
 
 // Marshal writes the fields of v, a struct, in their order, then the kept ones

@@ -3,6 +3,9 @@ package keep
 import (
 	"encoding/json"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
 type file struct {
@@ -41,6 +44,21 @@ func TestUnknownFieldsSurvive(t *testing.T) {
 	}
 }
 
+// Each finds the fields that encoding/json finds, with their bytes.
+func TestEach(t *testing.T) {
+	for _, in := range []string{
+		`{}`, `null`, `[{"a":1}]`, `"a:{"`, ` { "a" : 1 , "b":[1,{"c":2}], "a":"again" } `,
+		`{"\\":"\\\"","q\"{":"}","u\u0041":{"x":"]\\"},"e":"","":[],"t":true}`,
+	} {
+		want, got := Fields{}, Fields{}
+		_ = json.Unmarshal([]byte(in), &want)
+		Each([]byte(in), func(name string, value []byte) { got[name] = value })
+		if d := cmp.Diff(want, got, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s: encoding/json's less ours: %s", in, d)
+		}
+	}
+}
+
 func TestNothingButKeptFields(t *testing.T) {
 	got, err := Marshal(struct {
 		A string `json:"a,omitempty"`
@@ -66,6 +84,12 @@ func FuzzRoundTrip(f *testing.F) {
 		var one, two file
 		if json.Unmarshal([]byte(in), &one) != nil {
 			return
+		}
+		all, each := Fields{}, Fields{}
+		_ = json.Unmarshal([]byte(in), &all)
+		Each([]byte(in), func(name string, value []byte) { each[name] = value })
+		if d := cmp.Diff(all, each, cmpopts.EquateEmpty()); d != "" {
+			t.Errorf("%s: encoding/json's fields less ours: %s", in, d)
 		}
 		b, err := json.Marshal(one)
 		if err != nil {

@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"profiles/syntax", "profiles/sidecar"},
 	{"profiles/explain", "profiles/lint"},
 	{"calib"},
-	{"quant/half", "quant/quanttest"},
+	{"calib/native", "quant/half", "quant/quanttest"},
 	{"quant", "calib/tableio"},
 	{"engine", "engine/planfile"},
 	{"engine/enginetest", "engine/decorate"},

@@ -1,16 +1,18 @@
-package calib
+package native
 
 import (
 	"math"
 	"math/rand/v2"
 	"testing"
 
+	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/onnx"
 )
 
 // BenchmarkObservation counts what a layer of GPT-2 124M gives for a window of
 // 128 tokens: a layer norm's output, and a GELU's, half of it near zero.
 func BenchmarkObservation(b *testing.B) {
+	Use()
 	r := rand.New(rand.NewPCG(1, 1))
 	for _, c := range []struct {
 		name  string
@@ -30,7 +32,7 @@ func BenchmarkObservation(b *testing.B) {
 		w := onnx.Floats("x", []int64{1, 128, int64(c.width)}, values...)
 		t := onnx.Tensor{Name: w.Name, Type: w.Type, Dims: w.Dims, Bytes: w.Data.(onnx.Memory)}
 		b.Run(c.name, func(b *testing.B) {
-			var o Observation
+			var o calib.Observation
 			b.SetBytes(int64(len(t.Bytes)))
 			for b.Loop() {
 				if err := o.AddTensor(t); err != nil {
