@@ -20,7 +20,6 @@ type Accumulator struct {
 	left    []int // rows to come, by window
 	open    map[int]*opened
 	ref     against
-	lse     func([]float32) (float64, int)
 	score   Score
 	kl      worst
 	logit   worst
@@ -47,7 +46,7 @@ func NewAccumulator(windows []Window, c Convention, tokens int, b *Bundle, phase
 	if len(windows) == 0 {
 		return nil, c.Short(tokens)
 	}
-	a := &Accumulator{windows: windows, open: map[int]*opened{}, ref: against{bundle: b}, lse: LogSumExp}
+	a := &Accumulator{windows: windows, open: map[int]*opened{}, ref: against{bundle: b}}
 	a.score = Score{Phase: phase, Convention: c, Tokens: tokens}
 	positions := 0
 	for _, w := range windows {
@@ -74,13 +73,6 @@ func NewAccumulator(windows []Window, c Convention, tokens int, b *Bundle, phase
 func (a *Accumulator) Live(r io.Reader) {
 	a.ref.live = r
 	a.compares(0)
-}
-
-// Sum has the logits summed by a function that answers what LogSumExp does, sooner.
-func (a *Accumulator) Sum(lse func(logits []float32) (lse float64, top int)) {
-	if lse != nil {
-		a.lse = lse
-	}
 }
 
 func (a *Accumulator) compares(topK int) {
@@ -123,7 +115,7 @@ func (a *Accumulator) Add(all ...Position) error {
 		if err := a.ref.pull(taken); err != nil {
 			return err
 		}
-		parallel(taken, func(r *row) { r.measure(a.lse) })
+		parallel(taken, (*row).measure)
 		for i := range taken { // in their order, so that the same rows give the same sums
 			a.count(&taken[i])
 		}
@@ -175,8 +167,8 @@ func (a *Accumulator) take(p Position) (row, error) {
 }
 
 // measure scores one row. Rows are independent of each other.
-func (r *row) measure(sum func([]float32) (float64, int)) {
-	lse, top := sum(r.Logits)
+func (r *row) measure() {
+	lse, top := logSumExp(r.Logits)
 	broken := math.IsNaN(lse) || math.IsInf(lse, 0)
 	r.nll = lse - float64(r.Logits[r.target])
 	if broken {

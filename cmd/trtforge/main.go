@@ -18,9 +18,11 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/native"
 )
 
 func main() {
+	native.Use()
 	if code, child := runChild(os.Args[1:]); child {
 		os.Exit(code)
 	}

@@ -14,7 +14,7 @@ import (
 	"github.com/trtforge/trtforge/calib"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/onnx"
-	"github.com/trtforge/trtforge/pipeline"
+	"github.com/trtforge/trtforge/task"
 )
 
 // The comparisons of calibrating and quantizing GPT-2 124M to INT8: the same graph,
@@ -82,7 +82,7 @@ func (w *workshop) forward(graph, feeds string, ours figure) (figure, error) {
 		return f, err
 	}
 	defer func() { _ = m.Close() }()
-	observe, err := pipeline.Observed(m, pipeline.AlsoHead)
+	observe, err := task.Observed(m, task.AlsoHead)
 	if err != nil {
 		return f, err
 	}

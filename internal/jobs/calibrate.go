@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"github.com/trtforge/trtforge/calib"
-	"github.com/trtforge/trtforge/calib/native"
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/internal/child"
 	"github.com/trtforge/trtforge/internal/fault"
@@ -75,7 +74,6 @@ func calibrate(ctx context.Context, call *child.Call) (any, error) {
 	// Nearly all of the heap is the outputs' memory, which is used again: room for as
 	// much garbage besides would never be used.
 	defer debug.SetGCPercent(debug.SetGCPercent(calibrateGC))
-	native.Use()
 	var o *calib.Observations
 	err = r.with(func(s *ort.Session, _ time.Duration) (err error) {
 		o, err = calib.Resume(ctx, s.Recycling(presents(r.Contract, r.Job.Plan)...), r.Contract, r.Job, keeper, call.Progress)

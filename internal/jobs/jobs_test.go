@@ -15,6 +15,7 @@ import (
 	"github.com/trtforge/trtforge/contract"
 	"github.com/trtforge/trtforge/export"
 	"github.com/trtforge/trtforge/internal/fault"
+	"github.com/trtforge/trtforge/internal/native"
 	"github.com/trtforge/trtforge/internal/ort"
 	"github.com/trtforge/trtforge/internal/progress"
 	"github.com/trtforge/trtforge/internal/testenv"
@@ -28,6 +29,7 @@ import (
 // TestMain lets the test binary be the ONNX Runtime child.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == ort.Command {
+		native.Use() // as the command does
 		all := All()
 		all["run"] = serveRun
 		os.Exit(ort.Serve(all))

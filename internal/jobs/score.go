@@ -12,7 +12,6 @@ import (
 	"github.com/trtforge/trtforge/internal/fault"
 	"github.com/trtforge/trtforge/internal/fsx"
 	"github.com/trtforge/trtforge/internal/progress"
-	"github.com/trtforge/trtforge/internal/vector"
 	"github.com/trtforge/trtforge/lm"
 	"github.com/trtforge/trtforge/onnx"
 	"github.com/trtforge/trtforge/validate"
@@ -108,7 +107,6 @@ func (r ScoreRequest) score(open opener, p progress.Counter) (*validate.Score, e
 	if err != nil {
 		return nil, err
 	}
-	a.Sum(vector.LogSumExp)
 	if r.Pipe != "" {
 		pipe, err := os.Open(r.Pipe)
 		if err != nil {

@@ -15,7 +15,7 @@ const module = "github.com/trtforge/trtforge/"
 // floors are the rooms from the ground up. A package may import packages of
 // lower floors, and of its own room; nothing else.
 var floors = [][]string{
-	{"internal/annotation", "internal/beside", "internal/fault", "internal/golden", "internal/junit", "internal/progress", "internal/svg", "internal/vector", "onnx/onnxpb", "stats"},
+	{"internal/annotation", "internal/beside", "internal/fault", "internal/golden", "internal/junit", "internal/progress", "internal/svg", "onnx/onnxpb", "stats"},
 	{"internal/keep", "internal/filelock"},
 	{"internal/fsx"},
 	{"internal/bpe", "internal/text", "safetensors", "internal/runtimes", "rows"},
@@ -27,7 +27,7 @@ var floors = [][]string{
 	{"profiles/syntax", "profiles/sidecar"},
 	{"profiles/explain", "profiles/lint"},
 	{"calib"},
-	{"calib/native", "quant/half", "quant/quanttest"},
+	{"quant/half", "quant/quanttest"},
 	{"quant", "calib/tableio"},
 	{"engine", "engine/planfile"},
 	{"engine/enginetest", "engine/decorate"},
@@ -36,7 +36,7 @@ var floors = [][]string{
 	{"engine/local"},
 	{"lm", "pack/bundle"},
 	{"validate"},
-	{"bench", "quant/search"},
+	{"bench", "internal/native", "quant/search"},
 	{"bench/format"},
 	{"internal/jobs", "compare"},
 	{"internal/trial"},

@@ -11,19 +11,30 @@ package native
 // #cgo nocallback loops_tally
 // #cgo noescape loops_columns
 // #cgo nocallback loops_columns
-// #include "loops.h"
+// #cgo noescape sum_exp
+// #cgo nocallback sum_exp
+// #cgo noescape largest
+// #cgo nocallback largest
+// #include "counting.h"
+// #include "logits.h"
 import "C"
 
 import (
+	"math"
 	"unsafe"
 
 	"github.com/trtforge/trtforge/calib"
+	"github.com/trtforge/trtforge/validate"
 )
 
-// Use makes this process count with the loops in C. Call it before anything counts.
-func Use() { calib.Use(loops) }
+// Use makes this process count and score with the loops in C. Call it before anything
+// does.
+func Use() {
+	calib.Use(counting)
+	validate.Use(logSumExp)
+}
 
-var loops = calib.Loops{
+var counting = calib.Loops{
 	Extremes: func(values []float32) (least, most int32) {
 		C.loops_extremes((*C.int32_t)(unsafe.Pointer(&values[0])), C.long(len(values)), (*C.int32_t)(&least), (*C.int32_t)(&most))
 		return least, most
@@ -39,6 +50,13 @@ var loops = calib.Loops{
 	Columns: func(values []float32, c *calib.ChannelSums) {
 		C.loops_columns(float(values), C.long(len(values)), C.long(len(c.Lo)), float(c.Lo), float(c.Hi), double(c.Sums), double(c.Squares))
 	},
+}
+
+func logSumExp(logits []float32) (lse float64, top int) {
+	v, n := float(logits), C.long(len(logits))
+	top = int(C.largest(v, n))
+	most := float64(logits[top])
+	return most + math.Log(float64(C.sum_exp(v, n, C.double(most)))), top
 }
 
 func float(v []float32) *C.float   { return (*C.float)(&v[0]) }

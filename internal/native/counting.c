@@ -1,23 +1,19 @@
 //go:build cgo
 
-#include "loops.h"
+#include "counting.h"
 
 #include <string.h>
 
-/* Each function for the processors of three generations; which one runs is found out at the start.
- * They give the same bits, for no sum's order and no product hangs on how wide a register is. */
-#if defined(__x86_64__) && defined(__GLIBC__)
-#define CLONES __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define CLONES
-#endif
+#include "clones.h"
 
+/* Every copy gives the same bits, for no sum's order and no product hangs on how wide a
+ * register is. */
 enum { LANES = 8, BINS = 1 << 14, BLOCK = 256, COLUMNS = 512 };
 
 typedef float floats __attribute__((vector_size(LANES * sizeof(float))));
 typedef double doubles __attribute__((vector_size(LANES * sizeof(double))));
 
-CLONES void loops_extremes(const int32_t *bits, long n, int32_t *least, int32_t *most) {
+EACH_CPU void loops_extremes(const int32_t *bits, long n, int32_t *least, int32_t *most) {
     int32_t lo = INT32_MAX, hi = INT32_MIN;
     for (long i = 0; i < n; i++) {
         int32_t o = bits[i] ^ ((bits[i] >> 31) & INT32_MAX);
@@ -37,7 +33,7 @@ CLONES void loops_extremes(const int32_t *bits, long n, int32_t *least, int32_t 
     } while (0)
 #define TOTAL(a) (((a[0] + a[1]) + (a[2] + a[3])) + ((a[4] + a[5]) + (a[6] + a[7])))
 
-CLONES void loops_moments(const float *values, long n, double moments[4]) {
+EACH_CPU void loops_moments(const float *values, long n, double moments[4]) {
     doubles d, sums = {0}, a2 = {0}, a3 = {0}, a4 = {0};
     long whole = n - n % LANES;
     for (long i = 0; i < whole; i += LANES) {
@@ -68,7 +64,7 @@ CLONES void loops_moments(const float *values, long n, double moments[4]) {
     moments[3] = m4;
 }
 
-CLONES long loops_tally(const float *values, long n, float one, float two, int64_t *counts) {
+EACH_CPU long loops_tally(const float *values, long n, float one, float two, int64_t *counts) {
     int32_t at[BLOCK]; /* all that is not counting is done for a block at once */
     long zeros = 0;
     for (; n > 0; values += BLOCK, n -= BLOCK) {
@@ -86,7 +82,7 @@ CLONES long loops_tally(const float *values, long n, float one, float two, int64
     return zeros;
 }
 
-CLONES void loops_columns(const float *values, long n, long width, float *restrict lo, float *restrict hi,
+EACH_CPU void loops_columns(const float *values, long n, long width, float *restrict lo, float *restrict hi,
                           double *restrict sums, double *restrict squares) {
     for (long from = 0; from < width; from += COLUMNS) { /* so many stay in the first cache */
         long to = width - from < COLUMNS ? width : from + COLUMNS;

@@ -1,14 +1,11 @@
-#include "vector.h"
+//go:build cgo
 
+#include "logits.h"
+
+#include <stdint.h>
 #include <string.h>
 
-// The compiler makes a copy for each generation of x86 processors, and the loader takes
-// the one that runs: where they can, which is gcc 12 and glibc. Others get the plain loops.
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && __GNUC__ >= 12
-#define EACH_CPU __attribute__((target_clones("arch=x86-64-v4", "arch=x86-64-v3", "default")))
-#else
-#define EACH_CPU
-#endif
+#include "clones.h"
 
 // Loops have so many independent lanes: floating-point sums may not be reordered by a
 // compiler, so the order is written down.
@@ -41,9 +38,9 @@ static inline double exp_below(double x) {
 	return x < -700 ? 0 : p * power;
 }
 
-EACH_CPU double sum_exp(const float *v, int64_t n, double most) {
+EACH_CPU double sum_exp(const float *v, long n, double most) {
 	double lanes[LANES] = {0}, sum = 0;
-	int64_t i = 0;
+	long i = 0;
 	for (; i + LANES <= n; i += LANES)
 		for (int j = 0; j < LANES; j++)
 			lanes[j] += exp_below(v[i + j] - most);
@@ -66,9 +63,9 @@ EACH_CPU static float block_largest(const float *v) {
 	return best;
 }
 
-int64_t largest(const float *v, int64_t n) {
+long largest(const float *v, long n) {
 	float best = v[0];
-	int64_t from = 0, i = 0; // from: where to look for best
+	long from = 0, i = 0; // from: where to look for best
 	for (; i + BLOCK <= n; i += BLOCK) {
 		float found = block_largest(v + i);
 		if (found > best)

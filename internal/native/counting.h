@@ -1,6 +1,6 @@
 /* The loops of counting that see every value; see loops.go of calib for what each gives. */
-#ifndef TRTFORGE_CALIB_LOOPS_H
-#define TRTFORGE_CALIB_LOOPS_H
+#ifndef TRTFORGE_COUNTING_H
+#define TRTFORGE_COUNTING_H
 
 #include <stdint.h>
 
