@@ -49,7 +49,7 @@ func (j *job) layOutMeasurements() {
 		}
 		measured := map[string]string{"window": fmt.Sprint(j.config.Text.Window), "convention": j.config.Text.Convention, "threads": fmt.Sprint(j.threads), "seed": fmt.Sprint(j.config.Run.Seed)}
 		maps.Copy(measured, on)
-		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 3, runtime: runtimeOf(e.Backend), needs: []*stage{e.build, j.reference}, files: texts,
+		e.validate = j.add(&stage{name: "validate/" + e.Name(), revision: 4, runtime: runtimeOf(e.Backend), needs: []*stage{e.build, j.reference}, files: texts,
 			params: measured, run: func(ctx context.Context, dir string, p progress.Counter) error { return j.runValidate(ctx, e, dir, p) }})
 		timed = append(timed, e.build)
 	}

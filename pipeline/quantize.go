@@ -146,7 +146,7 @@ func (j *job) layOutCalibration() *stage {
 	}
 	maps.Copy(params, j.quantizeParams())
 	params["int8"], params["fp16"] = fmt.Sprint(j.wants(quant.Precision.Calibrated)), fmt.Sprint(j.wants(inHalf))
-	return j.add(&stage{name: "calibrate", revision: 4, runtime: "ort", needs: []*stage{j.export}, files: files, params: params,
+	return j.add(&stage{name: "calibrate", revision: 5, runtime: "ort", needs: []*stage{j.export}, files: files, params: params,
 		check: func() error { return j.apart(j.config.Text.Calibrate, j.config.Text.Evaluate) }, run: j.runCalibrate})
 }
 
